@@ -15,6 +15,9 @@ from translator.proxy import ADMIN_PORT, ENVOY_VERSION, OWN_PORTS
 from translator.refs import Ref
 from xds import Nack
 
+MAX_KNOWN_TARGETS: Final = 1000
+"""Most targets that are known of an invalid policy through its edits."""
+
 
 class Invalid(NamedTuple):
     """An object that exists and is not valid. Its last valid state stays in force.
@@ -26,6 +29,16 @@ class Invalid(NamedTuple):
 
     reason: str
     partial: PartialObject = PartialObject()
+
+    def after(self, before: Invalid | None) -> Invalid:
+        """Return the object after an edit; where not all targets can be read, those of before stay among them.
+
+        A policy that has requests to its targets refused goes on with that when an edit makes less of it readable.
+        """
+        if before is None or self.partial.all_targets:
+            return self
+        targets = tuple(dict.fromkeys((*self.partial.targets, *before.partial.targets)))[:MAX_KNOWN_TARGETS]
+        return self._replace(partial=self.partial._replace(targets=targets))
 
 
 class Edit(NamedTuple):

@@ -176,7 +176,8 @@ class Translator:
                 kind, part = ref.name, ref.namespace
                 self._db.set_synced(kind, self._sync.set(kind, part, synced=found is None))
             elif isinstance(found, Invalid):
-                self._db.set(INVALID, ref, found)
+                before: Any = self._db.inputs(INVALID).get(ref)
+                self._db.set(INVALID, ref, found.after(before))
                 self._roots.set_invalid(ref)
             else:
                 self._set_valid(ref, found)

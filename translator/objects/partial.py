@@ -30,6 +30,7 @@ class PartialObject(NamedTuple):
         parents: those of `spec.parentRefs` that can be read, of a route.
         parent_gateway: `spec.parentRef`, of a ListenerSet; None if it cannot be read.
         targets: those of `spec.targetRefs` that can be read, of a policy; without a section that cannot be read.
+        all_targets: whether `targets` has all of them.
     """
 
     generation: int = 0
@@ -39,20 +40,23 @@ class PartialObject(NamedTuple):
     targets: tuple[PolicyTargetReference, ...] = ()
     creation_time: str = ""
     parent_gateway: ParentGatewayReference | None = None
+    all_targets: bool = False
 
 
 def partial_object(raw: Mapping[str, Any]) -> PartialObject:
     """Return the readable fields of an object in JSON form, whatever it holds."""
     metadata, spec = _fields(raw, "metadata"), _fields(raw, "spec")
-    generation = metadata.get("generation")
+    generation, target_refs = metadata.get("generation"), spec.get("targetRefs")
+    targets = _references(target_refs, PolicyTargetReference, OBJECT)
     return PartialObject(
         generation if isinstance(generation, int) and 0 <= generation <= MAX_GENERATION else 0,
         _text(spec.get("controllerName")),
         _text(spec.get("gatewayClassName")),
         _references(spec.get("parentRefs"), ParentReference),
-        _references(spec.get("targetRefs"), PolicyTargetReference, OBJECT),
+        targets,
         _text(metadata.get("creationTimestamp")),
         next(iter(_references([spec.get("parentRef")], ParentGatewayReference)), None),
+        isinstance(target_refs, list) and len(targets) >= len(target_refs) > 0,
     )
 
 

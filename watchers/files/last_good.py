@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
 
+from translator.inputs import Invalid
 from translator.refs import Ref
 from watchers.files.contents import ABSENT, Definition, FileContents
 
@@ -20,11 +21,13 @@ class File:
 
     Attributes:
         definitions: the objects.
+        closed: the policies that fail closed, are not valid, and never were.
         unrelated_invalid: the invalid objects that correspond to none of the definitions.
         contents: the contents.
     """
 
     definitions: Definitions = field(default_factory=dict)
+    closed: Mapping[Ref, Invalid] = field(default_factory=dict)
     unrelated_invalid: frozenset[Ref] = frozenset()
     contents: FileContents = ABSENT
 
@@ -37,11 +40,19 @@ class File:
             standing.update(stand_for_it)
             if stand_for_it or not reading.complete:
                 kept[ref] = self.definitions[ref]
-        return File({**kept, **reading.definitions}, reading.broken - standing, reading)
+        closed = dict(reading.closed)
+        for ref in self.closed.keys() - reading.closed.keys() - reading.definitions.keys():
+            stand_for_it = broken.standing_for(ref)
+            standing.update(stand_for_it)
+            if stand_for_it or not reading.complete:
+                closed[ref] = self.closed[ref]
+        return File({**kept, **reading.definitions}, closed, reading.broken - standing, reading)
 
     def lost(self, reading: FileContents) -> frozenset[Ref]:
         """Return the objects that new contents would remove."""
-        return frozenset(self.definitions.keys() - self.after(reading).definitions.keys())
+        after = self.after(reading)
+        known = self.definitions.keys() | self.closed.keys()
+        return frozenset(known - after.definitions.keys() - after.closed.keys())
 
 
 NOTHING = File()

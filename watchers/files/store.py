@@ -73,9 +73,9 @@ class FileStore:
         touched, broken = set[Ref](), set[Ref]()
         for each in (*map(self.file, files), *files.values()):
             touched.update(each.definitions)
-            broken.update(each.contents.closed)
+            broken.update(each.closed)
         claims = _after(self._definitions, {path: new.definitions for path, new in files.items()}, touched)
-        closed = _after(self._closed, {path: new.contents.closed for path, new in files.items()}, broken)
+        closed = _after(self._closed, {path: new.closed for path, new in files.items()}, broken)
         before = _wrong(map(self.file, files), ((ref, self._definitions.get(ref, {})) for ref in touched))
         after = _wrong(files.values(), claims.items())
         appeared, resolved = after - before, before - after

@@ -16,7 +16,7 @@ from headgate_proto.envoy.config.route.v3 import route_components_pb2, route_pb2
 from translator.envoy.hooks import RouteHook
 from translator.extension import Extension, FilterOutcome, PolicyContext, PolicyUnit
 from translator.extensions import EXTENSIONS
-from translator.inputs import Edit, Invalid, Settings
+from translator.inputs import MAX_KNOWN_TARGETS, Edit, Invalid, Settings
 from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.kinds import PolicyKind
@@ -337,6 +337,29 @@ def test_a_policy_that_never_was_valid_fails_closed(at: Raw, refused: set[str]) 
         translator.edit([end])
         assert translator.evaluate().failures == []
         assert not diff(translator.snapshots[WEB], whole)
+
+
+@pytest.mark.parametrize("worse", [(), (3,), (target("HTTPRoute", "route-2"), 3)])
+def test_a_policy_that_fails_closed_loses_no_target_that_cannot_be_read(worse: tuple[Any, ...]) -> None:
+    """An edit that makes less of its targets readable opens none of them; one with all targets says which they are."""
+    translator = serving(LEVELS[0])
+    for targets, refused in (
+        ((target("HTTPRoute", "route-1"),), {"/route-1", "/named-1"}),
+        (worse, {"/route-1", "/named-1"} | ({"/route-2", "/named-2"} if len(worse) > 1 else set())),
+        ((target("HTTPRoute", "route-2"),), {"/route-2", "/named-2"}),
+    ):
+        translator.edit([unreadable("new", *targets)])
+        assert translator.evaluate().failures == []
+        assert refusing(translator) == refused
+
+
+def test_so_many_targets_of_an_invalid_policy_are_known() -> None:
+    """Edits that make its targets unreadable keep so many of those that are known; the last that were written stay."""
+    known = Invalid("", partial_object({"spec": {"targetRefs": [target("HTTPRoute", f"a-{n}") for n in range(600)]}}))
+    more = [*(target("HTTPRoute", f"b-{n}") for n in range(600)), 3]
+    found = Invalid("", partial_object({"spec": {"targetRefs": more}})).after(known).partial.targets
+    assert len(found) == MAX_KNOWN_TARGETS
+    assert {each.name[0] for each in found[:600]} == {"b"}
 
 
 def test_a_policy_has_so_many_targets() -> None:

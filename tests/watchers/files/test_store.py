@@ -121,6 +121,23 @@ def test_a_policy_that_fails_closed_is_never_absent() -> None:
     assert folder.edits == ()
 
 
+@pytest.mark.parametrize("worse", ["{{{", tls_policy("'*'")[:-9], tls_policy("'*'").replace("TLSPolicy", "TLSPolic")])
+def test_a_policy_that_fails_closed_stays_while_its_file_is_less_readable(worse: str) -> None:
+    """One that never was valid still counts while its file has an error, breaks off, or has a mistake in the kind."""
+    folder = folder_of(a=tls_policy("'*'"))
+    (known,) = folder.edits
+    folder.apply(says(a=worse))
+    assert isinstance(known.object, Invalid)
+    assert [each.object.partial for each in folder.edits if isinstance(each.object, Invalid)] == [known.object.partial]
+    assert [each.object for each in folder.apply(says(a=config_map("x"))).edits if each.ref == known.ref] == [None]
+
+
+def test_a_file_that_loses_a_policy_that_fails_closed_is_read_again() -> None:
+    """A file that is being written may be empty: it removes such a policy only if it stays so."""
+    folder = folder_of(a=tls_policy("'*'"))
+    assert folder.needs_debounce(says(a="")) == {"a.yaml"}
+
+
 def test_an_unknown_field_warns() -> None:
     """An unknown field has a warning at its line, and the object is served."""
     folder = folder_of(a=HTTP_ROUTE.replace("hostnames:", "hostname:"))
