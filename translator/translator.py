@@ -51,6 +51,7 @@ from translator.resources.output_table import OutputTable
 from translator.resources.proxyless import client_outputs
 from translator.roots import OutputRoots, Roots
 from translator.snapshots import SnapshotAssembler
+from translator.status.accepted import attached_sets
 from translator.status.acknowledged import Acknowledged
 from translator.status.status_table import StatusTable
 from translator.sync_tracker import SyncTracker
@@ -83,7 +84,12 @@ class Translator:
         self._statuses = StatusTable(self._generation, standalone=settings.standalone)
         self._manifests = ManifestTable()
         self._roots = Roots(self._db, registry, self._outputs, self._statuses, self._manifests)
-        self.acknowledged = Acknowledged(partial(self._db.set, SYNC_STATUS), partial(self._db.set, ACKNOWLEDGED))
+        self.acknowledged = Acknowledged(
+            partial(self._db.set, SYNC_STATUS),
+            partial(self._db.set, ACKNOWLEDGED),
+            partial(self._db.select, attached_sets),
+            self._generation,
+        )
         self._client_outputs = OutputTable()
         self._client_assembler = SnapshotAssembler(self._client_outputs)
         self._client_roots = OutputRoots(self._db, client_outputs, self._client_outputs)

@@ -101,9 +101,17 @@ def _fault(db: Db, state: ListenerState) -> str:
     return problems[0].message
 
 
+class AttachedSet(NamedTuple):
+    """An accepted ListenerSet, and the names of its listeners that can be served."""
+
+    ref: Ref
+    listeners: tuple[str, ...]
+
+
 @index(ListenerSet.kind, partitions=possible_gateways, partition_of=gateway_partition)
-def attached_sets(db: Db, ref: Ref) -> Iterator[tuple[Ref, Ref]]:
+def attached_sets(db: Db, ref: Ref) -> Iterator[tuple[Ref, AttachedSet]]:
     """File accepted ListenerSets under their Gateways; the size of a bucket is `attachedListenerSets`."""
     gateway, accepted = serving_gateway(db, ref), set_accepted(db, ref)
     if gateway is not None and accepted is not None and accepted.status == "True" and db.invalid(ref) is None:
-        yield gateway, ref
+        names = (each.name for each in validated_listeners(db, ref) if valid_in_set(db, each))
+        yield gateway, AttachedSet(ref, tuple(names))

@@ -7,7 +7,7 @@ takes no time does not make a Gateway pending.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import replace
 
 from translator.gateway.listener_sets import parent_of
@@ -15,6 +15,7 @@ from translator.inputs import AcknowledgedListeners, GatewaySyncStatus
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.refs import Ref
+from translator.status.accepted import AttachedSet
 from xds import Snapshot
 
 
@@ -25,15 +26,21 @@ class Acknowledged:
         self,
         report: Callable[[Ref, GatewaySyncStatus | None], None],
         report_set: Callable[[Ref, AcknowledgedListeners | None], None],
+        attached: Callable[[Ref], Iterable[AttachedSet]],
+        generation: Callable[[Ref], int],
     ) -> None:
         """Start empty.
 
         Args:
             report: takes the sync status that counts for a Gateway, None where there is none.
-            report_set: takes what is acknowledged of a ListenerSet, None for one that is gone.
+            report_set: takes what is acknowledged of a ListenerSet, None where nothing is.
+            attached: gives the accepted ListenerSets of a Gateway.
+            generation: gives the generation of an object.
         """
         self._report, self._report_set = report, report_set
-        self._edited_sets: dict[Ref, dict[Ref, ListenerSet]] = {}
+        self._find_attached, self._generation = attached, generation
+        self._attached: dict[Ref, dict[Ref, tuple[str, ...]]] = {}
+        self._unacked_sets: dict[Ref, set[Ref]] = {}
         self._latest: dict[Ref, GatewaySyncStatus] = {}
         self._changed: set[Ref] = set()
         self._awaiting: set[Ref] = set()
@@ -73,12 +80,10 @@ class Acknowledged:
         for each in (before, found):
             gateway = parent_of(each) if each is not None else None
             if gateway is not None:
-                self._edited_sets.get(gateway, {}).pop(ref, None)
+                self._unacked_sets.setdefault(gateway, set()).add(ref)
                 self.touch(gateway)
         if found is None:
             self._report_set(ref, None)
-        elif (gateway := parent_of(found)) is not None:
-            self._edited_sets.setdefault(gateway, {})[ref] = found
 
     def update(self, gateways: Mapping[Ref, object], snapshots: Mapping[Ref, Snapshot], incomplete: Set[Ref]) -> bool:
         """Report the sync status that counts now; return whether any Gateway was examined.
@@ -97,6 +102,7 @@ class Acknowledged:
     def _update(self, gateway: Ref, found: object, snapshot: Snapshot | None) -> None:
         latest = self._latest.get(gateway)
         self._awaiting.discard(gateway)
+        self._update_sets(gateway)
         if not isinstance(found, Gateway) or latest is None or not latest.clients or latest.snapshot is None:
             self._overdue.discard(gateway)
             self._report(gateway, latest)
@@ -117,8 +123,18 @@ class Acknowledged:
         else:
             self._awaiting.add(gateway)
 
+    def _update_sets(self, gateway: Ref) -> None:
+        """Find the ListenerSets of a Gateway: what was not served before is not acknowledged yet."""
+        before, after = self._attached.pop(gateway, {}), dict(self._find_attached(gateway))
+        if after:
+            self._attached[gateway] = after
+        self._unacked_sets.setdefault(gateway, set()).update(each for each in after if after[each] != before.get(each))
+        for each in before.keys() - after.keys():
+            self._report_set(each, None)
+
     def _acknowledge_sets(self, gateway: Ref) -> None:
-        """Report the edited ListenerSets of a Gateway as they are in the snapshot that its proxies have."""
-        for ref, found in self._edited_sets.pop(gateway, {}).items():
-            names = frozenset(each.name for each in found.spec.listeners)
-            self._report_set(ref, AcknowledgedListeners(found.metadata.generation or 1, names))
+        """Report the changed ListenerSets of a Gateway as they are in the snapshot that its proxies have."""
+        attached = self._attached.get(gateway, {})
+        for each in self._unacked_sets.pop(gateway, set()) & attached.keys():
+            generation = self._generation(each)
+            self._report_set(each, AcknowledgedListeners(generation, frozenset(attached[each])))
