@@ -69,6 +69,8 @@ def api_request(method: str, path: str, query: Mapping[str, str]) -> ApiRequest 
             pass
         case _:
             return None
+    if not rest:  # discovery
+        return None
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 2:
         namespace, rest = rest[1], rest[2:]

@@ -116,10 +116,17 @@ def gateways() -> Objects:
         gatewayClassName=_one(*["headgate"] * 5, "other"),
         listeners=_some(_listeners(), 3, 1, by=itemgetter("name")).filter(_distinct),
         addresses=addresses,
-        tls=_maybe(_fields(backend=_fields(clientCertificateRef=certificate))),
+        tls=_maybe(_fields(backend=_fields(clientCertificateRef=certificate), frontend=_maybe(_frontends()))),
         allowedListeners=_one(None, *[{"namespaces": {"from": "All"}}] * 3, *_NAMESPACES_OF_SETS),
     )
     return _object(f"{GATEWAY_API}/v1", "Gateway", ("g1", "g2"), namespace="a", spec=spec)
+
+
+def _frontends() -> st.SearchStrategy[Raw]:
+    config_map = _fields(group="", kind="ConfigMap", name=_one("c1", "c2"), namespace=_maybe(_one(*NAMESPACES)))
+    bundle = _fields(group="certificates.k8s.io", kind="ClusterTrustBundle", name=_one("b1", "b2"))
+    validation = _fields(caCertificateRefs=_some(config_map | bundle, 2, 1))
+    return _fields(default=_fields(validation=validation))
 
 
 _NAMESPACES_OF_SETS = [
@@ -341,10 +348,31 @@ def backend_tls_policies() -> Objects:
     port = _fields(group=_one(""), kind="Service", name="w2", sectionName=_one("http", "http", "no"))
     gateway = _fields(group=GATEWAY_API, kind="Gateway", name=_one("g1"))
     config_map = _fields(group=_one(""), kind=_one("ConfigMap", "ConfigMap", "Secret"), name=_one("c1", "c2"))
+    bundle = _fields(group="certificates.k8s.io", kind="ClusterTrustBundle", name=_one("b1", "b2"))
     system = _fields(wellKnownCACertificates=_one("System", "example.com/others"), hostname="x.test")
-    validation = _fields(caCertificateRefs=_some(config_map, 2, 1), hostname="x.test") | system
+    validation = _fields(caCertificateRefs=_some(config_map | config_map | bundle, 2, 1), hostname="x.test") | system
     spec = _fields(targetRefs=_some(service | service | port | gateway, 2, 1, by=_target), validation=validation)
     return _object(f"{GATEWAY_API}/v1", "BackendTLSPolicy", ("e1", "e2"), spec=spec)
+
+
+def cluster_trust_bundles() -> Objects:
+    """CA certificates for the whole cluster, or what is none."""
+    spec = _fields(trustBundle=_one(key_pair("one")[0], key_pair("two")[0], "none"))
+    return _object("certificates.k8s.io/v1", "ClusterTrustBundle", ("b1", "b2"), cluster=True, spec=spec)
+
+
+def unsupported_policies() -> Objects:
+    """Policies without an effect, for backends and Gateways that may or may not be there."""
+    backend = _fields(group="", kind="Service", name=_one("w1", "w2"))
+    gateway = _fields(group=GATEWAY_API, kind="Gateway", name=_one("g1", "g2"))
+    kinds = {"XBackendTrafficPolicy": backend, "XTelemetryPolicy": gateway}
+    version = "gateway.networking.x-k8s.io/v1alpha1"
+    return st.one_of(
+        [
+            _object(version, kind, ("u1",), spec=_fields(targetRefs=_some(target, 2, 1, by=_target)))
+            for kind, target in kinds.items()
+        ]
+    )
 
 
 def definitions() -> Objects:
@@ -370,6 +398,8 @@ MOST_OF_EACH = {
     traffic_policies: 3,
     config_maps: 2,
     backend_tls_policies: 2,
+    cluster_trust_bundles: 2,
+    unsupported_policies: 1,
     gateway_classes: 2,
     definitions: 1,
 }

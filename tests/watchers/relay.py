@@ -77,7 +77,7 @@ class Relay:
         self._open.add(transport)
         try:
             async with self._upstream.request(
-                request.method, self._access.url + request.path_qs, headers=headers, data=await request.read()
+                request.method, self._access.url + request.path_qs, headers=headers, data=await request.read() or None
             ) as answer:
                 return await self._answer(request, answer)
         except (aiohttp.ClientError, OSError):
