@@ -94,3 +94,11 @@ def test_the_library_s_page_names_all_of_its_modules() -> None:
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", table, re.M)
     named = {name for row in rows for name in re.findall(r"\w+", row)}
     assert named == {each.stem for each in (ROOT / "xds").rglob("*.py")} - {"__init__"}
+
+
+def test_every_decision_has_a_number_of_its_own() -> None:
+    """No two architecture decision records share a number, and the title of each begins with it."""
+    records = sorted((ROOT / "docs/adr").glob("*.md"))
+    assert [int(each.name[:4]) for each in records] == list(range(1, len(records) + 1))
+    for each in records:
+        assert each.read_text().startswith(f"# {int(each.name[:4])}.")
