@@ -93,6 +93,7 @@ class Settings:
             Service have the proxies connect to anything that they can reach (CVE-2021-25740).
         offline: there are no proxies that could acknowledge anything: what is valid counts as programmed.
         own: where Headgate and its proxies listen themselves: routes that lead there are refused.
+        machine: the IP addresses of this machine, for Gateways that listen on all of them; standalone.
     """
 
     controller_name: str = CONTROLLER_NAME
@@ -101,6 +102,7 @@ class Settings:
     external_names: bool = True
     offline: bool = False
     own: tuple[OwnAddress, ...] = ()
+    machine: tuple[str, ...] = ()
 
 
 def in_cluster(

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 IpAddress = IPv4Address | IPv6Address
+_LOOPBACK: Final = (ip_address("127.0.0.1"), ip_address("::1"))
+"""Where connections to the unspecified addresses go."""
 
 
 class OwnAddress(NamedTuple):
@@ -48,6 +50,25 @@ def taken(own: Iterable[OwnAddress], host: str, port: int) -> OwnAddress | None:
         if each.port == port and any(overlap(host, bound) for bound in each.addresses):
             return each
     return None
+
+
+def reaches(bound: str, host: str, machine: Iterable[str] = ()) -> bool:
+    """Return whether a connection to `host` reaches a listener that is bound to the IP address `bound`.
+
+    Args:
+        bound: an IP address, or the unspecified one for all of its family.
+        host: an IP address in any spelling; of names, which can resolve to anything, only `localhost` counts.
+        machine: the IP addresses of the machine of the listener, as far as they are known.
+    """
+    own, address = ip_address(bound), _parse(host)
+    if address is None:
+        name = host.lower().rstrip(".")
+        return (name == "localhost" or name.endswith(".localhost")) and (own.is_unspecified or own in _LOOPBACK)
+    if own.version != address.version:
+        return False
+    if own.is_unspecified:
+        return is_local(address) or str(address) in machine
+    return own == address or (address.is_unspecified and own in _LOOPBACK)
 
 
 def overlap(one: str, other: str) -> bool:

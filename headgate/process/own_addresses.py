@@ -35,5 +35,10 @@ def _bound(address: Address) -> tuple[str, ...]:
         return tuple(dict.fromkeys(str(each[4][0]) for each in found))
     if not address.ip.is_unspecified:
         return (str(address.ip),)
-    machine = (each.address.partition("%")[0] for found in psutil.net_if_addrs().values() for each in found)
-    return (str(address.ip), *(each for each in machine if Address(each, 0).ip is not None))
+    return (str(address.ip), *machine_addresses())
+
+
+def machine_addresses() -> tuple[str, ...]:
+    """Return the IP addresses that this machine has now."""
+    found = (each.address.partition("%")[0] for found in psutil.net_if_addrs().values() for each in found)
+    return tuple(str(ip) for each in found if (ip := Address(each, 0).ip) is not None)

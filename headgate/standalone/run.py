@@ -27,7 +27,7 @@ from headgate.observability.metrics import Metrics, XdsGauges
 from headgate.observability.tracing import Traces
 from headgate.process.address import Address
 from headgate.process.lifecycle import run_until_stopped, settle_memory
-from headgate.process.own_addresses import own_addresses
+from headgate.process.own_addresses import machine_addresses, own_addresses
 from headgate.process.ports import check_free
 from headgate.reporting.condition_log import log_diagnostics, log_edits
 from headgate.security.proxy_tokens import ProxyTokens
@@ -98,7 +98,9 @@ class _Run:
         self.files_changed = asyncio.Event()
         self.running = EnvoyProcess.find_all(self.state.path) if settings.envoy else {}
         metrics = Metrics()
-        translator = Translator(TranslatorSettings(own=own_addresses(settings.xds, settings.admin)))
+        translator = Translator(
+            TranslatorSettings(own=own_addresses(settings.xds, settings.admin), machine=machine_addresses())
+        )
         keys = SnapshotKeys(translator)
         self.inputs = Inputs(translator)
         self.source = FileSource(settings.paths, partial(self.log_change, keys.ready))

@@ -135,6 +135,23 @@ async def test_a_change_of_a_route_leaves_the_connections_of_others(proxy: Proxy
     writer.close()
 
 
+async def test_a_listener_of_its_own_is_no_backend(proxy: Proxy, backends: list[Manifest]) -> None:
+    """A backend that leads back to a listener of the Gateway is closed: no connection goes in a circle."""
+    port, detour = free_port(), free_port()
+    loops = [service("back"), *endpoints("back", [port]), service("there"), *endpoints("there", [detour])]
+    routes = tcp_route("route", port, one=1, back=1, there=1), tcp_route("detour", detour, back=1)
+    await proxy.apply(gateway(listener(port), listener(detour)), backends, loops, *routes)
+    found = Counter([await exchange(port) for _ in range(60)])
+    assert found.keys() == {b"one:", b""}
+    assert await exchange(detour) == b""
+    totals = await proxy.admin(f"/stats?filter=listener.127.0.0.1_({port}|{detour}).downstream_cx_total")
+    assert sorted(int(each.split()[-1]) for each in totals.splitlines()) == [1, 60]
+    (parent,) = proxy.status("TCPRoute", "route")["parents"]
+    (resolved,) = [each for each in parent["conditions"] if each["type"] == "ResolvedRefs"]
+    assert f"an endpoint at 127.0.0.1, port {port}, which is listener tcp-{port} of Gateway" in resolved["message"]
+    assert f"an endpoint at 127.0.0.1, port {detour}, which is listener tcp-{detour} of Gateway" in resolved["message"]
+
+
 async def test_tls_to_a_backend(proxy: Proxy, tmp_path: Path) -> None:
     """A backend whose policy asks for TLS gets all bytes by TLS; one that is not trusted gets none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -245,6 +245,20 @@ async def test_sessions_are_limited(proxy: Proxy, backends: list[Manifest], monk
                 pass
 
 
+async def test_a_listener_of_its_own_is_no_backend(proxy: Proxy, backends: list[Manifest]) -> None:
+    """A backend that leads back to a listener of the Gateway is dropped: no datagram goes in a circle."""
+    port = free_port()
+    loop = [*service("back"), slice_("back", port)]
+    await proxy.apply(gateway(listener(port)), backends, loop, udp_route("route", port, one=1, back=1))
+    async with clients(port, 20) as many:
+        assert Counter(await exchange(many, 0.3)).keys() == {b"o", b""}
+    totals = await proxy.admin(f"/stats?filter=udp.udp-{port}.downstream_sess_total")
+    assert int(totals.split()[-1]) == 20
+    (parent,) = proxy.status("UDPRoute", "route")["parents"]
+    (resolved,) = [each for each in parent["conditions"] if each["type"] == "ResolvedRefs"]
+    assert f"an endpoint at 127.0.0.1, port {port}, which is listener udp-{port} of Gateway" in resolved["message"]
+
+
 async def test_a_port_of_tcp_beside(proxy: Proxy, backends: list[Manifest]) -> None:
     """A listener of UDP and one of HTTP have one port number, and both serve."""
     port = free_port()

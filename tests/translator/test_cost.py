@@ -403,6 +403,24 @@ def test_changing_a_tcp_route(large: Translator) -> None:
     assert (unused.resources.get(LISTENER), unused.statuses) == (None, [])
 
 
+def test_an_endpoint_of_many_tcp_routes(large: Translator) -> None:
+    """An endpoint is asked once for 100 TCPRoutes whether it leads back to their Gateway, and they only if it does."""
+    wide = gateway()
+    wide["spec"]["listeners"] += [
+        {"name": f"tcp-{each}", "port": each, "protocol": "TCP"} for each in range(20000, 20020)
+    ]
+    routes = [tcp_route(each, 7) for each in range(100)]
+    with put_back(large, edit(https_gateway()), edit(endpoint_slice(7)), *map(removal, routes)):
+        large.edit([edit(wide), *map(edit, routes)])
+        assert large.evaluate().failures == []
+        moved = cost(large, edit(endpoint_slice(7, "127.0.0.1", 8081)))
+        looped = cost(large, edit(endpoint_slice(7, "127.0.0.1", 20001)))
+    assert moved.runs <= 10
+    assert (set(moved.resources), moved.statuses) == ({ENDPOINT}, [])
+    assert looped.resources[LISTENER] == {f"port-{each}" for each in range(20000, 20020)}
+    assert len(looped.statuses) == 100
+
+
 def test_changing_a_udp_route(large: Translator) -> None:
     """A UDPRoute that forwards elsewhere changes the endpoints of its port, and nothing else, among 100 UDPRoutes."""
     wide = gateway()

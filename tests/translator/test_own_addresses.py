@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.world import edit, manifest
 from translator.inputs import Settings, in_cluster
-from translator.own_addresses import OwnAddress, overlap, reached
+from translator.own_addresses import OwnAddress, overlap, reached, reaches
 from translator.refs import Ref
 from translator.translator import Translator
 from xds.resources.types import CLUSTER
@@ -177,3 +177,44 @@ def test_a_listener_does_not_take_headgate_s_port() -> None:
         True,
         False,
     ]
+
+
+@pytest.mark.parametrize(
+    ("bound", "host"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", "::ffff:127.0.0.1"),
+        ("127.0.0.1", "0.0.0.0"),
+        ("::1", "::"),
+        ("::1", "0:0:0:0:0:0:0:1%lo"),
+        ("127.0.0.1", "localhost"),
+        ("::1", "a.LOCALHOST."),
+        ("0.0.0.0", "127.9.9.9"),
+        ("0.0.0.0", "192.0.2.7"),
+        ("0.0.0.0", "localhost"),
+        ("::", "::1"),
+        ("192.0.2.8", "192.0.2.8"),
+    ],
+)
+def test_what_reaches_a_listener(bound: str, host: str) -> None:
+    """A connection reaches the address that a listener is bound to, by any spelling, and those that this stands for."""
+    assert reaches(bound, host, ["192.0.2.7"])
+
+
+@pytest.mark.parametrize(
+    ("bound", "host"),
+    [
+        ("127.0.0.1", "127.0.0.2"),
+        ("127.0.0.2", "localhost"),
+        ("127.0.0.2", "0.0.0.0"),
+        ("127.0.0.1", "localhost.example.com"),
+        ("0.0.0.0", "192.0.2.8"),
+        ("0.0.0.0", "shop.test"),
+        ("::", "127.0.0.1"),
+        ("192.0.2.7", "127.0.0.1"),
+        ("192.0.2.7", "0.0.0.0"),
+    ],
+)
+def test_what_reaches_no_listener(bound: str, host: str) -> None:
+    """Another address of the machine, another machine and a name that can be anything are no listener's address."""
+    assert not reaches(bound, host, ["192.0.2.7"])

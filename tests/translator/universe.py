@@ -250,10 +250,12 @@ def services() -> Objects:
 
 
 def endpoint_slices() -> Objects:
-    """Slices of some Service, whose endpoints are ready, or not, or about to go."""
+    """Slices of some Service, whose endpoints are ready, or not, or about to go, or listeners of a Gateway."""
     conditions = _one({"ready": True}, {"ready": False}, {"ready": False, "serving": True, "terminating": True})
     endpoint = _fields(
-        addresses=_one(["10.1.0.1"], ["10.1.0.2"]), conditions=_maybe(conditions), zone=_maybe(_one("z1"))
+        addresses=_one(["10.1.0.1"], ["10.1.0.2"], ["127.0.0.1"]),
+        conditions=_maybe(conditions),
+        zone=_maybe(_one("z1")),
     )
     return _object(
         "discovery.k8s.io/v1",
@@ -265,6 +267,7 @@ def endpoint_slices() -> Objects:
         ports=_one(
             [{"name": "http", "port": 8080}, {"name": "http", "port": 8080, "protocol": "UDP"}],
             [{"name": "http", "port": 8081}],
+            [{"name": "http", "port": 81}, {"name": "http", "port": 82, "protocol": "UDP"}],
             [{"name": "no", "port": 1}],
         ),
     )

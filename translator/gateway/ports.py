@@ -10,7 +10,7 @@ from translator.gateway.client_validation import validated
 from translator.gateway.conflicts import claimed_ports, port_owners
 from translator.gateway.listeners import ListenerState, listeners
 from translator.ir.listener import SocketPort
-from translator.refs import Ref
+from translator.refs import ListenerRef, Ref
 
 
 def gateway_ports(db: Db, gateway: Ref) -> tuple[SocketPort, ...]:
@@ -35,6 +35,13 @@ def port_listeners(db: Db, gateway: Ref, port: SocketPort) -> Iterator[ListenerS
     """Yield those of them that can validate the certificates of clients, if they have to."""
     found = (validated(db, each) for each in accepted_listeners(db, gateway, port))
     yield from (each for each in found if each.accepted)
+
+
+@query(firewall=True)
+def forwarding_listener(db: Db, gateway: Ref, port: SocketPort) -> ListenerRef | None:
+    """Return the first listener on a port of a Gateway that forwards connections or datagrams; None without one."""
+    forwarding = db.registry.l4_protocols
+    return next((each.ref for each in accepted_listeners(db, gateway, port) if each.protocol in forwarding), None)
 
 
 @query(firewall=True)

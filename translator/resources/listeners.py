@@ -14,7 +14,6 @@ from translator.extension import extensions
 from translator.gateway import attachment
 from translator.gateway.ca_certificates import trust_bundle
 from translator.gateway.certificates import certificate, listener_certificates
-from translator.gateway.client_certificate import presented_certificate
 from translator.gateway.client_validation import listener_validation
 from translator.gateway.gateways import allows_underscores, unsupported_parameters
 from translator.gateway.listeners import ListenerState
@@ -122,8 +121,8 @@ def l4_chain(db: Db, table: RouteConfigKey, domain: str) -> L4Chain:
     The order is that of `TLSRouteSpec.hostnames`, and GEP-713's. Connections of TCP have the domain "".
     """
     first = next(iter(db.select(attachment.routes, (table, domain))), None)
-    certificate = presented_certificate(db, gateway_of(table.gateway))
-    rules = effective_l4_rules(db, first.route, table.passthrough, certificate) if first is not None else ()
+    gateway = gateway_of(table.gateway)
+    rules = effective_l4_rules(db, first.route, gateway, table.passthrough) if first is not None else ()
     if first is None or not rules:
         return L4Chain(table.port)
     rule = rules[0].value  # a route of connections has one

@@ -9,6 +9,7 @@ from typing import TypeVar
 from translator.db import Db
 from translator.engine.query import query
 from translator.extension import FilterOutcome, PolicyContext, PolicyUnit, policy_units
+from translator.gateway.client_certificate import presented_certificate
 from translator.ir.backend import BackendKey
 from translator.ir.http import Rule, RuleSetting
 from translator.ir.l4 import L4Rule
@@ -18,6 +19,7 @@ from translator.outcome import Outcome, Problem
 from translator.policies.attachment import policies_at, refuses
 from translator.policies.effective import Stack, effective, of_kind
 from translator.refs import Ref
+from translator.routes.loops import without_loops
 from translator.routes.rules import l4_rules, rules
 
 R = TypeVar("R", Rule, L4Rule)
@@ -54,11 +56,13 @@ def effective_rules(
     return _presenting(_with_policies(db, route, stack), certificate)
 
 
-def effective_l4_rules(
-    db: Db, route: Ref, passthrough: bool, certificate: BackendKey | None
-) -> tuple[Outcome[L4Rule], ...]:
-    """Return each rule of a route of connections as a Gateway serves it that presents a certificate to backends."""
-    return _presenting(l4_rules(db, route, passthrough), certificate)
+def effective_l4_rules(db: Db, route: Ref, gateway: Ref, passthrough: bool) -> tuple[Outcome[L4Rule], ...]:
+    """Return each rule of a route of connections or datagrams as a Gateway serves it, with the problems in it there."""
+    found = tuple(
+        without_loops(db, gateway, each, f"spec.rules[{place}].backendRefs")
+        for place, each in enumerate(l4_rules(db, route, passthrough))
+    )
+    return _presenting(found, presented_certificate(db, gateway)) if found else ()
 
 
 def _presenting(found: tuple[Outcome[R], ...], certificate: BackendKey | None) -> tuple[Outcome[R], ...]:

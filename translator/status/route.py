@@ -17,6 +17,7 @@ from translator.gateway.attachment import ParentStatus, attachment, candidates, 
 from translator.gateway.client_certificate import presented_certificate
 from translator.gateway.service_parents import names_service, service_parents
 from translator.inputs import Invalid, StillServed
+from translator.ir.l4 import L4Rule
 from translator.kinds import StatusKind
 from translator.objects.gateway_api.gateway import key_of
 from translator.objects.gateway_api.references import ParentReference
@@ -24,6 +25,7 @@ from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
 from translator.refs import ListenerRef, Ref
 from translator.resources.routes import route_entries
+from translator.routes.policies import effective_l4_rules
 from translator.routes.rules import has_served_rule, l4_rules, rules
 from translator.status.hints import hints
 from translator.status.invalid import false, last_valid_status, renewed
@@ -68,8 +70,7 @@ def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, ListenerRef], Ref]
 def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) -> Iterator[dict[str, Any]]:
     """Yield the conditions of a route at one parent, Accepted first."""
     told = [each.problems for each in rules(db, ref)]
-    for passthrough in dict.fromkeys(each.table.passthrough for each in parent.bindings) or (False,):
-        told += [each.problems for each in l4_rules(db, ref, passthrough)]
+    told += [each.problems for each in _l4_rules(db, ref, parent)]
     told += [each.problems for each in _entries(db, ref, parent)]
     problems = tuple(dict.fromkeys(chain.from_iterable(told)))
     dropped = [each for each in problems if each.condition == "Accepted"]
@@ -91,6 +92,13 @@ def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) 
     if parent.problem is None:
         for each in hints(db, ref, parent):
             yield each.json(generation)
+
+
+def _l4_rules(db: Db, ref: Ref, parent: ParentStatus) -> Iterator[Outcome[L4Rule]]:
+    if not parent.bindings:  # there may be no Gateway
+        yield from l4_rules(db, ref, False)
+    for passthrough in dict.fromkeys(each.table.passthrough for each in parent.bindings):
+        yield from effective_l4_rules(db, ref, parent.gateway, passthrough)
 
 
 def _entries(db: Db, ref: Ref, parent: ParentStatus) -> Iterator[Outcome[tuple[EncodedRoute, ...]]]:
