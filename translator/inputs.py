@@ -94,6 +94,8 @@ class Settings:
         offline: there are no proxies that could acknowledge anything: what is valid counts as programmed.
         own: where Headgate and its proxies listen themselves: routes that lead there are refused.
         machine: the IP addresses of this machine, for Gateways that listen on all of them; standalone.
+        descriptors: how many file descriptors a proxy may have, which lowers its limits of connections and of sessions
+            of UDP if need be; None leaves them at their defaults.
     """
 
     controller_name: str = CONTROLLER_NAME
@@ -103,6 +105,7 @@ class Settings:
     offline: bool = False
     own: tuple[OwnAddress, ...] = ()
     machine: tuple[str, ...] = ()
+    descriptors: int | None = None
 
 
 def in_cluster(

@@ -25,6 +25,7 @@ def bootstrap(
     admin: Address | Path,
     tls: ProxyTls | None = None,
     token: str = "",
+    descriptors: int | None = None,
 ) -> bootstrap_pb2.Bootstrap:
     """Return the bootstrap of one Envoy of a Gateway.
 
@@ -37,12 +38,13 @@ def bootstrap(
         admin: Envoy's admin interface: an address, or the path of a Unix socket (mode 0600).
         tls: the files of the TLS connection to Headgate; None for plain text.
         token: the token that authenticates it (`ProxyTokens`); "" if its certificate does.
+        descriptors: how many file descriptors it may have; None if that need not be considered.
     """
     cluster = _xds_cluster(xds)
     if tls is not None and isinstance(xds, Address):
         cluster.transport_socket.name = "envoy.transport_sockets.tls"
         cluster.transport_socket.typed_config.Pack(_tls_context(xds, tls))
-    made = common.bootstrap(_admin_address(admin), cluster, max_heap_bytes=heap_bytes())
+    made = common.bootstrap(_admin_address(admin), cluster, max_heap_bytes=heap_bytes(), descriptors=descriptors)
     made.node.CopyFrom(base_pb2.Node(id=f"{gateway}/{instance}", cluster=gateway))
     if token:
         service = made.dynamic_resources.ads_config.grpc_services[0]

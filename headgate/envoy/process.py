@@ -39,6 +39,8 @@ class Launch:
         bootstrap: its bootstrap.
         concurrency: the number of its worker threads.
         drain_seconds: the seconds for which the connections of a removed or changed listener stay open.
+        descriptors: how many file descriptors it may have; None if that is not known. Envoy itself raises the soft
+            limit that it inherits to the hard one.
     """
 
     state: GatewayState
@@ -46,6 +48,7 @@ class Launch:
     bootstrap: bootstrap_pb2.Bootstrap
     concurrency: int = min(2, os.cpu_count() or 1)
     drain_seconds: int = DRAIN_SECONDS
+    descriptors: int | None = None
 
     @property
     def arguments(self) -> list[str]:
@@ -69,6 +72,8 @@ class Launch:
             "command": [str(self.binary), *self.arguments],
             # Another binary with the same path, as after an upgrade, is another launch.
             "binary": {"size": binary.st_size, "modified_ns": binary.st_mtime_ns},
+            # An Envoy keeps the limit that it was started with.
+            "descriptors": self.descriptors,
         }
         return {self.state.bootstrap: to_json(self.bootstrap), self.state.launch: json.dumps(launch, indent=2) + "\n"}
 

@@ -28,16 +28,25 @@ class RunEvents(Events):
         state: the state directories of Envoys.
         tokens: the tokens that authenticate Envoys.
         envoy: the Envoy to run for every Gateway; None to run none.
+        descriptors: how many file descriptors each of them may have; None if that is not known.
 
     Attributes:
         fleet: the supervised Envoys; None before the start, and with `--no-envoy`.
     """
 
-    def __init__(self, source: FileSource, state: StateDirectory, tokens: ProxyTokens, envoy: Path | None) -> None:
+    def __init__(
+        self,
+        source: FileSource,
+        state: StateDirectory,
+        tokens: ProxyTokens,
+        envoy: Path | None,
+        descriptors: int | None = None,
+    ) -> None:
         self._source = source
         self._state = state
         self._tokens = tokens
         self._envoy = envoy
+        self._descriptors = descriptors
         self.fleet: Fleet | None = None
 
     def gateways_changed(self, gateways: frozenset[str]) -> None:
@@ -59,4 +68,5 @@ class RunEvents(Events):
         """Return the launch of a Gateway's Envoy, which connects by a Unix socket: no route can lead there."""
         state = self._state.gateway(gateway)
         xds, token = self._state.xds_socket, self._tokens.token(gateway)
-        return Launch(state, envoy, bootstrap(gateway, INSTANCE, xds, state.admin_socket, token=token))
+        made = bootstrap(gateway, INSTANCE, xds, state.admin_socket, token=token, descriptors=self._descriptors)
+        return Launch(state, envoy, made, descriptors=self._descriptors)

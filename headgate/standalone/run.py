@@ -19,6 +19,7 @@ from headgate.controlplane.inputs import Inputs
 from headgate.controlplane.plane import ControlPlane
 from headgate.controlplane.publisher import SnapshotKeys
 from headgate.controlplane.sync_status import SyncStatusReporter
+from headgate.envoy.descriptors import available, warn_if_few
 from headgate.envoy.process import DRAIN_SECONDS, EnvoyProcess, Launch
 from headgate.envoy.state import StateDirectory
 from headgate.envoy.state_repair import StateRepair
@@ -98,13 +99,15 @@ class _Run:
         self.files_changed = asyncio.Event()
         self.running = EnvoyProcess.find_all(self.state.path) if settings.envoy else {}
         metrics = Metrics()
-        translator = Translator(
-            TranslatorSettings(own=own_addresses(settings.xds, settings.admin), machine=machine_addresses())
-        )
+        # The user's own Envoys have limits that are not known here.
+        descriptors = available() if settings.envoy else None
+        warn_if_few(descriptors)
+        own = own_addresses(settings.xds, settings.admin)
+        translator = Translator(TranslatorSettings(own=own, machine=machine_addresses(), descriptors=descriptors))
         keys = SnapshotKeys(translator)
         self.inputs = Inputs(translator)
         self.source = FileSource(settings.paths, partial(self.log_change, keys.ready))
-        self.events = RunEvents(self.source, self.state, self.tokens, settings.envoy)
+        self.events = RunEvents(self.source, self.state, self.tokens, settings.envoy, descriptors)
         sync_statuses, clients = SyncStatusReporter(self.inputs), GrpcClients(self.inputs)
         authentication = EnvoyAuthentication(self.tokens, keys, translator, tls=settings.tls is not None)
         server = Server(

@@ -80,6 +80,7 @@ class Headgate:
     xds: int = field(default_factory=free_port)
     admin: int = field(default_factory=free_port)
     arguments: tuple[str, ...] = ()
+    prefix: tuple[str, ...] = ()
     module: str = "headgate"
     process: asyncio.subprocess.Process | None = None
 
@@ -93,7 +94,7 @@ class Headgate:
     def command(self) -> list[str]:
         """The command line."""
         addresses = ("--xds-address", f"127.0.0.1:{self.xds}", "--admin-address", f"127.0.0.1:{self.admin}")
-        return [sys.executable, "-m", self.module, "run", str(self.folder), *addresses, *self.arguments]
+        return [*self.prefix, sys.executable, "-m", self.module, "run", str(self.folder), *addresses, *self.arguments]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -125,6 +126,10 @@ class Headgate:
         """Return the process id of a Gateway's Envoy."""
         file = self.state / f"127.0.0.1-{self.xds}" / gateway / "envoy.pid"
         return int(file.read_text()) if file.exists() else None
+
+    def bootstrap(self, gateway: str = "default.web") -> str:
+        """Return the bootstrap of a Gateway's Envoy."""
+        return (self.state / f"127.0.0.1-{self.xds}" / gateway / "bootstrap.json").read_text()
 
     async def ask(self, path: str) -> Any:
         """Return the response of the admin server, parsed if it is JSON; None if there is none."""

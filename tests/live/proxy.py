@@ -7,7 +7,7 @@ import contextlib
 import io
 import json
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ KEY = f"default/{GATEWAY}"
 OWN = Ref("Gateway", "default", GATEWAY)
 LONG = 500_000
 """Bodies of so many bytes are sent in pieces."""
+DEFAULTS = Settings()
 WITHIN = 15.0
 """Seconds within which a proxy is to take a configuration, however busy the machine is."""
 
@@ -70,15 +71,24 @@ class Proxy:
     """One Gateway, its Envoy, and a client of it.
 
     Attributes:
+        process: Envoy.
         port: the port that plain requests go to unless they say otherwise.
     """
 
-    def __init__(self, server: Server, admin: Path, http: aiohttp.ClientSession) -> None:
+    def __init__(
+        self,
+        server: Server,
+        admin: Path,
+        http: aiohttp.ClientSession,
+        process: asyncio.subprocess.Process,
+        settings: Settings,
+    ) -> None:
+        self.process = process
         self.port = free_port()
         self._server = server
         self._admin = admin
         self._http = http
-        self._translator = Translator(Settings())
+        self._translator = Translator(settings)
         self._base: dict[Ref, Edit] = {}
         self._applied: dict[Ref, Edit] = {}
         self._news = asyncio.Event()
@@ -190,8 +200,13 @@ def _edit(manifest: Manifest) -> Edit:
 
 
 @contextlib.asynccontextmanager
-async def running_proxy(binary: Path) -> AsyncIterator[tuple[Proxy, Path]]:
-    """Run an Envoy with its xDS server; gives the proxy and the file of Envoy's log."""
+async def running_proxy(
+    binary: Path, settings: Settings = DEFAULTS, prefix: Sequence[str] = ()
+) -> AsyncIterator[tuple[Proxy, Path]]:
+    """Run an Envoy with its xDS server; gives the proxy and the file of Envoy's log.
+
+    `prefix` is a command that executes the one in its arguments.
+    """
     # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
     with tempfile.TemporaryDirectory(prefix="live") as folder:
         where = Path(folder)
@@ -205,7 +220,8 @@ async def running_proxy(binary: Path) -> AsyncIterator[tuple[Proxy, Path]]:
         connector = aiohttp.TCPConnector(force_close=True)
         timeout = aiohttp.ClientTimeout(total=WITHIN)
         async with server, aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
-            config.write_text(MessageToJson(bootstrap(KEY, "1", Address("127.0.0.1", server.port), admin)))
+            xds = Address("127.0.0.1", server.port)
+            config.write_text(MessageToJson(bootstrap(KEY, "1", xds, admin, descriptors=settings.descriptors)))
             arguments = (
                 "-c",
                 config,
@@ -218,9 +234,9 @@ async def running_proxy(binary: Path) -> AsyncIterator[tuple[Proxy, Path]]:
                 log,
             )
             quiet = asyncio.subprocess.DEVNULL
-            process = await asyncio.create_subprocess_exec(binary, *arguments, stdout=quiet, stderr=quiet)
+            process = await asyncio.create_subprocess_exec(*prefix, binary, *arguments, stdout=quiet, stderr=quiet)
             try:
-                proxy = Proxy(server, admin, http)
+                proxy = Proxy(server, admin, http, process, settings)
                 heard.append(proxy)
                 yield proxy, log
             finally:

@@ -23,7 +23,9 @@ from xds.resources.resource import Reference, Resource
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import LISTENER, ROUTE, SECRET
 
-SETTINGS = st.builds(Settings, standalone=st.booleans(), offline=st.booleans())
+SETTINGS = st.builds(
+    Settings, standalone=st.booleans(), offline=st.booleans(), descriptors=st.sampled_from([None, 1000])
+)
 REJECTIONS = st.builds(
     AttributedNack, st.builds(Nack, st.just(LISTENER), st.sampled_from(["port-80", "port-81", ""]), st.just("no"))
 )

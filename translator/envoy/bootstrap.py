@@ -35,6 +35,7 @@ def bootstrap(
     xds: cluster_pb2.Cluster,
     initial_fetch_timeout: timedelta | None = None,
     max_heap_bytes: int = DEFAULT_HEAP_BYTES,
+    descriptors: int | None = None,
 ) -> bootstrap_pb2.Bootstrap:
     """Make the bootstrap of an Envoy whose listeners and clusters come by delta ADS from Headgate.
 
@@ -44,6 +45,7 @@ def bootstrap(
         initial_fetch_timeout: how long it waits for its first listeners and clusters before it counts as started;
             zero waits for ever, None is Envoy's own 15 s.
         max_heap_bytes: what its heap may grow to, before it turns requests away.
+        descriptors: how many file descriptors it may have; None if that need not be considered.
     """
     own_config = config_source_pb2.ConfigSource(
         ads=config_source_pb2.AggregatedConfigSource(),
@@ -57,7 +59,7 @@ def bootstrap(
         ),
         static_resources=bootstrap_pb2.Bootstrap.StaticResources(clusters=[xds]),
         layered_runtime=_runtime(),
-        overload_manager=overload_manager(max_heap_bytes),
+        overload_manager=overload_manager(max_heap_bytes, descriptors),
     )
 
 

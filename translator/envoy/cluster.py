@@ -11,6 +11,7 @@ from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from headgate_proto.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from headgate_proto.envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 from translator.envoy.config_source import ADS
+from translator.envoy.descriptors import limited
 from translator.envoy.hooks import CLUSTER, ENDPOINTS
 from translator.envoy.names import CLOSED, cluster_name
 from translator.ir.backend import Backend, BackendEndpoint, Protocol
@@ -22,8 +23,13 @@ UNLIMITED = 1024 * 1024
 """Envoy's own limit of 1,024 requests at once would answer 503 where nobody asked for a limit."""
 
 
-def cluster(backend: Backend) -> cluster_pb2.Cluster:
-    """Make the cluster of a backend: its endpoints by EDS, or a name that Envoy resolves."""
+def cluster(backend: Backend, descriptors: int | None = None) -> cluster_pb2.Cluster:
+    """Make the cluster of a backend: its endpoints by EDS, or a name that Envoy resolves.
+
+    Args:
+        backend: the backend.
+        descriptors: how many file descriptors the proxy may have; None if that need not be considered.
+    """
     made = cluster_pb2.Cluster(name=cluster_name(backend))
     made.connect_timeout.seconds = CONNECT_TIMEOUT_SECONDS
     made.per_connection_buffer_limit_bytes.value = PER_CONNECTION_BUFFER_BYTES
@@ -31,6 +37,7 @@ def cluster(backend: Backend) -> cluster_pb2.Cluster:
     limits = made.circuit_breakers.thresholds.add()
     for field in ("max_connections", "max_pending_requests", "max_requests", "max_retries"):
         getattr(limits, field).value = UNLIMITED
+    limits.max_connections.value = limited(UNLIMITED, descriptors)
     if backend.hostname:
         made.type = discovery_type(backend.hostname)
         made.dns_lookup_family = cluster_pb2.Cluster.V4_PREFERRED

@@ -13,9 +13,11 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 
 from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from translator.envoy.config_source import ADS, sds
+from translator.envoy.descriptors import limited
 from translator.envoy.hooks import CONNECTION_MANAGER
 from translator.envoy.local_reply import local_replies
 from translator.envoy.names import CLOSED, cluster_name, listener_name, table_name
+from translator.envoy.overload import MAX_DOWNSTREAM_CONNECTIONS
 from translator.ir.l4 import L4Chain
 from translator.ir.listener import FilterChain, HttpChain, PeerValidation, SocketPort
 
@@ -38,8 +40,16 @@ CONNECT_ATTEMPTS = 3
 """How many endpoints are tried for a connection that is forwarded: as for a request (`translator.envoy.retry`)."""
 
 
-def filter_chain(spec: FilterChain, http_filters: Filters) -> listener_components_pb2.FilterChain:
-    """Make a filter chain; `http_filters` are those of every connection manager of the listener, in their order."""
+def filter_chain(
+    spec: FilterChain, http_filters: Filters, descriptors: int | None = None
+) -> listener_components_pb2.FilterChain:
+    """Make a filter chain.
+
+    Args:
+        spec: what it matches, and what serves it.
+        http_filters: those of every connection manager of the listener, in their order.
+        descriptors: how many file descriptors the proxy may have; None if that need not be considered.
+    """
     chain, name = spec.chain, spec.match.server_name
     made = listener_components_pb2.FilterChain()
     if name:
@@ -53,10 +63,10 @@ def filter_chain(spec: FilterChain, http_filters: Filters) -> listener_component
         made.transport_socket_connect_timeout.seconds = HANDSHAKE_SECONDS
     if isinstance(chain, L4Chain):
         made.name = _l4_name(chain, name)
-        _forward(made, chain, f"{'tls' if name else 'tcp'}-{chain.port}")
+        _forward(made, chain, f"{'tls' if name else 'tcp'}-{chain.port}", descriptors)
         return made
     made.name = table_name(chain.table)
-    _limit_connections(made, _stat_prefix(chain))
+    _limit_connections(made, _stat_prefix(chain), descriptors)
     made.filters.add(name="envoy.filters.network.http_connection_manager").typed_config.Pack(
         _manager(chain, http_filters), deterministic=True
     )
@@ -68,9 +78,9 @@ def _l4_name(chain: L4Chain, server_name: str) -> str:
     return f"{name}/{server_name}" if server_name else name
 
 
-def _forward(made: listener_components_pb2.FilterChain, chain: L4Chain, prefix: str) -> None:
+def _forward(made: listener_components_pb2.FilterChain, chain: L4Chain, prefix: str, descriptors: int | None) -> None:
     """Add the filters that forward connections; `prefix` is that of their statistics."""
-    _limit_connections(made, prefix)
+    _limit_connections(made, prefix, descriptors)
     proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=prefix)
     proxy.idle_timeout.seconds = IDLE_CONNECTION_SECONDS
     proxy.max_connect_attempts.value = CONNECT_ATTEMPTS
@@ -83,9 +93,11 @@ def _forward(made: listener_components_pb2.FilterChain, chain: L4Chain, prefix: 
     made.filters.add(name="envoy.filters.network.tcp_proxy").typed_config.Pack(proxy, deterministic=True)
 
 
-def _limit_connections(made: listener_components_pb2.FilterChain, prefix: str) -> None:
+def _limit_connections(made: listener_components_pb2.FilterChain, prefix: str, descriptors: int | None) -> None:
+    # The same share of the proxy's connections, however many these are.
+    connections = limited(MAX_DOWNSTREAM_CONNECTIONS, descriptors)
     limit = connection_limit_pb2.ConnectionLimit(stat_prefix=prefix)
-    limit.max_connections.value = MAX_CHAIN_CONNECTIONS
+    limit.max_connections.value = max(1, connections * MAX_CHAIN_CONNECTIONS // MAX_DOWNSTREAM_CONNECTIONS)
     made.filters.add(name="envoy.filters.network.connection_limit").typed_config.Pack(limit, deterministic=True)
 
 

@@ -29,8 +29,16 @@ ROUTER = HttpFilter(
 )
 
 
-def listener(spec: PortListener, http_filters: Iterable[HttpFilter]) -> listener_pb2.Listener:
-    """Make the listener of a port; `http_filters` are those that extensions need, in any order."""
+def listener(
+    spec: PortListener, http_filters: Iterable[HttpFilter], descriptors: int | None = None
+) -> listener_pb2.Listener:
+    """Make the listener of a port.
+
+    Args:
+        spec: what is served on the port.
+        http_filters: those that extensions need, in any order.
+        descriptors: how many file descriptors the proxy may have; None if that need not be considered.
+    """
     made = listener_pb2.Listener(name=listener_name(spec.port))
     first, *others = spec.addresses
     made.address.CopyFrom(_address(first, spec.port))
@@ -39,7 +47,7 @@ def listener(spec: PortListener, http_filters: Iterable[HttpFilter]) -> listener
     if spec.port.protocol == "UDP":
         forward_datagrams(made, spec.port)
     else:
-        _serve_connections(made, spec, http_filters)
+        _serve_connections(made, spec, http_filters, descriptors)
     for setting in LISTENER.of(spec.settings):
         setting.apply_to_listener(made)
     return made
@@ -63,7 +71,9 @@ def forwarded(spec: PortListener) -> Iterator[Forwarded]:
                 yield Forwarded(Ref(*chain.route), rule, cluster_name(backend))
 
 
-def _serve_connections(made: listener_pb2.Listener, spec: PortListener, http_filters: Iterable[HttpFilter]) -> None:
+def _serve_connections(
+    made: listener_pb2.Listener, spec: PortListener, http_filters: Iterable[HttpFilter], descriptors: int | None
+) -> None:
     filters = encode_filters((*http_filters, ROUTER))
     made.per_connection_buffer_limit_bytes.value = PER_CONNECTION_BUFFER_BYTES
     if spec.exclusive:
@@ -74,7 +84,7 @@ def _serve_connections(made: listener_pb2.Listener, spec: PortListener, http_fil
         # For the ClientHello, before the handshake's own.
         made.listener_filters_timeout.seconds = filter_chains.HANDSHAKE_SECONDS
     for chain in spec.chains:
-        made.filter_chains.append(filter_chains.filter_chain(chain, filters))
+        made.filter_chains.append(filter_chains.filter_chain(chain, filters, descriptors))
 
 
 def _address(address: str, port: SocketPort) -> address_pb2.Address:

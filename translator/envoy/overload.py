@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from headgate_proto.envoy.config.overload.v3 import overload_pb2
 from headgate_proto.envoy.extensions.resource_monitors.downstream_connections.v3 import downstream_connections_pb2
 from headgate_proto.envoy.extensions.resource_monitors.fixed_heap.v3 import fixed_heap_pb2
+from translator.envoy.descriptors import limited
 
 MAX_DOWNSTREAM_CONNECTIONS: Final = 50_000
 """Above this many connections a proxy accepts no more; without a limit Envoy warns that it may run out of memory."""
@@ -42,15 +43,17 @@ RESET_STREAMS: Final = ("envoy.overload_actions.reset_high_memory_stream", 0.90,
 """Ends the streams that hold most, more of them the fuller the heap is between the two shares."""
 
 
-def overload_manager(max_heap_bytes: int = DEFAULT_HEAP_BYTES) -> overload_pb2.OverloadManager:
-    """Make the overload manager of a proxy whose heap may grow to so many bytes."""
+def overload_manager(
+    max_heap_bytes: int = DEFAULT_HEAP_BYTES, descriptors: int | None = None
+) -> overload_pb2.OverloadManager:
+    """Make the overload manager of a proxy whose heap may grow to so many bytes, with so many file descriptors."""
     made = overload_pb2.OverloadManager()
     made.refresh_interval.FromMilliseconds(REFRESH_MILLISECONDS)
     made.buffer_factory_config.minimum_account_to_track_power_of_two = TRACKED_BYTES_POWER
     heap = fixed_heap_pb2.FixedHeapConfig(max_heap_size_bytes=max_heap_bytes)
     made.resource_monitors.add(name=_HEAP, typed_config=_packed(heap))
     connections = downstream_connections_pb2.DownstreamConnectionsConfig(
-        max_active_downstream_connections=MAX_DOWNSTREAM_CONNECTIONS
+        max_active_downstream_connections=limited(MAX_DOWNSTREAM_CONNECTIONS, descriptors)
     )
     name = "envoy.resource_monitors.global_downstream_max_connections"
     made.resource_monitors.add(name=name, typed_config=_packed(connections))

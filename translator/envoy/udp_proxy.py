@@ -17,6 +17,7 @@ from headgate_proto.envoy.config.listener.v3 import listener_pb2
 from headgate_proto.envoy.extensions.filters.udp.udp_proxy.v3 import route_pb2, udp_proxy_pb2
 from translator.envoy.cluster import endpoint
 from translator.envoy.config_source import ADS
+from translator.envoy.descriptors import limited
 from translator.envoy.names import cluster_name, listener_name
 from translator.ir.backend import Backend, BackendEndpoint
 from translator.ir.listener import SocketPort
@@ -50,13 +51,19 @@ def forward_datagrams(listener: listener_pb2.Listener, port: SocketPort) -> None
     added.typed_config.Pack(proxy, deterministic=True)
 
 
-def datagram_cluster(port: SocketPort) -> cluster_pb2.Cluster:
-    """Make the cluster of a port of UDP, with a bound for its sessions."""
+def datagram_cluster(port: SocketPort, descriptors: int | None = None, ports: int = 1) -> cluster_pb2.Cluster:
+    """Make the cluster of a port of UDP, with a bound for its sessions.
+
+    Args:
+        port: the port.
+        descriptors: how many file descriptors the proxy may have; None if that need not be considered.
+        ports: how many ports of UDP divide the descriptors for sessions among them.
+    """
     made = cluster_pb2.Cluster(name=listener_name(port), type=cluster_pb2.Cluster.EDS)
     made.eds_cluster_config.eds_config.CopyFrom(ADS)
     made.lb_policy = cluster_pb2.Cluster.ROUND_ROBIN
     made.common_lb_config.locality_weighted_lb_config.SetInParent()
-    made.circuit_breakers.thresholds.add().max_connections.value = MAX_SESSIONS
+    made.circuit_breakers.thresholds.add().max_connections.value = limited(MAX_SESSIONS, descriptors, ports)
     return made
 
 

@@ -97,7 +97,7 @@ def closed_resource(db: Db) -> Resource | None:
 @query
 def cluster_resource(db: Db, backend: Backend) -> Resource | None:
     """Return the ``Cluster`` of a backend."""
-    return Resource.pack(clusters.cluster(backend))
+    return Resource.pack(clusters.cluster(backend, db.settings.descriptors))
 
 
 @query

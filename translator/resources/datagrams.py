@@ -5,16 +5,31 @@ from __future__ import annotations
 from translator.db import Db
 from translator.engine.query import query
 from translator.envoy.udp_proxy import datagram_assignment, datagram_cluster
+from translator.gateway.ports import gateway_ports
 from translator.ir.backend import Backend, BackendEndpoint
 from translator.ir.listener import RouteConfigKey, SocketPort
-from translator.resources.listeners import l4_chain
+from translator.refs import Ref
+from translator.resources.listeners import is_served, l4_chain
 from xds import ENDPOINT, Resource
 
 
 @query
-def datagram_cluster_resource(db: Db, port: SocketPort) -> Resource | None:
+def datagram_cluster_resource(db: Db, gateway: Ref, port: SocketPort) -> Resource | None:
     """Return the ``Cluster`` of a port of UDP; no route changes it."""
-    return Resource.pack(datagram_cluster(port))
+    descriptors = db.settings.descriptors
+    if descriptors is None:
+        return Resource.pack(datagram_cluster(port))
+    return Resource.pack(datagram_cluster(port, descriptors, _shares(db, gateway)))
+
+
+@query
+def _shares(db: Db, gateway: Ref) -> int:
+    """Return into how many shares the sessions of a Gateway are divided: one for each port of UDP.
+
+    The number is rounded up to a power of two, so that it seldom changes: a changed cluster ends its sessions.
+    """
+    served = sum(each.protocol == "UDP" and is_served(db, gateway, each) for each in gateway_ports(db, gateway))
+    return 1 << max(0, served - 1).bit_length()
 
 
 @query

@@ -142,7 +142,7 @@ def listener_resource(db: Db, gateway: Ref, port: SocketPort) -> Resource | None
     if spec is None:
         return None
     needed = [found for each in extensions(db) for found in each.http_filters]
-    return replace(Resource.pack(listener(spec, needed)), origin=tuple(forwarded(spec)))
+    return replace(Resource.pack(listener(spec, needed, db.settings.descriptors)), origin=tuple(forwarded(spec)))
 
 
 @query

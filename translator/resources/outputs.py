@@ -43,7 +43,7 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
             outputs[listener_resource, (gateway, port)] = None
             outputs |= dict.fromkeys(output for each in spec.chains for output in _chain_outputs(each.chain))
             if port.protocol == "UDP":
-                outputs[datagram_cluster_resource, (port,)] = None
+                outputs[datagram_cluster_resource, (gateway, port)] = None
                 table = RouteConfigKey(spec.gateway, port.number, protocol=port.protocol)
                 outputs[datagram_endpoints_resource, (table,)] = None
         outputs |= dict.fromkeys((secret_resource, (each,)) for each in served_certificates(db, gateway, port))

@@ -151,6 +151,7 @@ async def test_a_child_is_known_by_its_launch_at_once(state_root: Path, monkeypa
     monkeypatch.setattr(psutil.Process, "environ", lambda _: {})
     assert process.is_as(launch)
     assert not process.is_as(replace(launch, concurrency=7))
+    assert not process.is_as(replace(launch, descriptors=1000))
     process.kill()
     await process.wait()
 

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import psutil
@@ -158,6 +159,19 @@ async def test_a_remaining_envoy_of_an_earlier_run_is_stopped(headgate: Headgate
     await headgate.end()
     assert pid
     assert not is_alive(pid)
+
+
+async def test_an_envoy_is_started_within_its_descriptors(headgate: Headgate) -> None:
+    """An Envoy has the hard limit of file descriptors, whatever the soft one, and fewer connections if that is low."""
+    headgate.prefix = ("sh", "-c", 'ulimit -Sn 300 && ulimit -Hn 1000 && exec "$@"', "sh")
+    await headgate.start()
+    await headgate.answers("/a", 200)
+    pid = headgate.envoy_pid()
+    assert pid
+    if sys.platform == "linux":
+        assert psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE) == (1000, 1000)
+    assert '"max_active_downstream_connections": "248"' in headgate.bootstrap()
+    assert headgate.log.count("only 1,000 file descriptors") == 1
 
 
 async def test_a_port_in_use_is_a_condition(headgate: Headgate) -> None:
