@@ -231,6 +231,22 @@ async def test_no_datagram_is_lost_while_others_change(proxy: Proxy, backends: l
         assert answers[b"o"] > len(stays)
 
 
+async def test_the_socket_of_a_removed_listener(proxy: Proxy, backends: list[Manifest]) -> None:
+    """Until it has drained, Envoy keeps the socket of a removed listener, and takes datagrams from the next owner."""
+    port, other, loop = free_port(), free_port(), asyncio.get_running_loop()
+    await proxy.apply(gateway(listener(port), listener(other)), backends, udp_route("route", port, one=1))
+    await proxy.apply(gateway(listener(other)))
+    transport, _ = await loop.create_datagram_endpoint(
+        lambda: Echo(b"n"), local_addr=("127.0.0.1", port), reuse_port=True
+    )
+    try:
+        async with clients(port, 100) as many:
+            found = Counter(await exchange(many, 0.3))
+    finally:
+        transport.close()
+    assert found.keys() == {b"n", b""}
+
+
 async def test_sessions_are_limited(proxy: Proxy, backends: list[Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond its limit a port takes no new clients, until other sessions end for want of datagrams."""
     monkeypatch.setattr(udp_proxy, "MAX_SESSIONS", 2)
