@@ -209,12 +209,12 @@ async def test_keepalive_pings_are_answered() -> None:
             patient.ping()
             assert await patient.until(PING) == (1, b"12345678")
     async with serving(limits=Limits(ping_interval=60)) as server, connect(server.port) as hasty:
-        goaway = None
+        answers = []
         for _ in range(6):
             hasty.ping()
-            goaway = await hasty.until(PING, GOAWAY) or goaway
-        assert goaway is not None
-        assert goaway[1].endswith(TOO_MANY_PINGS)
+            answers.append(await hasty.until(PING, GOAWAY))
+        # The answer to a ping that was sent before may follow.
+        assert any(each is not None and each[1].endswith(TOO_MANY_PINGS) for each in answers)
 
 
 async def test_a_silent_connection_is_closed() -> None:
