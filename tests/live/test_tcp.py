@@ -16,7 +16,7 @@ from tests.certificates import self_signed
 from tests.live.backend_tls import authorities, policy
 from tests.live.objects import GATEWAY, ROUTES, Manifest, endpoints, gateway, service
 from tests.live.proxy import Proxy, free_port
-from translator.extensions import backend_tls
+from translator.extensions import upstream_tls
 
 
 @contextlib.asynccontextmanager
@@ -173,7 +173,7 @@ async def test_a_backend_that_the_proxy_refuses(
     proxy: Proxy, backends: list[Manifest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The share of a backend that the proxy refuses is closed, the others go on, and the route's status says both."""
-    monkeypatch.setattr(backend_tls, "SYSTEM_CERTIFICATES", "/nonexistent")
+    monkeypatch.setattr(upstream_tls, "SYSTEM_CERTIFICATES", "/nonexistent")
     port = free_port()
     wanted = policy(wellKnownCACertificates="System")
     del wanted["spec"]["validation"]["caCertificateRefs"]

@@ -1,0 +1,143 @@
+"""Connections to backends by TLS: the setting of backends, and how it is read from a ``BackendTLSPolicyValidation``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Final
+
+from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3.common_pb2 import (
+    CertificateValidationContext,
+    SubjectAltNameMatcher,
+    TlsParameters,
+)
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
+from translator.db import Db
+from translator.envoy.cluster import speaks_http2
+from translator.envoy.config_source import sds
+from translator.envoy.hooks import ClusterHook
+from translator.envoy.names import secret_name, trust_bundle_name
+from translator.gateway.ca_certificates import ca_fault, ca_source
+from translator.ir.backend import Backend, BackendKey, BackendSetting, Protocol
+from translator.objects.gateway_api.backendtlspolicy import SYSTEM, BackendTLSPolicyValidation, SubjectAltName
+from translator.objects.gateway_api.references import LocalObjectReference
+from translator.outcome import Outcome, Problem, gather
+from translator.refs import Ref
+
+SYSTEM_CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
+"""The CA certificates of the proxy's own system, as Debian and its distroless images have them.
+
+Where the file is missing Envoy refuses the cluster: requests get 503, and the status of routes shows the refusal.
+"""
+SOCKET: Final = "envoy.transport_sockets.tls"
+
+
+@dataclass(frozen=True, slots=True)
+class BackendTls(BackendSetting, ClusterHook):
+    """Connections by TLS.
+
+    Attributes:
+        server_name: the server name of the handshake (SNI), which the certificate must have unless `names` are given.
+        names: the names of which the certificate must have one.
+        authorities: the objects with the certificates of those that may have issued it; none for the system's.
+        certificate: the Secret with the certificate that the proxy presents; None if it presents none.
+    """
+
+    encrypts: ClassVar[bool] = True
+    server_name: str
+    names: tuple[tuple[str, str], ...] = ()
+    authorities: tuple[BackendKey, ...] = ()
+    certificate: BackendKey | None = field(default=None, repr=False)
+
+    @property
+    def trust_anchors(self) -> tuple[BackendKey, ...]:
+        """Return the objects with CA certificates: an edit of one sends these anew, and no cluster or route."""
+        return self.authorities
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a text in which a certificate is only if there is one: clusters keep the names they have."""
+        return f"{self!r} {self.certificate}" if self.certificate is not None else repr(self)
+
+    @property
+    def certificates(self) -> tuple[BackendKey, ...]:
+        """Return the Secret: an edit of it sends it anew, and no cluster or route."""
+        return (self.certificate,) if self.certificate is not None else ()
+
+    def presenting(self, certificate: BackendKey) -> BackendTls:
+        """Present a certificate."""
+        return replace(self, certificate=certificate)
+
+    def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
+        """Write the ``UpstreamTlsContext``."""
+        context = UpstreamTlsContext(sni=self.server_name)
+        common = context.common_tls_context
+        if (
+            backend.protocol != Protocol.TCP.value
+        ):  # what connections carry that are forwarded as they are, nobody knows
+            common.alpn_protocols.append("h2" if speaks_http2(cluster) else "http/1.1")
+        common.tls_params.tls_minimum_protocol_version = TlsParameters.TLSv1_2
+        common.tls_params.tls_maximum_protocol_version = TlsParameters.TLSv1_3
+        common.tls_certificate_sds_secret_configs.extend(sds(secret_name(Ref(*each))) for each in self.certificates)
+        if self.authorities:
+            combined = common.combined_validation_context
+            name = trust_bundle_name(Ref(*each) for each in self.authorities)
+            combined.validation_context_sds_secret_config.CopyFrom(sds(name))
+            self._write_names(combined.default_validation_context)
+        else:
+            common.validation_context.trusted_ca.filename = SYSTEM_CERTIFICATES
+            self._write_names(common.validation_context)
+        cluster.transport_socket.name = SOCKET
+        cluster.transport_socket.typed_config.Pack(context, deterministic=True)
+
+    def _write_names(self, validation: CertificateValidationContext) -> None:
+        for type_, name in self.names or (("Hostname", self.server_name),):
+            added = validation.match_typed_subject_alt_names.add()
+            added.san_type = SubjectAltNameMatcher.URI if type_ == "URI" else SubjectAltNameMatcher.DNS
+            added.matcher.exact = name
+
+
+def validated_tls(
+    db: Db, namespace: str, validation: BackendTLSPolicyValidation, field: str, refused: str
+) -> Outcome[BackendTls | None]:
+    """Return the setting of connections whose certificates are validated so; None if there is no CA to trust.
+
+    Args:
+        db: the database.
+        namespace: the namespace of the ConfigMaps with CA certificates.
+        validation: how certificates are validated.
+        field: its path, for messages.
+        refused: what gets no requests if it cannot be done, for messages.
+    """
+    names = tuple(_name(each) for each in validation.subject_alt_names)
+    if validation.well_known_ca_certificates is not None:
+        if validation.well_known_ca_certificates == SYSTEM:
+            return Outcome(BackendTls(validation.hostname, names))
+        text = (
+            f"{field}.wellKnownCACertificates: {validation.well_known_ca_certificates} is not supported, so "
+            f"requests to {refused} are refused; set it to {SYSTEM}, or use caCertificateRefs."
+        )
+        return Outcome(None, (Problem("Accepted", "Invalid", text),))
+    resolved = gather(
+        _resolve(db, namespace, reference, f"{field}.caCertificateRefs[{place}]")
+        for place, reference in enumerate(validation.ca_certificate_refs)
+    )
+    problems, usable = resolved.problems, dict.fromkeys(BackendKey(*each) for each in resolved.value if each)
+    if not usable:
+        text = f"{field}: there is no CA certificate that can be used, so requests to {refused} are refused."
+        return Outcome(None, (*problems, Problem("Accepted", "NoValidCACertificate", text)))
+    return Outcome(BackendTls(validation.hostname, names, tuple(usable)), problems)
+
+
+def _name(found: SubjectAltName) -> tuple[str, str]:
+    return found.type, (found.uri if found.type == "URI" else found.hostname) or ""
+
+
+def _resolve(db: Db, namespace: str, reference: LocalObjectReference, field: str) -> Outcome[Ref | None]:
+    """Return the object with CA certificates that is referred to, or the problem if they cannot be used."""
+    source = ca_source(db, reference, namespace)
+    if isinstance(source, str):
+        return Outcome(None, (Problem("ResolvedRefs", "InvalidKind", f"{field}: {source}"),))
+    fault = ca_fault(db, source)
+    problem = Problem("ResolvedRefs", "InvalidCACertificateRef", f"{field}: {fault}")
+    return Outcome(None, (problem,)) if fault else Outcome(source)
