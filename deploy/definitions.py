@@ -11,7 +11,7 @@ from translator.objects.gateway_api.policy import Policy
 from translator.objects.schema.base import KubernetesObject, PrinterColumn
 from translator.objects.schema.scalars import CONTROLLER
 from translator.registry import KINDS, REGISTRY
-from translator.status.policy import MAX_ANCESTORS
+from translator.status.ancestors import MAX_ANCESTORS
 
 CATEGORIES: Final = ("gateway-api", "headgate")
 ACCEPTED: Final = PrinterColumn("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].status')

@@ -29,14 +29,8 @@ from translator.refs import ListenerRef, Ref
 from translator.resources.clusters import backend_uses
 from translator.routes.policies import overrides, unit_settings
 from translator.routes.rules import rules
+from translator.status.ancestors import AncestorRef, by_ancestor, gateway_reference
 from translator.status.invalid import false, last_valid_status, renewed
-
-MAX_ANCESTORS: Final = 16
-"""The most ancestors in a status (`PolicyStatus.ancestors`)."""
-
-AncestorRef = tuple[tuple[str, str], ...]
-"""An `ancestorRef`, as the items of a map."""
-
 
 ITSELF: Final = "the route itself"
 """What overrides a policy whose target asks for the same by its own filters or fields."""
@@ -82,9 +76,9 @@ def policy_status(db: Db, ref: Ref) -> Status | None:
     if found is None:
         return None
     if db.registry.policy(ref.kind).unsupported:
-        return _status(db, _unsupported(db, found))
+        return by_ancestor(db, _unsupported(db, found))
     if (read := db.registry.policy(ref.kind).backend) is not None:
-        return _status(db, _backend_conditions(db, found, read(db, ref).problems))
+        return by_ancestor(db, _backend_conditions(db, found, read(db, ref).problems))
     reports: dict[AncestorRef, Report] = {}
     for place, each in enumerate(found.spec.target_refs):
         for ancestor, problem in _ancestors(db, ref, each, f"spec.targetRefs[{place}]"):
@@ -96,7 +90,7 @@ def policy_status(db: Db, ref: Ref) -> Status | None:
                 _report(db, found, each, _gateway(ancestor), report)
     generation = found.metadata.generation or 1
     entries = {ancestor: [each.json(generation) for each in _conditions(one)] for ancestor, one in reports.items()}
-    return _status(db, entries)
+    return by_ancestor(db, entries)
 
 
 def _unsupported(db: Db, policy: Policy) -> dict[AncestorRef, list[dict[str, Any]]]:
@@ -137,19 +131,6 @@ def _backend_conditions(db: Db, policy: Policy, read: tuple[Problem, ...]) -> di
     return made
 
 
-def _status(db: Db, entries: dict[AncestorRef, list[dict[str, Any]]]) -> Status | None:
-    """Return a status with these conditions by ancestor; of too many the last says how many are not shown."""
-    shown: list[dict[str, Any]] = [
-        {"ancestorRef": dict(ancestor), "controllerName": db.settings.controller_name, "conditions": conditions}
-        for ancestor, conditions in list(entries.items())[:MAX_ANCESTORS]
-    ]
-    if hidden := len(entries) - len(shown):
-        for condition in shown[-1]["conditions"][:1]:
-            more = f"The status of {hidden} more Gateways is not shown."
-            shown[-1]["conditions"] = [{**condition, "message": bounded([condition["message"], more])}]
-    return {"ancestors": shown} if shown else None
-
-
 def _ancestors(
     db: Db, policy: Ref, reference: PolicyTargetReference, path: str
 ) -> Iterator[tuple[AncestorRef, Problem | None]]:
@@ -183,7 +164,7 @@ def _of_listeners(
     elif gateway is None:
         yield itself, Problem("Attached", "Pending", f"{ref} is attached to no Gateway.")
     else:
-        yield _gateway_reference(gateway), None
+        yield gateway_reference(gateway), None
 
 
 def _may_be_of_others(db: Db, policy: Ref) -> bool:
@@ -210,7 +191,7 @@ def _of_route(
         yield itself, Problem("Attached", "Pending", f"{ref} is attached to no Gateway.")
     else:
         for gateway in dict.fromkeys(each.gateway for each in parents if each.bindings):
-            yield _gateway_reference(gateway), None
+            yield gateway_reference(gateway), None
 
 
 def _users(
@@ -223,7 +204,7 @@ def _users(
     port = None if problem or not reference.section_name else ports[reference.section_name]
     uses = backend_uses(db, ref)
     for gateway in dict.fromkeys(each.gateway for each in uses if port in (None, each.port)):
-        yield _gateway_reference(gateway), problem
+        yield gateway_reference(gateway), problem
 
 
 def _wrong_kind(db: Db, policy: Ref, reference: PolicyTargetReference, path: str) -> str:
@@ -260,11 +241,6 @@ def _itself(policy: Ref, reference: PolicyTargetReference) -> AncestorRef:
     items = [("group", reference.group), ("kind", reference.kind)]
     items += [("namespace", policy.namespace), ("name", reference.name)]
     return (*items, *([("sectionName", reference.section_name)] if reference.section_name else []))
-
-
-def _gateway_reference(gateway: Ref) -> AncestorRef:
-    names = (("namespace", gateway.namespace), ("name", gateway.name))
-    return (("group", Gateway.group), ("kind", Gateway.kind), *names)
 
 
 def _gateway(ancestor: AncestorRef) -> Ref:
@@ -373,7 +349,7 @@ def _invalid(db: Db, ref: Ref, invalid: Invalid, text: str) -> Status | None:
         for reference in invalid.partial.targets:
             for ancestor, _ in _ancestors(db, ref, reference, "spec.targetRefs"):
                 entries[ancestor] = [accepted]
-    return _status(db, entries)
+    return by_ancestor(db, entries)
 
 
 STATUS = StatusKind(Policy, policy_status, _invalid)

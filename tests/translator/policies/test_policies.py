@@ -26,7 +26,7 @@ from translator.objects.schema.base import Fields
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.registry import registry
-from translator.status.policy import MAX_ANCESTORS
+from translator.status.ancestors import MAX_ANCESTORS
 from translator.translator import Translator
 from xds import ROUTE, Reference, diff
 
