@@ -17,11 +17,12 @@ from translator.inputs import Invalid
 from translator.ir.backend import Backend, BackendEndpoint, BackendSetting, Protocol
 from translator.ir.http import Rule
 from translator.ir.l4 import L4Rule
+from translator.objects.gateway_api.backend import BackendObject
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.gateway_api.route import Route
 from translator.objects.parse import Kinds
 from translator.objects.schema.base import KubernetesObject
-from translator.outcome import Outcome
+from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 
 HttpRules = Query[[Ref], tuple[Outcome[Rule], ...]]
@@ -67,6 +68,11 @@ class BackendKind:
         endpoints: the query for the endpoints of a backend of `resolve`.
         is_empty: the query for whether a backend has no endpoint at all, not even one that is not ready; None for
             kinds of which that is not told.
+        problems: the query for what is wrong with an object, as the conditions of its status; None for kinds without a
+            status, which are those that do not derive from `BackendObject`.
+        protocol_field: the field by which an object says which protocol it speaks, for messages.
+        takes_policies: whether policies may target it.
+        own_namespace_only: whether only routes of its own namespace may name it, whatever ReferenceGrants there are.
     """
 
     model: type[KubernetesObject]
@@ -75,6 +81,15 @@ class BackendKind:
     connect: Query[[Ref, int, bool], Outcome[Backend | None]] | None = None
     is_empty: Query[[Backend], bool] | None = None
     datagrams: Query[[Ref, int], Outcome[Backend | None]] | None = None
+    problems: Query[[Ref], tuple[Problem, ...]] | None = None
+    protocol_field: str = "protocol"
+    takes_policies: bool = True
+    own_namespace_only: bool = False
+
+    def __post_init__(self) -> None:
+        has_status = self.problems is not None
+        assert issubclass(self.model, BackendObject) == has_status, "backends with a status derive from BackendObject"
+        assert self.own_namespace_only or not has_status, "a status is of routes of the same namespace"
 
 
 class Level(IntEnum):

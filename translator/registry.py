@@ -26,7 +26,7 @@ from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
 from translator.objects.parse import Kinds
 from translator.objects.schema.base import Fields, KubernetesObject
 from translator.routes import ROUTES
-from translator.status import gateway, gatewayclass, gatewayparameters, listenerset, policy, route
+from translator.status import backend, gateway, gatewayclass, gatewayparameters, listenerset, policy, route
 
 KUBERNETES_KINDS = (
     Namespace,
@@ -49,6 +49,7 @@ STATUSES = (
     gatewayparameters.STATUS,
     route.STATUS,
     policy.STATUS,
+    backend.STATUS,
 )
 
 

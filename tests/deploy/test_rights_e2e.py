@@ -56,7 +56,14 @@ GRPC_ROUTE: Final = {
     "spec": {
         "parentRefs": [{"name": GATEWAY}],
         "hostnames": ["grpc.example.com"],
-        "rules": [{"backendRefs": [{"name": "hello", "port": 443}]}],
+        "rules": [
+            {
+                "backendRefs": [
+                    {"name": "hello", "port": 443},
+                    {"group": "gateway.networking.x-k8s.io", "kind": "XBackend", "name": "hello"},
+                ]
+            }
+        ],
     },
 }
 TLS: Final = {
@@ -141,6 +148,16 @@ UNSUPPORTED: Final[list[Object]] = [
         ("XTelemetryPolicy", GATEWAY_API.partition("/")[0], "Gateway", GATEWAY),
     )
 ]
+XBACKEND: Final = {
+    "apiVersion": "gateway.networking.x-k8s.io/v1alpha1",
+    "kind": "XBackend",
+    "metadata": {"name": "hello"},
+    "spec": {
+        "type": "ExternalHostname",
+        "externalHostname": {"hostname": "api.example.com"},
+        "port": {"number": 443},
+    },
+}
 UNPROBED: Final = {"spec": {"containers": [{"name": "envoy", "readinessProbe": None}]}}
 """A pod template of proxies that are ready without an xDS server."""
 
@@ -347,10 +364,10 @@ async def deploy(controller: Controller, watched: Kube) -> None:
         parameters("p", **base, hpa={"maxReplicas": 2}, pdb={"minAvailable": 1}),
         gateway,
         *hello("hello", "example.com"),
-        *(GRPC_ROUTE, TLS_ROUTE, *L4_ROUTES, SERVICE, POLICY, BACKEND_POLICY, LISTENER_SET, *UNSUPPORTED),
+        *(GRPC_ROUTE, TLS_ROUTE, *L4_ROUTES, SERVICE, XBACKEND, POLICY, BACKEND_POLICY, LISTENER_SET, *UNSUPPORTED),
     )
     routes = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
-    for kind in (*routes, "TrafficPolicy", "BackendTLSPolicy", "ListenerSet"):
+    for kind in (*routes, "TrafficPolicy", "BackendTLSPolicy", "ListenerSet", "XBackend"):
         await watched.condition(kind, "hello", "Accepted", "True")
     for each in UNSUPPORTED:
         await watched.condition(each["kind"], "hello", "Accepted", "False")

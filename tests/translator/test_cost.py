@@ -118,6 +118,29 @@ def test_changing_the_authorities_of_a_backend(large: Translator) -> None:
         assert found.runs <= 4
 
 
+def external(name: str, hostname: str) -> Raw:
+    """Return an XBackend, at a host."""
+    spec = {"type": "ExternalHostname", "externalHostname": {"hostname": hostname}, "port": {"number": 443}}
+    return manifest("gateway.networking.x-k8s.io/v1alpha1", "XBackend", name, spec=spec)
+
+
+def test_changing_an_xbackend(large: Translator) -> None:
+    """An edit of an XBackend changes its cluster and the one route to it; of another one that nobody names, nothing."""
+    to_it = route(7, HOSTS, SERVICES)
+    reference = {"group": "gateway.networking.x-k8s.io", "kind": "XBackend", "name": "api"}
+    to_it["spec"]["rules"][0]["backendRefs"] = [reference]
+    objects = [external("api", "api.example.com"), external("other", "api.example.com")]
+    with put_back(large, *map(removal, objects), edit(route(7, HOSTS, SERVICES))):
+        cost(large, *map(edit, (*objects, to_it)))
+        found = cost(large, edit(external("api", "new.example.com")))
+        assert found.runs <= 12
+        assert {each: len(names) for each, names in found.resources.items()} == {CLUSTER: 2, ROUTE: 1}
+        assert found.statuses == []
+        unnamed = cost(large, edit(external("other", "new.example.com")))
+        assert (unnamed.resources, unnamed.statuses) == ({}, [])
+        assert unnamed.runs <= 2
+
+
 def test_renewing_the_client_certificate_of_the_gateway(large: Translator) -> None:
     """An edit of the certificate that backends are presented sends it alone: no cluster, and no route."""
     presenting = https_gateway()

@@ -59,6 +59,17 @@ def team(name: str, port: int, *, standalone: bool) -> list[Raw]:
         manifest("gateway.networking.k8s.io/v1beta1", "ReferenceGrant", "shop", f"{name}-backends", spec=grant),
         manifest("v1", "Service", "shop", f"{name}-backends", spec={"ports": [{"name": "http", "port": 80}]}),
         manifest(
+            "gateway.networking.x-k8s.io/v1alpha1",
+            "XBackend",
+            "external",
+            name,
+            spec={
+                "type": "ExternalHostname",
+                "externalHostname": {"hostname": f"{name}.example.com"},
+                "port": {"number": 443},
+            },
+        ),
+        manifest(
             "discovery.k8s.io/v1",
             "EndpointSlice",
             "shop-1",

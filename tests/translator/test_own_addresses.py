@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.world import edit, manifest
+from bench.world import Raw, edit, manifest
 from translator.inputs import Settings, in_cluster
 from translator.own_addresses import OwnAddress, overlap, reached, reaches
 from translator.refs import Ref
@@ -138,23 +138,50 @@ def test_a_service_that_is_headgate_is_refused(port: int) -> None:
         assert bool(refused(translator)) == (port == 18000)
 
 
+def gateway_class() -> Raw:
+    """Return a GatewayClass of Headgate's."""
+    spec = {"controllerName": "gateway.headgate.dev/controller"}
+    made = manifest("gateway.networking.k8s.io/v1", "GatewayClass", "headgate", spec=spec)
+    made["metadata"].pop("namespace", None)
+    return made
+
+
 def test_a_name_does_not_lead_to_the_administration_of_proxies_in_a_cluster() -> None:
     """Where names are allowed, they are not at the port where Envoy is administrated."""
     name = service(type="ExternalName", externalName="localhost")
     translator = translated(in_cluster(external_names=True, offline=True), name)
     rule = {"backendRefs": [{"name": "shop", "port": 19000}]}
-    gateway_class = manifest(
-        "gateway.networking.k8s.io/v1",
-        "GatewayClass",
-        "headgate",
-        spec={"controllerName": "gateway.headgate.dev/controller"},
-    )
-    gateway_class["metadata"].pop("namespace", None)
     spec = {"parentRefs": [{"name": "web"}], "rules": [rule]}
     route = manifest("gateway.networking.k8s.io/v1", "HTTPRoute", "shop", spec=spec)
-    translator.edit(map(edit, (gateway_class, route)))
+    translator.edit(map(edit, (gateway_class(), route)))
     assert translator.evaluate().failures == []
     assert "administration" in refused(translator)
+
+
+def test_an_xbackend_does_not_lead_to_the_administration_of_proxies() -> None:
+    """Whatever it is called, an external host is not at the port where Envoy is administrated."""
+    group = "gateway.networking.x-k8s.io"
+    for port in (443, 19000):
+        spec = {
+            "type": "ExternalHostname",
+            "externalHostname": {"hostname": "api.example.com"},
+            "port": {"number": port},
+        }
+        translator = translated(in_cluster(offline=True), service(ports=[{"port": 80}]))
+        reference = {"group": group, "kind": "XBackend", "name": "api"}
+        spec_of_route = {"parentRefs": [{"name": "web"}], "rules": [{"backendRefs": [reference]}]}
+        translator.edit(
+            map(
+                edit,
+                (
+                    gateway_class(),
+                    manifest(f"{group}/v1alpha1", "XBackend", "api", spec=spec),
+                    manifest("gateway.networking.k8s.io/v1", "HTTPRoute", "shop", spec=spec_of_route),
+                ),
+            )
+        )
+        assert translator.evaluate().failures == []
+        assert ("administration" in refused(translator)) == (port == 19000)
 
 
 def test_a_listener_does_not_take_headgate_s_port() -> None:

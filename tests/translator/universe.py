@@ -142,8 +142,14 @@ def listener_sets() -> Objects:
     return _object(f"{GATEWAY_API}/v1", "ListenerSet", ("x1", "x2"), spec=spec)
 
 
+EXPERIMENTAL = "gateway.networking.x-k8s.io"
+
+
 def _backends(**more: Any) -> st.SearchStrategy[Raw]:
-    return _fields(name=_one("w1", "w2"), namespace=_maybe(_one(*NAMESPACES)), port=_one(80, 80, 80, 81), **more)
+    namespace = _maybe(_one(*NAMESPACES))
+    service = _fields(name=_one("w1", "w2"), namespace=namespace, port=_one(80, 80, 80, 81), **more)
+    external = _fields(group=EXPERIMENTAL, kind="XBackend", name=_one("w1", "w2"), namespace=namespace, **more)
+    return service | service | service | external
 
 
 def _filters() -> st.SearchStrategy[Raw]:
@@ -290,7 +296,8 @@ def reference_grants() -> Objects:
     """Grants of some target, or all of a kind, to one side or the other."""
     route = {"group": GATEWAY_API, "kind": _one("HTTPRoute", "HTTPRoute", "GRPCRoute")}
     gateway = {"group": GATEWAY_API, "kind": _one("Gateway", "ListenerSet")}
-    givers = _fields(namespace=_one(*NAMESPACES), **route) | _fields(namespace=_one(*NAMESPACES), **gateway)
+    backend = {"group": EXPERIMENTAL, "kind": "XBackend"}
+    givers = st.one_of([_fields(namespace=_one(*NAMESPACES), **each) for each in (route, gateway, backend)])
     targets = _fields(group="", kind="Service", name=_maybe(_one("w1", "w2"))) | _fields(group="", kind="Secret")
     spec = _fields(**{"from": _some(givers, 2, 1), "to": _some(targets, 2, 1)})
     return _object(f"{GATEWAY_API}/v1beta1", "ReferenceGrant", ("t1", "t2"), spec=spec)
@@ -352,9 +359,12 @@ def backend_tls_policies() -> Objects:
     gateway = _fields(group=GATEWAY_API, kind="Gateway", name=_one("g1"))
     config_map = _fields(group=_one(""), kind=_one("ConfigMap", "ConfigMap", "Secret"), name=_one("c1", "c2"))
     bundle = _fields(group="certificates.k8s.io", kind="ClusterTrustBundle", name=_one("b1", "b2"))
+    external = _fields(group=EXPERIMENTAL, kind="XBackend", name=_one("w1", "w2"))
     system = _fields(wellKnownCACertificates=_one("System", "example.com/others"), hostname="x.test")
     validation = _fields(caCertificateRefs=_some(config_map | config_map | bundle, 2, 1), hostname="x.test") | system
-    spec = _fields(targetRefs=_some(service | service | port | gateway, 2, 1, by=_target), validation=validation)
+    spec = _fields(
+        targetRefs=_some(service | service | port | gateway | external, 2, 1, by=_target), validation=validation
+    )
     return _object(f"{GATEWAY_API}/v1", "BackendTLSPolicy", ("e1", "e2"), spec=spec)
 
 
@@ -364,12 +374,30 @@ def cluster_trust_bundles() -> Objects:
     return _object("certificates.k8s.io/v1", "ClusterTrustBundle", ("b1", "b2"), cluster=True, spec=spec)
 
 
+def xbackends() -> Objects:
+    """Backends by name, with TLS and without, of protocols good and bad, and pods, which are not supported."""
+    trusted = _fields(group="", kind="ConfigMap", name=_one("c1", "c2"))
+    validation = _fields(caCertificateRefs=_some(trusted, 2, 1), hostname="x.test")
+    certificate = _fields(name=_one("s1", "s2"), namespace=_maybe(_one(*NAMESPACES)))
+    tls = _fields(mode="ServerOnly", validation=validation) | _fields(
+        mode="ClientAndServer", validation=validation, clientCertificateRef=certificate
+    )
+    common = {"port": _fields(number=_one(80, 443, 19000))}
+    host = {"type": "ExternalHostname", "externalHostname": _fields(hostname=_one("x.test", "y.test"))}
+    spec = st.one_of(
+        _fields(protocol=_one(None, None, "HTTP", "HTTP11", "H2C", "TCP", "MCP"), **host, **common),
+        _fields(protocol=_one(None, "HTTP2", "WSS"), tls=tls, **host, **common),
+        _fields(type="EndpointSelector", endpointSelector={"matchLabels": {"app": "x"}}, **common),
+    )
+    return _object(f"{EXPERIMENTAL}/v1alpha1", "XBackend", ("w1", "w2"), spec=spec)
+
+
 def unsupported_policies() -> Objects:
     """Policies without an effect, for backends and Gateways that may or may not be there."""
     backend = _fields(group="", kind="Service", name=_one("w1", "w2"))
     gateway = _fields(group=GATEWAY_API, kind="Gateway", name=_one("g1", "g2"))
     kinds = {"XBackendTrafficPolicy": backend, "XTelemetryPolicy": gateway}
-    version = "gateway.networking.x-k8s.io/v1alpha1"
+    version = f"{EXPERIMENTAL}/v1alpha1"
     return st.one_of(
         [
             _object(version, kind, ("u1",), spec=_fields(targetRefs=_some(target, 2, 1, by=_target)))
@@ -402,6 +430,7 @@ MOST_OF_EACH = {
     config_maps: 2,
     backend_tls_policies: 2,
     cluster_trust_bundles: 2,
+    xbackends: 2,
     unsupported_policies: 1,
     gateway_classes: 2,
     definitions: 1,

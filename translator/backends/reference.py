@@ -33,23 +33,34 @@ def backend(
     found = db.registry.backend_of(reference.group, reference.kind)
     if found is None:
         kind = qualified_kind(reference.group, reference.kind)
-        known = " or ".join(f"a {each.model.kind}" for each in db.registry.backends)
-        text = f"{field}: a {kind} is not supported as a backend; refer to {known}."
+        known = " or ".join(each.model.kind for each in db.registry.backends)
+        text = f"{field}: a {kind} is not supported as a backend; refer to one of kind {known}."
         return Outcome(None, (Problem("ResolvedRefs", "InvalidKind", text),))
     ref = Ref(reference.kind, reference.namespace or route.namespace, reference.name)
-    grantee = Grantee(group, route.kind, route.namespace, ref.namespace)
-    target = GrantTarget(reference.group, ref.kind, ref.name)
-    if not granted(db, grantee, target):
-        return Outcome(None, (not_permitted(grantee, target, field),))
+    if problem := refused(db, group, route, found, ref, field):
+        return Outcome(None, (problem,))
     routes = db.registry.route(route.kind)
     resolved = _resolved(db, routes, found, ref, reference.port or 0, passthrough)
     if resolved is None:
-        text = f"{field}: a {reference.kind} is no backend of a {route.kind}; refer to another kind of object."
+        text = f"{field}: {reference.kind} is no kind of backend of a {route.kind}; refer to an object of another kind."
         return Outcome(None, (Problem("ResolvedRefs", "InvalidKind", text),))
-    spoken = _spoken(routes, ref, resolved)
+    spoken = _spoken(routes, found, ref, resolved)
     if not spoken.problems:
         return spoken
     return Outcome(spoken.value, tuple(_at(field, each) for each in spoken.problems))
+
+
+def refused(db: Db, group: str, route: Ref, backends: BackendKind, ref: Ref, field: str = "") -> Problem | None:
+    """Return why a route, of a kind of `group`, may not name an object as a backend; None if it may."""
+    if backends.own_namespace_only and ref.namespace != route.namespace:
+        text = (
+            f"{field}: {ref} is in another namespace, and a route may refer to objects of kind {ref.kind} in its own "
+            f"namespace only, whatever ReferenceGrants there are; create one in {route.namespace}."
+        )
+        return Problem("ResolvedRefs", "RefNotPermitted", text)
+    grantee = Grantee(group, route.kind, route.namespace, ref.namespace)
+    target = GrantTarget(backends.model.group, ref.kind, ref.name)
+    return None if granted(db, grantee, target) else not_permitted(grantee, target, field)
 
 
 def _resolved(
@@ -63,7 +74,9 @@ def _resolved(
     return backends.connect(db, ref, port, passthrough) if backends.connect is not None else None
 
 
-def _spoken(kind: RouteKind, ref: Ref, resolved: Outcome[Backend | None]) -> Outcome[Backend | None]:
+def _spoken(
+    kind: RouteKind, backends: BackendKind, ref: Ref, resolved: Outcome[Backend | None]
+) -> Outcome[Backend | None]:
     """Return a backend with the protocol that a kind of route speaks to it, or why it can speak none."""
     found = resolved.value
     if found is None:
@@ -72,10 +85,10 @@ def _spoken(kind: RouteKind, ref: Ref, resolved: Outcome[Backend | None]) -> Out
         return Outcome(_speaking(found, kind.backend_protocols[0].value), resolved.problems)
     if Protocol(found.protocol) in kind.backend_protocols:
         return resolved
+    speak = " or ".join(NAMES[each] for each in kind.backend_protocols)
     text = (
-        f"{ref} port {found.port}: its appProtocol asks for {NAMES[Protocol(found.protocol)]}, and routes of kind "
-        f"{kind.model.kind} speak {' or '.join(NAMES[each] for each in kind.backend_protocols)} only; change it, or "
-        f"remove it."
+        f"{ref} port {found.port}: its {backends.protocol_field} asks for {NAMES[Protocol(found.protocol)]}, and "
+        f"routes of kind {kind.model.kind} speak {speak} only; change it, or remove it."
     )
     return Outcome(None, (*resolved.problems, Problem("ResolvedRefs", "UnsupportedProtocol", text)))
 

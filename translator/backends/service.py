@@ -267,4 +267,4 @@ def _unresolved(reason: str, message: str) -> Outcome[Backend | None]:
     return Outcome(None, (Problem("ResolvedRefs", reason, message),))
 
 
-BACKEND = BackendKind(Service, service_port, endpoints, connection, is_empty, datagrams)
+BACKEND = BackendKind(Service, service_port, endpoints, connection, is_empty, datagrams, protocol_field="appProtocol")

@@ -15,6 +15,7 @@ from translator.extensions import (
     session_persistence,
     timeouts,
     traffic_policy,
+    xbackend,
 )
 
 EXTENSIONS = (
@@ -29,5 +30,6 @@ EXTENSIONS = (
     session_persistence.EXTENSION,
     traffic_policy.EXTENSION,
     backend_tls.EXTENSION,
+    xbackend.EXTENSION,
     experimental_policies.EXTENSION,
 )

@@ -52,18 +52,21 @@ def _resolve(db: Db, owner: Ref, listener: Listener, place: int) -> Outcome[Ref 
     return usable_secret(db, owner, ref, f"tls.certificateRefs[{place}]", INVALID)
 
 
-def usable_secret(db: Db, owner: Ref, ref: SecretObjectReference, field: str, invalid: str) -> Outcome[Ref | None]:
-    """Return the Secret with a certificate that a Gateway or ListenerSet refers to, or why it cannot be used.
+def usable_secret(
+    db: Db, owner: Ref, ref: SecretObjectReference, field: str, invalid: str, group: str = ListenerOwner.group
+) -> Outcome[Ref | None]:
+    """Return the Secret with a certificate that an object refers to, or why it cannot be used.
 
     Args:
         db: the database.
-        owner: the Gateway or ListenerSet.
+        owner: the object: a Gateway or ListenerSet, unless it is of another group.
         ref: the reference.
         field: its path, for messages.
         invalid: the reason if it is permitted and cannot be used.
+        group: the group of the object's kind.
     """
     secret = Ref(Secret.kind, ref.namespace or owner.namespace, ref.name)
-    grantee = Grantee(ListenerOwner.group, owner.kind, owner.namespace, secret.namespace)
+    grantee = Grantee(group, owner.kind, owner.namespace, secret.namespace)
     target = GrantTarget(ref.group, ref.kind, ref.name)
     # What is not permitted is not looked at any further, not even at its kind (`ListenerReasonInvalidCertificateRef`).
     if not granted(db, grantee, target):

@@ -15,7 +15,7 @@ from translator.objects.schema.unknown_fields import plan, unknown_fields, witho
 
 __all__ = ["MOST_PROBLEMS", "FieldProblem", "Kinds", "Parsed"]
 
-_GATEWAY_API: Final = frozenset(("gateway.networking.x-k8s.io", kind) for kind in ("XBackend", "XMesh"))
+_GATEWAY_API: Final = frozenset({("gateway.networking.x-k8s.io", "XMesh")})
 """Kinds of the Gateway API, by group, that are no mistake where this version does not read them."""
 
 _LIKENESS: Final = 0.85

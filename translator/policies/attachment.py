@@ -160,8 +160,8 @@ def level(db: Db, policy_kind: str, reference: PolicyTargetReference) -> Level |
         found = Level.LISTENER  # all of its listeners, or one
     elif reference.kind in db.registry.rules:  # policies are about requests, which other routes know nothing of
         found = Level.RULE if reference.section_name else Level.ROUTE
-    elif db.registry.backend_of(reference.group, reference.kind) is not None:
-        found = Level.BACKEND
+    elif (backends := db.registry.backend_of(reference.group, reference.kind)) is not None:
+        found = Level.BACKEND if backends.takes_policies else None
     return found if found in db.registry.policy(policy_kind).levels else None
 
 

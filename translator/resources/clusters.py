@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, cast
 
+from translator.backends.reference import refused
 from translator.db import Db
-from translator.engine.query import index, query
+from translator.engine.query import NotSyncedError, index, query
 from translator.envoy import cluster as clusters
 from translator.gateway import attachment
 from translator.gateway.client_certificate import presented_certificate
-from translator.gateway.reference_grants import Grantee, GrantTarget, granted
+from translator.inputs import INVALID
 from translator.ir.backend import Backend
+from translator.objects.gateway_api.backend import BackendObject
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.references import GATEWAY_GROUP, backend_references
 from translator.objects.gateway_api.route import Route
@@ -26,6 +28,25 @@ class BackendUse(NamedTuple):
 
     gateway: Ref
     port: int
+
+
+@index(BackendObject, INVALID, partitions=lambda _, ref: (ref.namespace,), partition_of=lambda namespace: namespace)
+def backend_objects(db: Db, ref: Ref) -> Iterator[tuple[str, Ref]]:
+    """File backends that have a status, valid or not, under their namespaces."""
+    if issubclass(db.registry.kinds[ref.kind], BackendObject):
+        yield ref.namespace, ref
+
+
+@query(firewall=True)
+def may_have_status(db: Db, namespace: str) -> bool:
+    """Return whether there may be a backend with a status in a namespace: while there is none, nobody looks for it.
+
+    While that is not known, they look, so that it holds up nothing (ADR 12).
+    """
+    try:
+        return db.count(backend_objects, namespace) > 0
+    except NotSyncedError:
+        return True
 
 
 def _partitions(db: Db, route: Ref) -> Iterator[Ref | str]:
@@ -46,8 +67,9 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse]]:
     Those of connections and datagrams are not filed: they are in the IR of the ports, of the routes that serve.
     Whether a Gateway presents a certificate to them is no part of it: `gateway_backends` says so.
 
-    These Gateways are filed too under those objects that the route names as backends and that may have policies,
-    whether or not they can be served: they are the ancestors of such policies.
+    These Gateways are filed too under those objects that the route names as backends, and that may have policies
+    or whose kind has a status of its own, whether or not they can be served: they are the ancestors of such policies,
+    and of such objects.
     """
     stacks = dict.fromkeys(
         (parent.gateway, binding.stack, binding.table.passthrough)
@@ -59,20 +81,29 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse]]:
         for rule in effective_rules(db, route, stack, None):
             used |= dict.fromkeys((gateway, each) for each in rule.value.all_backends)
     yield from used
-    if stacks and may_have_backend_policies(db):
-        yield from _uses(db, route, dict.fromkeys(gateway for gateway, _, passthrough in stacks if not passthrough))
+    if stacks and (may_have_backend_policies(db) or may_have_status(db, route.namespace)):
+        yield from _uses(db, route, {(gateway, passthrough): None for gateway, _, passthrough in stacks})
 
 
-def _uses(db: Db, route: Ref, gateways: Iterable[Ref]) -> Iterator[tuple[Ref, BackendUse]]:
+def _uses(db: Db, route: Ref, gateways: Iterable[tuple[Ref, bool]]) -> Iterator[tuple[Ref, BackendUse]]:
+    """Yield the objects that a route names as backends, if something is told of these at Gateways.
+
+    Args:
+        db: the database.
+        route: the route.
+        gateways: the Gateways that it is attached to, and whether these pass TLS through, which no policy concerns.
+    """
     found = db.get(Route, route)
+    policies = may_have_backend_policies(db)
     used: dict[tuple[Ref, BackendUse], None] = {}
     for each in backend_references(found.spec) if found is not None else ():
         ref = Ref(each.kind, each.namespace or route.namespace, each.name)
-        if db.registry.backend_of(each.group, each.kind) is None or not any_policies(db, backend_shard(ref)):
+        kind = db.registry.backend_of(each.group, each.kind)
+        if kind is None or (kind.problems is None and not (policies and any_policies(db, backend_shard(ref)))):
             continue
-        grantee = Grantee(GATEWAY_GROUP, route.kind, route.namespace, ref.namespace)
-        if granted(db, grantee, GrantTarget(each.group, each.kind, each.name)):
-            used |= dict.fromkeys((ref, BackendUse(gateway, each.port or 0)) for gateway in gateways)
+        if refused(db, GATEWAY_GROUP, route, kind, ref) is None:
+            concerned = (gateway for gateway, passthrough in gateways if kind.problems or not passthrough)
+            used |= dict.fromkeys((ref, BackendUse(gateway, each.port or 0)) for gateway in concerned)
     yield from used
 
 
@@ -84,7 +115,7 @@ def gateway_backends(db: Db, gateway: Ref) -> Sequence[Backend]:
 
 
 def backend_uses(db: Db, backend: Ref) -> Sequence[BackendUse]:
-    """Return the Gateways whose routes name a backend; empty while there is no policy for it."""
+    """Return the Gateways whose routes name a backend; empty while there is no policy for it, nor a status of it."""
     return cast(Sequence[BackendUse], db.select(backends, backend))
 
 

@@ -102,6 +102,6 @@ def unreachable(backend: Backend) -> str:
     kind, namespace, name = backend.key
     what = "TLS" if any(each.encrypts for each in cannot) else ", ".join(type(each).__name__ for each in cannot)
     return (
-        f"{kind} {namespace}/{name} port {backend.port}: its policy asks for {what}, which is not supported for "
+        f"{kind} {namespace}/{name} port {backend.port}: it asks for {what}, which is not supported for "
         f"{CLIENTS}; {ANSWER}."
     )

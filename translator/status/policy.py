@@ -141,6 +141,9 @@ def _ancestors(
     at, ref, itself = level(db, policy.kind, reference), target(policy, reference), _itself(policy, reference)
     if at is Level.BACKEND:
         yield from _users(db, ref, reference, path)
+    elif at is None and _is_of_backends(db, policy) and _is_backend(db, reference):
+        problem = Problem("Accepted", "Invalid", _wrong_kind(db, policy, reference, path))
+        yield from ((ancestor, problem) for ancestor, _ in _users(db, ref, reference, path))
     elif at is None and _may_be_of_others(db, policy):
         return
     elif at is None:
@@ -170,6 +173,10 @@ def _of_listeners(
 def _may_be_of_others(db: Db, policy: Ref) -> bool:
     """Whether another controller may serve a target that we do not know: a policy for backends names no Gateway."""
     return _is_of_backends(db, policy) and not db.settings.standalone
+
+
+def _is_backend(db: Db, reference: PolicyTargetReference) -> bool:
+    return db.registry.backend_of(reference.group, reference.kind) is not None
 
 
 def _is_of_backends(db: Db, policy: Ref) -> bool:
@@ -213,7 +220,7 @@ def _wrong_kind(db: Db, policy: Ref, reference: PolicyTargetReference, path: str
     kinds: tuple[RouteKind | BackendKind, ...] = tuple(each for each in routes if each.rules is not None)
     groups = {Gateway.kind: Gateway.group, ListenerSet.kind: ListenerSet.group}
     if _is_of_backends(db, policy):
-        kinds, groups = db.registry.backends, {}
+        kinds, groups = tuple(each for each in db.registry.backends if each.takes_policies), {}
     groups |= {each.model.kind: each.model.group for each in kinds}
     group = groups.get(reference.kind, reference.group)
     if group != reference.group:

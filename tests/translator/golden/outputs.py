@@ -16,7 +16,7 @@ from xds.resources.snapshot import Snapshot, diff
 Snapshots = Mapping[str, Snapshot]
 
 _KEYS = {"conditions": "type", "listeners": "name", "supportedFeatures": "name"}
-_CLUSTER = re.compile(r"^([a-z0-9.-]+/[a-z0-9.-]+:\d+)/[0-9a-f]{8}$")
+_CLUSTER = re.compile(r"^((?:[A-Z][A-Za-z]*/)?[a-z0-9.-]+/[a-z0-9.-]+:\d+)/[0-9a-f]{8}$")
 
 
 def whole(translator: Translator) -> Any:

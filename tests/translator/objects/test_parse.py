@@ -92,10 +92,10 @@ def test_namespace_of_cluster_scoped_kind() -> None:
 def test_kinds_that_are_not_supported_yet() -> None:
     """A kind of the Gateway API that this version does not know is no mistake of whoever wrote it."""
     parsed = KINDS.parse(
-        {"apiVersion": "gateway.networking.x-k8s.io/v1alpha1", "kind": "XBackend", "metadata": {"name": "web"}}
+        {"apiVersion": "gateway.networking.x-k8s.io/v1alpha1", "kind": "XMesh", "metadata": {"name": "web"}}
     )
     assert [(each.severity, str(each)) for each in parsed.problems] == [
-        ("warning", "kind: XBackend is not supported by this version of Headgate: it is left out")
+        ("warning", "kind: XMesh is not supported by this version of Headgate: it is left out")
     ]
 
 
