@@ -13,12 +13,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "conformance" / "reports" / "v1.7" / "headgate"
 REPORTS = sorted(FOLDER.glob("*.yaml"))
 PROFILES = {"GATEWAY-HTTP", "GATEWAY-GRPC", "GATEWAY-TLS", "GATEWAY-TCP", "GATEWAY-UDP"}
-UNTESTED = {
-    "ClusterTrustBundle",
-    "GatewayAddressRoutability",
-    "GatewayAddressRoutabilityCluster",
-    "GatewayListenerFilters",
-}
+UNTESTED = {"ClusterTrustBundle", "GatewayListenerFilters"}
 """Features that no test of the suite has. The first is claimed where the cluster serves its API."""
 ROW = re.compile(r"^\| (\w+) \| \[(\S+)\]\(https://\S+\) \| (\w+) \| \[(\S+) report\]\(\./(\S+)\) \|$", re.MULTILINE)
 
