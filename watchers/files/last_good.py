@@ -1,13 +1,16 @@
 """The objects of one file, including the last good version of those that are not valid now."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import TypeVar
 
 from translator.inputs import Invalid
 from translator.refs import Ref
 from watchers.files.contents import ABSENT, Definition, FileContents
+
+T = TypeVar("T")
 
 Definitions = Mapping[Ref, Definition]
 
@@ -34,19 +37,14 @@ class File:
     def after(self, reading: FileContents) -> "File":
         """Return the file with new contents."""
         broken = _Broken(reading.broken, self.unrelated_invalid)
-        kept, standing = dict[Ref, Definition](), set[Ref]()
-        for ref in self.definitions.keys() - reading.definitions.keys():
-            stand_for_it = broken.standing_for(ref)
-            standing.update(stand_for_it)
-            if stand_for_it or not reading.complete:
-                kept[ref] = self.definitions[ref]
-        closed = dict(reading.closed)
-        for ref in self.closed.keys() - reading.closed.keys() - reading.definitions.keys():
-            stand_for_it = broken.standing_for(ref)
-            standing.update(stand_for_it)
-            if stand_for_it or not reading.complete:
-                closed[ref] = self.closed[ref]
-        return File({**kept, **reading.definitions}, closed, reading.broken - standing, reading)
+        definitions = broken.keep(self.definitions, reading.definitions.keys(), reading.complete)
+        closed = broken.keep(self.closed, reading.closed.keys() | reading.definitions.keys(), reading.complete)
+        return File(
+            {**definitions, **reading.definitions},
+            {**closed, **reading.closed},
+            reading.broken - broken.related,
+            reading,
+        )
 
     def lost(self, reading: FileContents) -> frozenset[Ref]:
         """Return the objects that new contents would remove."""
@@ -64,9 +62,13 @@ class _Broken:
 
     A mistake in the kind must not remove an object: a new invalid one with a similar kind corresponds to it. One that
     existed before, such as a route of a kind that is not read, does not.
+
+    Attributes:
+        related: those that correspond to an object of which `keep` was asked.
     """
 
     def __init__(self, broken: Iterable[Ref], strangers: frozenset[Ref]) -> None:
+        self.related: set[Ref] = set()
         self._unrelated = strangers
         self._kinds: dict[tuple[str, str], dict[str, list[Ref]]] = {}
         for each in broken:
@@ -74,7 +76,23 @@ class _Broken:
             for namespace in ("", each.namespace or "default"):
                 self._kinds.setdefault((namespace, each.name), {}).setdefault(each.kind, []).append(each)
 
-    def standing_for(self, ref: Ref) -> list[Ref]:
+    def keep(self, known: Mapping[Ref, T], found: Set[Ref], complete: bool) -> dict[Ref, T]:
+        """Return what stays of the known objects: those not found to which invalid ones may correspond.
+
+        Args:
+            known: the objects.
+            found: those of which the new contents have something.
+            complete: whether the contents are complete; otherwise all stay.
+        """
+        kept: dict[Ref, T] = {}
+        for ref in known.keys() - found:
+            related = self._standing_for(ref)
+            self.related.update(related)
+            if related or not complete:
+                kept[ref] = known[ref]
+        return kept
+
+    def _standing_for(self, ref: Ref) -> list[Ref]:
         """Return the invalid objects that may correspond to an object."""
         kinds = self._kinds.get((ref.namespace, ref.name), {})
         found = list(kinds.get(ref.kind, ()))

@@ -24,7 +24,6 @@ from headgate_proto.envoy.config.core.v3 import base_pb2
 from xds.protocol.nacks import NackHistory
 from xds.protocol.ordering import Timeouts
 from xds.protocol.response_cache import ResponseCache
-from xds.protocol.session import Request
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import TYPES
 from xds.server.admission import Admission
@@ -32,7 +31,7 @@ from xds.server.fault_log import FaultLog
 from xds.server.groups import Member, SnapshotGroup, SyncStatus
 from xds.server.limits import Limits, options
 from xds.server.observer import Client, Observer, Observers
-from xds.server.stream import Stream, StreamRejected
+from xds.server.stream import Admit, Stream, StreamRejected
 
 __all__ = ["Client", "Limits", "Observer", "Peer", "Server", "StreamRejected", "SyncStatus", "Timeouts"]
 
@@ -69,11 +68,6 @@ Authenticate = Callable[[Peer], Awaitable[None] | None]
 
 Authorise = Callable[[str, Peer], Awaitable[None] | None]
 """Takes the selected key and the peer; raises `StreamRejected` if it is not authorised. May be asynchronous."""
-
-
-Admit = Callable[[Client, str, Request], Awaitable[None] | None]
-"""Takes a client, and the type and request that it sent, before the request is applied; raises `StreamRejected`. May be
-asynchronous: until then the client gets no response to it."""
 
 
 class Server:

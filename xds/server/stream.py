@@ -49,6 +49,8 @@ class StreamRejected(Exception):
 AuthoriseStream = Callable[["Stream", base_pb2.Node], Awaitable[tuple[Client, SnapshotGroup]]]
 Authenticate = Callable[[], Awaitable[None] | None]
 Admit = Callable[[Client, str, Request], Awaitable[None] | None]
+"""Takes a client, and the type and request that it sent, before the request is applied; raises `StreamRejected`. May be
+asynchronous: until then the client gets no response to it."""
 
 
 class Stream:
