@@ -57,5 +57,10 @@ def bounded(messages: list[str], most: int = MOST_CHARACTERS) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def resolved_refs(problems: Iterable[Problem]) -> Condition:
+    """Return the condition ResolvedRefs of an object, or of a part of it, with these problems."""
+    return verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
+
+
 Status = dict[str, Any]
 """The `status` of an object in its JSON form."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Problem(NamedTuple):
@@ -24,11 +25,16 @@ class Problem(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[T]):
+class Outcome(Generic[T_co]):
     """A result and its problems; the value is what is served all the same."""
 
-    value: T
+    value: T_co
     problems: tuple[Problem, ...] = ()
+
+
+def not_resolved(reason: str, message: str) -> Outcome[None]:
+    """Return that a reference is not resolved, and why."""
+    return Outcome(None, (Problem("ResolvedRefs", reason, message),))
 
 
 def gather(outcomes: Iterable[Outcome[T]]) -> Outcome[tuple[T, ...]]:

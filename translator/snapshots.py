@@ -40,7 +40,8 @@ class SnapshotAssembler:
             stale: whether an index keeps old entries, so that the outputs need not fit each other although none fails:
                 the clusters may be those of before, and a RouteConfiguration need new ones.
         """
-        self._outputs.set_assembled([each for each in self._outputs.dirty if self._assemble(each, stale)])
+        if dirty := self._outputs.dirty:
+            self._outputs.set_assembled([each for each in dirty if self._assemble(each, stale)])
 
     def _assemble(self, gateway: Ref, stale: bool) -> bool:
         """Bring the snapshot of a Gateway up to date; return whether all that changed is in it."""

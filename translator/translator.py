@@ -243,11 +243,11 @@ class Translator:
 
     def changes(self) -> Changes:
         """Return the changes since the last call, once all steps are done."""
-        if dirty := self._outputs.dirty:
-            for gateway in dirty:
-                self.acknowledged.touch(gateway)
-            self._assembler.assemble(stale=bool(self._db.failing_entries))
-        self._client_assembler.assemble(stale=bool(self._db.failing_entries))
+        for gateway in self._outputs.dirty:
+            self.acknowledged.touch(gateway)
+        stale = bool(self._db.failing_entries)
+        self._assembler.assemble(stale=stale)
+        self._client_assembler.assemble(stale=stale)
         if self.acknowledged.has_changes:
             gateways = self._db.inputs(Gateway.kind)
             if self.acknowledged.update(gateways, self.snapshots, self._outputs.incomplete):

@@ -7,11 +7,11 @@ from functools import lru_cache
 from typing import Final
 
 from translator.db import Db
-from translator.gateway.reference_grants import Grantee, GrantTarget, granted, not_permitted
-from translator.ir.backend import Backend, Protocol
+from translator.gateway.reference_grants import Grantee, GrantTarget, not_permitted
+from translator.ir.backend import Backend, BackendEndpoint, Protocol
 from translator.kinds import BackendKind, RouteKind
 from translator.objects.gateway_api.references import BackendObjectReference, qualified_kind
-from translator.outcome import Outcome, Problem
+from translator.outcome import Outcome, Problem, not_resolved
 from translator.refs import Ref
 
 NAMES: Final = {Protocol.HTTP1: "HTTP/1.1", Protocol.H2C: "HTTP/2", Protocol.TCP: "TCP", Protocol.UDP: "UDP"}
@@ -35,7 +35,7 @@ def backend(
         kind = qualified_kind(reference.group, reference.kind)
         known = " or ".join(each.model.kind for each in db.registry.backends)
         text = f"{field}: a {kind} is not supported as a backend; refer to one of kind {known}."
-        return Outcome(None, (Problem("ResolvedRefs", "InvalidKind", text),))
+        return not_resolved("InvalidKind", text)
     ref = Ref(reference.kind, reference.namespace or route.namespace, reference.name)
     if problem := refused(db, group, route, found, ref, field):
         return Outcome(None, (problem,))
@@ -43,11 +43,18 @@ def backend(
     resolved = _resolved(db, routes, found, ref, reference.port or 0, passthrough)
     if resolved is None:
         text = f"{field}: {reference.kind} is no kind of backend of a {route.kind}; refer to an object of another kind."
-        return Outcome(None, (Problem("ResolvedRefs", "InvalidKind", text),))
+        return not_resolved("InvalidKind", text)
     spoken = _spoken(routes, found, ref, resolved)
     if not spoken.problems:
         return spoken
     return Outcome(spoken.value, tuple(_at(field, each) for each in spoken.problems))
+
+
+def backend_endpoints(db: Db, backend: Backend) -> tuple[BackendEndpoint, ...]:
+    """Return the endpoints of a backend; of one whose name Envoy resolves that name."""
+    if backend.hostname:
+        return (BackendEndpoint(backend.hostname, backend.port),)
+    return db.registry.backend(backend.key.kind).endpoints(db, backend)
 
 
 def refused(db: Db, group: str, route: Ref, backends: BackendKind, ref: Ref, field: str = "") -> Problem | None:
@@ -60,7 +67,7 @@ def refused(db: Db, group: str, route: Ref, backends: BackendKind, ref: Ref, fie
         return Problem("ResolvedRefs", "RefNotPermitted", text)
     grantee = Grantee(group, route.kind, route.namespace, ref.namespace)
     target = GrantTarget(backends.model.group, ref.kind, ref.name)
-    return None if granted(db, grantee, target) else not_permitted(grantee, target, field)
+    return not_permitted(db, grantee, target, field)
 
 
 def _resolved(

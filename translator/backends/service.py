@@ -12,7 +12,7 @@ from translator.ir.backend import Backend, BackendEndpoint, BackendKey, Protocol
 from translator.kinds import BackendKind
 from translator.objects.kubernetes.endpointslice import EndpointPort, EndpointSlice
 from translator.objects.kubernetes.service import Service, ServicePort
-from translator.outcome import Outcome, Problem
+from translator.outcome import Outcome, Problem, not_resolved
 from translator.own_addresses import OwnAddress, reached
 from translator.policies.backends import with_policies
 from translator.refs import Ref
@@ -50,9 +50,8 @@ def unresolved(db: Db, service: Ref) -> tuple[Problem, ...]:
 @query(firewall=True)
 def service_port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
     """Return the backend that a port of a Service is, or why it can be none, and which of its endpoints get nothing."""
-    found = db.get(Service, service)
-    declared = declared_port(found, port) if found is not None else None
-    resolved = _port(db, service, found, port, declared)
+    declared = _declared(db, service, port)
+    resolved = _port(db, service, port, declared)
     if resolved.value is not None and declared is not None:
         resolved = _speaking(resolved.value, declared, service)
     resolved = with_policies(db, service, declared.name if declared else "", resolved)
@@ -68,9 +67,8 @@ def connection(db: Db, service: Ref, port: int, passthrough: bool) -> Outcome[Ba
     What its policies say of connections holds for these too (GEP-1897, "A Gateway accepts traffic on a TCP listener"),
     but for TLS that is passed through: that is encrypted already.
     """
-    found = db.get(Service, service)
-    declared = declared_port(found, port) if found is not None else None
-    resolved = _port(db, service, found, port, declared)
+    declared = _declared(db, service, port)
+    resolved = _port(db, service, port, declared)
     if not passthrough:
         resolved = with_policies(db, service, declared.name if declared else "", resolved)
     return _with_unresolved(db, service, resolved)
@@ -79,9 +77,8 @@ def connection(db: Db, service: Ref, port: int, passthrough: bool) -> Outcome[Ba
 @query(firewall=True)
 def datagrams(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
     """Return the backend that a port of a Service is for datagrams of UDP; none if a policy asks for connections."""
-    found = db.get(Service, service)
-    declared = declared_port(found, port, "UDP") if found is not None else None
-    resolved = _port(db, service, found, port, declared, "UDP")
+    declared = _declared(db, service, port, "UDP")
+    resolved = _port(db, service, port, declared, "UDP")
     resolved = with_policies(db, service, declared.name if declared else "", resolved)
     if resolved.value is not None and resolved.value.settings:
         text = (
@@ -102,6 +99,12 @@ def declared_port(service: Service, port: int, protocol: str = "TCP") -> Service
     return next((each for each in service.spec.ports if (each.port, each.protocol) == (port, protocol)), None)
 
 
+def _declared(db: Db, service: Ref, port: int, protocol: str = "TCP") -> ServicePort | None:
+    """Return the same for a Service that need not exist."""
+    found = db.get(Service, service)
+    return None if found is None else declared_port(found, port, protocol)
+
+
 def _encrypted(found: Backend, port: ServicePort, service: Ref) -> Outcome[Backend | None]:
     """Return a backend whose appProtocol asks for TLS, unless nothing says how to validate its certificate."""
     if any(each.encrypts for each in found.settings):
@@ -110,21 +113,22 @@ def _encrypted(found: Backend, port: ServicePort, service: Ref) -> Outcome[Backe
         f"{service} port {found.port}: appProtocol {port.app_protocol} asks for TLS, and no BackendTLSPolicy says how "
         f"to validate its certificate; add one that targets {service}, or remove the appProtocol."
     )
-    return _unresolved("UnsupportedProtocol", text)
+    return not_resolved("UnsupportedProtocol", text)
 
 
 def _port(
-    db: Db, service: Ref, found: Service | None, port: int, declared: ServicePort | None, protocol: str = "TCP"
+    db: Db, service: Ref, port: int, declared: ServicePort | None, protocol: str = "TCP"
 ) -> Outcome[Backend | None]:
+    found = db.get(Service, service)
     if found is None:
-        return _unresolved("BackendNotFound", f"{service} does not exist; create it or correct the reference.")
+        return not_resolved("BackendNotFound", f"{service} does not exist; create it or correct the reference.")
     spec = found.spec
     made = Backend(BackendKey(*service), port, Protocol.UDP.value if protocol == "UDP" else "")
     if spec.type == "ExternalName":
         return _external(db, made, spec.external_name.rstrip("."), service)
     if declared is None:
         has = ", ".join(f"{each.port}/{each.protocol}" for each in spec.ports) or "none"
-        return _unresolved("BackendNotFound", f"{service} has no {protocol} port {port}; its ports: {has}.")
+        return not_resolved("BackendNotFound", f"{service} has no {protocol} port {port}; its ports: {has}.")
     # Without a cluster nobody makes EndpointSlices for a Service: its address, if it gives one, is where it is.
     address = spec.cluster_ip if db.settings.standalone and not spec.headless else ""
     if address and not any(db.count(slices, Slices(service, named)) for named in (False, True)):
@@ -142,7 +146,7 @@ def _external(db: Db, found: Backend, name: str, service: Ref) -> Outcome[Backen
         text = f"{service} is of type ExternalName, which Headgate serves only when started with --external-names."
     elif _transport(found) == "UDP":
         text = f"{service} is of type ExternalName, which is not supported for UDP; use EndpointSlices."
-    return _unresolved("UnsupportedValue", text) if text else _named(db, replace(found, hostname=name), service)
+    return not_resolved("UnsupportedValue", text) if text else _named(db, replace(found, hostname=name), service)
 
 
 def _named(db: Db, found: Backend, service: Ref) -> Outcome[Backend | None]:
@@ -165,7 +169,7 @@ def _transport(found: Backend) -> str:
 
 def _own(leads: str, own: OwnAddress) -> Outcome[Backend | None]:
     text = f"{leads}, port {own.port}: {own.use} is or may be there, where no route may lead; use another port."
-    return _unresolved("UnsupportedValue", text)
+    return not_resolved("UnsupportedValue", text)
 
 
 class OwnEndpoint(NamedTuple):
@@ -195,7 +199,7 @@ def _speaking(found: Backend, port: ServicePort, service: Ref) -> Outcome[Backen
             "http, kubernetes.io/h2c, kubernetes.io/ws, grpc, and with a BackendTLSPolicy https and kubernetes.io/wss"
         )
         text = f"{service} port {found.port}: a route of HTTP cannot speak appProtocol {name}, but {known}."
-        return _unresolved("UnsupportedProtocol", text)
+        return not_resolved("UnsupportedProtocol", text)
     speaks = Protocol.H2C if name.lower() in HTTP2_PROTOCOLS else Protocol.HTTP1
     return Outcome(replace(found, protocol=speaks.value))
 
@@ -207,9 +211,8 @@ def endpoints(db: Db, found: Backend) -> tuple[BackendEndpoint, ...]:
     Those that are ready; if none is, those that still serve while they terminate, as kube-proxy does.
     """
     service = Ref(*found.key)
-    service_object = db.get(Service, service)
     protocol = _transport(found)
-    port = declared_port(service_object, found.port, protocol) if service_object is not None else None
+    port = _declared(db, service, found.port, protocol)
     if port is None:
         return ()
     refs = db.select(slices, Slices(service))
@@ -226,8 +229,7 @@ def is_empty(db: Db, found: Backend) -> bool:
     EndpointSlices: of a Service without any nothing is known.
     """
     service = Ref(*found.key)
-    service_object = db.get(Service, service)
-    port = declared_port(service_object, found.port, _transport(found)) if service_object is not None else None
+    port = _declared(db, service, found.port, _transport(found))
     if found.hostname or port is None:
         return False
     known = db.select(slices, Slices(service))
@@ -261,10 +263,6 @@ def slice_endpoints(db: Db, ref: Ref, port_name: str, protocol: str) -> tuple[Ba
         for each in found.endpoints
         if each.ready or (each.conditions.serving and each.conditions.terminating)
     )
-
-
-def _unresolved(reason: str, message: str) -> Outcome[Backend | None]:
-    return Outcome(None, (Problem("ResolvedRefs", reason, message),))
 
 
 BACKEND = BackendKind(Service, service_port, endpoints, connection, is_empty, datagrams, protocol_field="appProtocol")

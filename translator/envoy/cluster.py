@@ -35,7 +35,7 @@ def cluster(backend: Backend, descriptors: int | None = None) -> cluster_pb2.Clu
     made.per_connection_buffer_limit_bytes.value = PER_CONNECTION_BUFFER_BYTES
     made.lb_policy = cluster_pb2.Cluster.LEAST_REQUEST
     limits = made.circuit_breakers.thresholds.add()
-    for field in ("max_connections", "max_pending_requests", "max_requests", "max_retries"):
+    for field in ("max_pending_requests", "max_requests", "max_retries"):
         getattr(limits, field).value = UNLIMITED
     limits.max_connections.value = limited(UNLIMITED, descriptors)
     if backend.hostname:

@@ -12,7 +12,7 @@ from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.filters import RouteFilter
 from translator.objects.headgate.directresponse import DirectResponse
-from translator.outcome import Outcome, Problem
+from translator.outcome import Outcome, not_resolved
 from translator.refs import Ref
 
 TYPE = "ExtensionRef"
@@ -50,7 +50,7 @@ def read(site: FilterContext) -> FilterOutcome:
             found = site.db.get(DirectResponse, ref)
             if found is None:
                 text = f"{field}.extensionRef: {ref} does not exist; create it or correct the reference."
-                return Outcome(None, (Problem("ResolvedRefs", "BackendNotFound", text),))
+                return not_resolved("BackendNotFound", text)
             responses.append(Respond(found.spec.status, found.spec.body))
     return Outcome(tuple(responses))
 

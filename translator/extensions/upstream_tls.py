@@ -17,10 +17,9 @@ from translator.envoy.cluster import speaks_http2
 from translator.envoy.config_source import sds
 from translator.envoy.hooks import ClusterHook
 from translator.envoy.names import secret_name, trust_bundle_name
-from translator.gateway.ca_certificates import ca_fault, ca_source
+from translator.gateway.ca_certificates import ca_fault, resolved_source
 from translator.ir.backend import Backend, BackendKey, BackendSetting, Protocol
 from translator.objects.gateway_api.backendtlspolicy import SYSTEM, BackendTLSPolicyValidation, SubjectAltName
-from translator.objects.gateway_api.references import LocalObjectReference
 from translator.outcome import Outcome, Problem, gather
 from translator.refs import Ref
 
@@ -72,9 +71,8 @@ class BackendTls(BackendSetting, ClusterHook):
         """Write the ``UpstreamTlsContext``."""
         context = UpstreamTlsContext(sni=self.server_name)
         common = context.common_tls_context
-        if (
-            backend.protocol != Protocol.TCP.value
-        ):  # what connections carry that are forwarded as they are, nobody knows
+        # What connections carry that are forwarded as they are, nobody knows.
+        if backend.protocol != Protocol.TCP.value:
             common.alpn_protocols.append("h2" if speaks_http2(cluster) else "http/1.1")
         common.tls_params.tls_minimum_protocol_version = TlsParameters.TLSv1_2
         common.tls_params.tls_maximum_protocol_version = TlsParameters.TLSv1_3
@@ -119,10 +117,11 @@ def validated_tls(
         )
         return Outcome(None, (Problem("Accepted", "Invalid", text),))
     resolved = gather(
-        _resolve(db, namespace, reference, f"{field}.caCertificateRefs[{place}]")
+        resolved_source(db, reference, namespace, f"{field}.caCertificateRefs[{place}]", "InvalidKind")
         for place, reference in enumerate(validation.ca_certificate_refs)
     )
-    problems, usable = resolved.problems, dict.fromkeys(BackendKey(*each) for each in resolved.value if each)
+    problems = resolved.problems
+    usable = dict.fromkeys(BackendKey(*each) for each in resolved.value if each is not None and not ca_fault(db, each))
     if not usable:
         text = f"{field}: there is no CA certificate that can be used, so requests to {refused} are refused."
         return Outcome(None, (*problems, Problem("Accepted", "NoValidCACertificate", text)))
@@ -131,13 +130,3 @@ def validated_tls(
 
 def _name(found: SubjectAltName) -> tuple[str, str]:
     return found.type, (found.uri if found.type == "URI" else found.hostname) or ""
-
-
-def _resolve(db: Db, namespace: str, reference: LocalObjectReference, field: str) -> Outcome[Ref | None]:
-    """Return the object with CA certificates that is referred to, or the problem if they cannot be used."""
-    source = ca_source(db, reference, namespace)
-    if isinstance(source, str):
-        return Outcome(None, (Problem("ResolvedRefs", "InvalidKind", f"{field}: {source}"),))
-    fault = ca_fault(db, source)
-    problem = Problem("ResolvedRefs", "InvalidCACertificateRef", f"{field}: {fault}")
-    return Outcome(None, (problem,)) if fault else Outcome(source)

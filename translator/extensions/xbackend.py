@@ -17,7 +17,7 @@ from translator.gateway.certificates import usable_secret
 from translator.ir.backend import Backend, BackendEndpoint, BackendKey, Protocol
 from translator.kinds import BackendKind, BackendSettings
 from translator.objects.gateway_api.xbackend import ENDPOINT_SELECTOR, BackendSpec, BackendTLS, XBackend
-from translator.outcome import Outcome, Problem
+from translator.outcome import Outcome, Problem, not_resolved
 from translator.own_addresses import reached
 from translator.refs import Ref
 
@@ -118,12 +118,12 @@ def _resolved(db: Db, ref: Ref) -> Outcome[Backend | None]:
     """Return an XBackend as a backend without a protocol, or why it can be none."""
     found = db.get(XBackend, ref)
     if found is None:
-        return _unresolved("BackendNotFound", _missing(db, ref))
+        return not_resolved("BackendNotFound", _missing(db, ref))
     read = settings(db, ref)
     if read.value is None or found.spec.external_hostname is None:
         fault = next(each for each in read.problems if each.condition == "Accepted")
         reason = fault.reason if fault.reason.startswith("Unsupported") else "InvalidBackend"
-        return _unresolved(reason, f"{ref}: {fault.message}")
+        return not_resolved(reason, f"{ref}: {fault.message}")
     # In a pod, a name without a dot at its end would first be looked for among the cluster's own (resolv.conf, search),
     # where it could lead to Services of other namespaces.
     hostname = found.spec.external_hostname.hostname + ("" if db.settings.standalone else ".")
@@ -136,10 +136,6 @@ def _missing(db: Db, ref: Ref) -> str:
     if reason := db.invalid_reason(ref):
         return f"{ref} is not valid, and never was: {reason}."
     return f"{ref} does not exist; create it or correct the reference."
-
-
-def _unresolved(reason: str, message: str) -> Outcome[Backend | None]:
-    return Outcome(None, (Problem("ResolvedRefs", reason, message),))
 
 
 @query

@@ -242,6 +242,11 @@ class RouteOnDomain(NamedTuple):
     has_stack: bool
     stack: Stack
 
+    @property
+    def known_stack(self) -> Stack | None:
+        """The policies that the route has to know there; None if none concerns it."""
+        return self.stack if self.has_stack else None
+
 
 def _candidates(db: Db, route: Ref) -> Iterator[Ref]:
     yield from candidates(db, route)

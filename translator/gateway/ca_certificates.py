@@ -15,6 +15,7 @@ from translator.objects.gateway_api.references import LocalObjectReference, qual
 from translator.objects.kubernetes.clustertrustbundle import ClusterTrustBundle
 from translator.objects.kubernetes.core import ConfigMap
 from translator.objects.schema.base import KubernetesObject
+from translator.outcome import Outcome, Problem, not_resolved
 from translator.refs import Ref
 
 CA_KEY: Final = "ca.crt"
@@ -34,7 +35,7 @@ SOURCES: Final[Mapping[tuple[str, str], type[KubernetesObject]]] = {
 """The kinds of objects with CA certificates, by group and kind."""
 
 
-def ca_source(db: Db, reference: LocalObjectReference, namespace: str) -> Ref | str:
+def _ca_source(db: Db, reference: LocalObjectReference, namespace: str) -> Ref | str:
     """Return the object with CA certificates that a reference names, or why its kind has none, as a clause.
 
     Args:
@@ -90,6 +91,25 @@ def ca_fault(db: Db, source: Ref) -> str:
     """Return what is wrong with the CA certificates of an object; "" if they can be used, whichever they are."""
     found = ca_certificates(db, source)
     return found if isinstance(found, str) else ""
+
+
+def resolved_source(
+    db: Db, reference: LocalObjectReference, namespace: str, field: str, other_kind: str
+) -> Outcome[Ref | None]:
+    """Return the object with CA certificates that a reference names, usable or not; None if its kind has none.
+
+    Args:
+        db: the database.
+        reference: the reference.
+        namespace: the namespace of objects that are in one.
+        field: its path, for messages.
+        other_kind: the reason of a kind that has none.
+    """
+    source = _ca_source(db, reference, namespace)
+    if isinstance(source, str):
+        return not_resolved(other_kind, f"{field}: {source}")
+    fault = ca_fault(db, source)
+    return Outcome(source, (Problem("ResolvedRefs", "InvalidCACertificateRef", f"{field}: {fault}"),) if fault else ())
 
 
 @query

@@ -8,12 +8,12 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.gateway.gateways import listener_specs
 from translator.gateway.key_pairs import key_pair
-from translator.gateway.reference_grants import Grantee, GrantTarget, granted, not_permitted
+from translator.gateway.reference_grants import Grantee, GrantTarget, not_permitted
 from translator.ir.listener import Certificate
 from translator.objects.gateway_api.listener import Listener, ListenerOwner
 from translator.objects.gateway_api.references import SecretObjectReference, qualified_kind
 from translator.objects.kubernetes.core import Secret
-from translator.outcome import Outcome, Problem, gather
+from translator.outcome import Outcome, Problem, gather, not_resolved
 from translator.refs import ListenerRef, Ref
 
 INVALID: Final = "InvalidCertificateRef"
@@ -69,17 +69,13 @@ def usable_secret(
     grantee = Grantee(group, owner.kind, owner.namespace, secret.namespace)
     target = GrantTarget(ref.group, ref.kind, ref.name)
     # What is not permitted is not looked at any further, not even at its kind (`ListenerReasonInvalidCertificateRef`).
-    if not granted(db, grantee, target):
-        return Outcome(None, (not_permitted(grantee, target, field),))
+    if problem := not_permitted(db, grantee, target, field):
+        return Outcome(None, (problem,))
     if (ref.group, ref.kind) != ("", Secret.kind):
         kind = qualified_kind(ref.group, ref.kind)
-        return Outcome(
-            None, (Problem("ResolvedRefs", invalid, f"{field}: {kind} is not supported; refer to a Secret."),)
-        )
+        return not_resolved(invalid, f"{field}: {kind} is not supported; refer to a Secret.")
     found = certificate(db, secret)
-    if isinstance(found, str):
-        return Outcome(None, (Problem("ResolvedRefs", invalid, f"{field}: {found}"),))
-    return Outcome(secret)
+    return not_resolved(invalid, f"{field}: {found}") if isinstance(found, str) else Outcome(secret)
 
 
 def _invalid(message: str) -> Problem:

@@ -7,10 +7,10 @@ from typing import Final
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.gateway.ca_certificates import ca_fault, ca_source
+from translator.gateway.ca_certificates import ca_fault, resolved_source
 from translator.gateway.gateways import gateway_spec
 from translator.gateway.listeners import ListenerState, listeners
-from translator.gateway.reference_grants import Grantee, GrantTarget, granted, not_permitted
+from translator.gateway.reference_grants import Grantee, GrantTarget, not_permitted
 from translator.objects.gateway_api.gateway import FrontendTLSConfig, FrontendTLSValidation, Gateway
 from translator.objects.gateway_api.references import ObjectReference
 from translator.outcome import Outcome, Problem, gather
@@ -94,15 +94,12 @@ def _frontend(db: Db, gateway: Ref) -> FrontendTLSConfig | None:
 
 
 def _effective(db: Db, gateway: Ref, port: int) -> tuple[FrontendTLSValidation, str] | None:
-    """Return the validation of a port and its path in the Gateway; an entry of `perPort` overrides the default."""
+    """Return the validation of a port and its path in the Gateway; None if clients are not asked for a certificate."""
     frontend = _frontend(db, gateway)
     if frontend is None:
         return None
-    tls, path = frontend.default, "spec.tls.frontend.default"
-    for place, each in enumerate(frontend.per_port):
-        if each.port == port:
-            tls, path = each.tls, f"spec.tls.frontend.perPort[{place}].tls"
-    return None if tls.validation is None else (tls.validation, f"{path}.validation")
+    validation, path = frontend.validation(port)
+    return None if validation is None else (validation, f"spec.tls.frontend.{path}")
 
 
 def _resolve(db: Db, gateway: Ref, reference: ObjectReference, field: str) -> Outcome[Ref | None]:
@@ -111,15 +108,6 @@ def _resolve(db: Db, gateway: Ref, reference: ObjectReference, field: str) -> Ou
     grantee = Grantee(Gateway.group, Gateway.kind, gateway.namespace, namespace)
     target = GrantTarget(reference.group, reference.kind, reference.name)
     # What is not permitted is not looked at any further, not even at its kind.
-    if not granted(db, grantee, target):
-        return Outcome(None, (not_permitted(grantee, target, field),))
-    source = ca_source(db, reference, namespace)
-    if isinstance(source, str):
-        return Outcome(None, (_problem("InvalidCACertificateKind", f"{field}: {source}"),))
-    fault = ca_fault(db, source)
-    problems = (_problem("InvalidCACertificateRef", f"{field}: {fault}"),) if fault else ()
-    return Outcome(source, problems)
-
-
-def _problem(reason: str, message: str) -> Problem:
-    return Problem("ResolvedRefs", reason, message)
+    if problem := not_permitted(db, grantee, target, field):
+        return Outcome(None, (problem,))
+    return resolved_source(db, reference, namespace, field, "InvalidCACertificateKind")

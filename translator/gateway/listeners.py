@@ -260,10 +260,7 @@ def _unselectable(listener: Listener) -> Iterator[Problem]:
 
 def _validates_clients(spec: GatewaySpec, port: int) -> bool:
     frontend = spec.tls.frontend if spec.tls is not None else None
-    if frontend is None:
-        return False
-    tls = next((each.tls for each in frontend.per_port if each.port == port), frontend.default)
-    return tls.validation is not None
+    return frontend is not None and frontend.validation(port)[0] is not None
 
 
 def _reserved(db: Db, gateway: Ref, listener: Listener) -> Iterator[Problem]:

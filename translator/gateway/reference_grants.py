@@ -51,8 +51,10 @@ def granted(db: Db, grantee: Grantee, target: GrantTarget) -> bool:
     return target in permitted or GrantTarget(target.group, target.kind, "") in permitted
 
 
-def not_permitted(grantee: Grantee, target: GrantTarget, field: str) -> Problem:
-    """Say that a ReferenceGrant is missing, and what it would have to hold."""
+def not_permitted(db: Db, grantee: Grantee, target: GrantTarget, field: str) -> Problem | None:
+    """Return the problem of a reference that no ReferenceGrant permits, and what one would have to hold; else None."""
+    if granted(db, grantee, target):
+        return None
     return Problem(
         "ResolvedRefs",
         "RefNotPermitted",

@@ -47,7 +47,7 @@ class BackendSetting:
 
     @property
     def trust_anchors(self) -> tuple[BackendKey, ...]:
-        """Return the ConfigMaps with the CA certificates that the cluster gets by SDS, so that these are served."""
+        """Return the objects with the CA certificates that the cluster gets by SDS, so that these are served."""
         return ()
 
     @property

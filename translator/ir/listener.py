@@ -122,13 +122,9 @@ class ServiceTable(NamedTuple):
     port: int
     namespace: str
 
-    @property
-    def origin(self) -> ListenerContext:
-        """What routes see of the clients, which is the same for all ports."""
-        return PROXYLESS
-
 
 PROXYLESS = ListenerContext(0, tls=False, proxyless=True)
+"""What routes see of gRPC's own xDS clients, which is the same for all ports."""
 
 
 class ChainMatch(NamedTuple):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from translator.backends.reference import backend_endpoints
 from translator.db import Db
 from translator.engine.query import query
 from translator.envoy.udp_proxy import datagram_assignment, datagram_cluster
 from translator.gateway.ports import gateway_ports
-from translator.ir.backend import Backend, BackendEndpoint
 from translator.ir.listener import RouteConfigKey, SocketPort
 from translator.refs import Ref
 from translator.resources.listeners import is_served, l4_chain
@@ -35,14 +35,9 @@ def _shares(db: Db, gateway: Ref) -> int:
 @query
 def datagram_endpoints_resource(db: Db, table: RouteConfigKey) -> Resource | None:
     """Return the ``ClusterLoadAssignment`` of a port of UDP: the endpoints of all backends of its oldest route."""
-    shares = [(each.backend, each.weight, _endpoints(db, each.backend)) for each in l4_chain(db, table, "").backends]
+    shares = [
+        (each.backend, each.weight, backend_endpoints(db, each.backend) if each.backend is not None else ())
+        for each in l4_chain(db, table, "").backends
+    ]
     message = datagram_assignment(table.socket_port, shares)
     return Resource.of(ENDPOINT, message.cluster_name, message.SerializeToString(deterministic=True))
-
-
-def _endpoints(db: Db, backend: Backend | None) -> tuple[BackendEndpoint, ...]:
-    if backend is None:
-        return ()
-    if backend.hostname:
-        return (BackendEndpoint(backend.hostname, backend.port),)
-    return db.registry.backend(backend.key.kind).endpoints(db, backend)

@@ -76,7 +76,7 @@ def port_listener(db: Db, gateway: Ref, port: SocketPort) -> PortListener | None
     if not addresses or unsupported_parameters(db, gateway) is not None:
         return None
     chains: dict[FilterChain, None] = {}
-    served = tuple(_served(db, gateway, port))
+    served = _served(db, gateway, port)
     if port.protocol == "UDP":
         return PortListener(key_of(gateway), port, addresses) if served else None
     for state, certificates in served:

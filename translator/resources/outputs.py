@@ -54,10 +54,15 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
     return frozenset(outputs)
 
 
-def _of_backend(backend: Backend) -> Iterator[Output]:
+def cluster_outputs(backend: Backend) -> Iterator[Output]:
+    """Yield the cluster of a backend, and its endpoints unless Envoy resolves its name."""
     yield cluster_resource, (backend,)
     if not backend.hostname:
         yield endpoints_resource, (backend,)
+
+
+def _of_backend(backend: Backend) -> Iterator[Output]:
+    yield from cluster_outputs(backend)
     for setting in backend.settings:
         for each in setting.certificates:
             yield secret_resource, (Ref(*each),)

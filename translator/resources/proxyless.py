@@ -20,8 +20,7 @@ from translator.ir.http import RouteMatch, Rule, WeightedBackend
 from translator.ir.listener import PROXYLESS, ServiceTable
 from translator.objects.kubernetes.service import Service
 from translator.refs import Ref
-from translator.resources.clusters import cluster_resource, endpoints_resource
-from translator.resources.outputs import Output, Outputs
+from translator.resources.outputs import Output, Outputs, cluster_outputs
 from translator.resources.routes import route_entries
 from translator.routes.proxyless import client_rule, client_rules
 from translator.routes.rule import NO_BACKENDS
@@ -55,9 +54,7 @@ def client_outputs(db: Db, namespace: Ref) -> Outputs | None:
             outputs[listener_resource, (name,)] = None
             outputs[routes_resource, (name, table)] = None
             for each in table_backends(db, table):
-                outputs[cluster_resource, (each,)] = None
-                if not each.hostname:
-                    outputs[endpoints_resource, (each,)] = None
+                outputs |= dict.fromkeys(cluster_outputs(each))
     return frozenset(outputs)
 
 
@@ -95,8 +92,8 @@ def client_host(db: Db, table: ServiceTable) -> EncodedHost:
     served = sorted(db.select(attachment.routes, (table, "")))
     if not served:
         return virtual_host("", _default_routes(db, table))
-    made = ((each.route, each.stack if each.has_stack else None) for each in served)
-    entries = (entry for route, stack in made for entry in route_entries(db, route, PROXYLESS, stack, None).value)
+    made = (route_entries(db, each.route, PROXYLESS, each.known_stack, None) for each in served)
+    entries = (entry for each in made for entry in each.value)
     return virtual_host("", sorted(entries, key=attrgetter("precedence")))
 
 
@@ -104,8 +101,7 @@ def client_host(db: Db, table: ServiceTable) -> EncodedHost:
 def table_backends(db: Db, table: ServiceTable) -> tuple[Backend, ...]:
     """Return the backends of the routes of a table."""
     served = db.select(attachment.routes, (table, ""))
-    stacks = ((each.route, each.stack if each.has_stack else None) for each in served)
-    rules = [rule.value for route, stack in stacks for rule in client_rules(db, route, stack)]
+    rules = [rule.value for each in served for rule in client_rules(db, each.route, each.known_stack)]
     return tuple(dict.fromkeys(each for rule in rules or (default_rule(db, table),) for each in rule.all_backends))
 
 

@@ -122,10 +122,7 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
         if not covers(owner, wide):
             break
         served = db.select(attachment.routes, (table, wide))
-        made = [
-            (each, route_entries(db, each.route, origin, each.stack if each.has_stack else None, certificate).value)
-            for each in served
-        ]
+        made = [(each, route_entries(db, each.route, origin, each.known_stack, certificate).value) for each in served]
         found += made
         if any(entry.catches_all for _, entries in made for entry in entries):
             break
@@ -172,8 +169,9 @@ def route_entries(
     name = f"{route.kind}/{route.namespace}/{route.name}"
     for place, (rule, own_problems, unsupported) in enumerate(_rules(db, route, origin, stack, certificate)):
         problems += own_problems
+        required = route_messages.references(rule)
         for number, match, rank, message, whole, shared in route_messages.match_routes(name, rule, origin):
-            needs, violations = route_messages.references(rule), check(message)
+            needs, violations = required, check(message)
             if violations:
                 text = f"spec.rules[{place}].matches[{number}]: Envoy does not take {violations[0]}"
                 message, needs = route_messages.error_route(message.name, match, origin), frozenset()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from translator.backends.reference import backend_endpoints
 from translator.db import Db
 from translator.engine.query import query
 from translator.gateway.gateways import addresses
 from translator.gateway.ports import forwarding_listener
 from translator.infrastructure.names import resource_name
-from translator.ir.backend import Backend, BackendEndpoint, Protocol
+from translator.ir.backend import Backend, Protocol
 from translator.ir.l4 import L4Backend, L4Rule
 from translator.ir.listener import SocketPort
 from translator.objects.kubernetes.service import Service
@@ -53,7 +54,7 @@ def _loop(db: Db, gateway: Ref, backend: Backend) -> str:
         own = service == Ref(Service.kind, gateway.namespace, resource_name(gateway))
         listener = forwarding_listener(db, gateway, SocketPort(backend.port, protocol)) if own else None
         return _words(f"{service} leads to the proxies themselves", backend.port, listener) if listener else ""
-    for each in _endpoints(db, backend):
+    for each in backend_endpoints(db, backend):
         listener = forwarding_listener(db, gateway, SocketPort(each.port, protocol))
         if listener is not None and _reaches(db, gateway, each.address):
             what = f"{service} leads to" if backend.hostname else f"{service} has an endpoint at"
@@ -65,12 +66,6 @@ def _words(what: str, port: int, listener: ListenerRef) -> str:
     return (
         f"{what}, port {port}, which is {listener}: what it forwards would come back without end; use another backend."
     )
-
-
-def _endpoints(db: Db, backend: Backend) -> tuple[BackendEndpoint, ...]:
-    if backend.hostname:
-        return (BackendEndpoint(backend.hostname, backend.port),)
-    return db.registry.backend(backend.key.kind).endpoints(db, backend)
 
 
 def _reaches(db: Db, gateway: Ref, host: str) -> bool:

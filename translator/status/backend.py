@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from translator.conditions import Status, verdict
+from translator.conditions import Status, resolved_refs, verdict
 from translator.db import Db
 from translator.engine.query import query
 from translator.inputs import Invalid
@@ -24,7 +24,7 @@ def backend_status(db: Db, ref: Ref) -> Status | None:
         return None
     problems = read(db, ref)
     accepted = verdict("Accepted", problems, "Accepted", "The backend is valid.")
-    resolved = verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
+    resolved = resolved_refs(problems)
     generation = found.metadata.generation or 1
     return _at_gateways(db, ref, [accepted.json(generation), resolved.json(generation)])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from translator.conditions import Condition, Status, verdict
+from translator.conditions import Condition, Status, resolved_refs
 from translator.db import Db
 from translator.engine.query import query
 from translator.gateway.client_certificate import client_certificate
@@ -16,6 +16,7 @@ from translator.gateway.gateways import (
     is_managed,
     managed_class,
 )
+from translator.gateway.listeners import ListenerState
 from translator.infrastructure.status import addresses_json, warned
 from translator.inputs import Invalid
 from translator.kinds import StatusKind
@@ -40,15 +41,15 @@ def gateway_status(db: Db, ref: Ref) -> Status | None:
     known = programming(db, ref)
     accepted, unprogrammable = gateway_verdicts(db, ref)
     generation = found.metadata.generation or 1
-    invalid = unprogrammable or _unserved(db, ref)
-    programmed = (invalid or _programmed(db, ref, known)).json(
+    invalid = unprogrammable or _unserved(db, states)
+    programmed = (invalid or _programmed(db, ref, states, known)).json(
         generation if invalid else known.generation or generation
     )
     status: Status = {
         "conditions": [
             accepted.json(generation),
             programmed,
-            *(each.json(generation) for each in _occasional(db, ref)),
+            *(each.json(generation) for each in _occasional(db, ref, states)),
         ],
         "listeners": [listener_status(db, each, known, generation) for each in states],
     }
@@ -59,11 +60,11 @@ def gateway_status(db: Db, ref: Ref) -> Status | None:
     return {"addresses": addresses_json(db, ref), **status}
 
 
-def _occasional(db: Db, ref: Ref) -> Iterator[Condition]:
+def _occasional(db: Db, ref: Ref, states: tuple[ListenerState, ...]) -> Iterator[Condition]:
     """Yield the conditions that are there only where there is something to tell."""
     certificate = client_certificate(db, ref)
     if certificate is not None:
-        yield _resolved(db, ref, certificate.problems)
+        yield _resolved(db, states, certificate.problems)
     spec = gateway_spec(db, ref)
     if spec is not None and spec.default_scope == "All":
         yield Condition("DefaultGateway", "True", "DefaultGateway", "Gateway has default scope All.")
@@ -73,17 +74,15 @@ def _occasional(db: Db, ref: Ref) -> Iterator[Condition]:
         yield Condition("InsecureFrontendValidationMode", "True", "ConfigurationChanged", text)
 
 
-def _resolved(db: Db, ref: Ref, problems: tuple[Problem, ...]) -> Condition:
+def _resolved(db: Db, states: tuple[ListenerState, ...], problems: tuple[Problem, ...]) -> Condition:
     """Return ResolvedRefs, of the Gateway's own references and those of its listeners."""
     unresolved = [
-        each.name
-        for each in validated_listeners(db, ref)
-        if any(found.condition == "ResolvedRefs" for found in listener_problems(db, each))
+        each.name for each in states if any(found.condition == "ResolvedRefs" for found in listener_problems(db, each))
     ]
     if unresolved:
         text = f"References of listeners are not resolved: {', '.join(unresolved)}; see the conditions of each."
         problems = (*problems, Problem("ResolvedRefs", "ListenersNotResolved", text))
-    return verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
+    return resolved_refs(problems)
 
 
 def _unclaimed(db: Db, gateway: Gateway) -> Status | None:
@@ -95,16 +94,16 @@ def _unclaimed(db: Db, gateway: Gateway) -> Status | None:
     return {"conditions": [Condition("Accepted", "Unknown", "Pending", text).json(gateway.metadata.generation or 1)]}
 
 
-def _unserved(db: Db, ref: Ref) -> Condition | None:
+def _unserved(db: Db, states: tuple[ListenerState, ...]) -> Condition | None:
     """Return the condition Programmed of a Gateway none of whose listeners can be served."""
-    if any(is_served(db, ref, each.socket_port) for each in validated_listeners(db, ref)):
+    if any(is_served(db, each.gateway, each.socket_port) for each in states):
         return None
     return Condition("Programmed", "False", "Invalid", "No listener can be served; see the conditions of each.")
 
 
-def _programmed(db: Db, ref: Ref, known: Programming) -> Condition:
+def _programmed(db: Db, ref: Ref, states: tuple[ListenerState, ...], known: Programming) -> Condition:
     condition = warned(db, ref, known.gateway)
-    unserved = [each.name for each in validated_listeners(db, ref) if each.accepted and not has_certificates(db, each)]
+    unserved = [each.name for each in states if each.accepted and not has_certificates(db, each)]
     if unserved:
         text = f"{condition.message} Without a certificate, and not served: listener {', '.join(unserved)}."
         return condition._replace(message=text)

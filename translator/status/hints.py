@@ -86,7 +86,7 @@ def _rules(db: Db, route: Ref, parent: ParentStatus) -> Iterator[tuple[int, Rule
 def _backends(rule: Rule | L4Rule, field: str) -> Iterator[tuple[str, Backend]]:
     """Yield the backends that a rule sends requests or connections to, each with its field."""
     settings = rule.settings if isinstance(rule, Rule) else ()
-    if isinstance(rule, Rule) and (rule.error or not rule.matches or any(each.terminal for each in settings)):
+    if isinstance(rule, Rule) and (rule.error or not rule.matches or rule.answers):
         return
     backends: tuple[WeightedBackend | L4Backend, ...] = rule.backends
     for number, each in enumerate(backends):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from translator.conditions import Condition, Status, bounded, verdict
+from translator.conditions import Condition, Status, bounded, resolved_refs, verdict
 from translator.db import Db
 from translator.envoy.names import secret_name, trust_bundle_name
 from translator.gateway.certificate_overlaps import certificate_overlaps
@@ -46,7 +46,7 @@ def listener_status(db: Db, state: ListenerState, known: Programming, generation
     conflict = next((each for each in problems if each.condition == "Conflicted"), None)
     if conflict is not None:
         accepted = Condition("Accepted", "False", conflict.reason, conflict.message)
-    resolved = verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
+    resolved = resolved_refs(problems)
     programmed, observed = known.of(state.name, state.socket_port, _secret_names(db, state, certificates.value))
     if not is_served(db, state.gateway, state.socket_port):
         programmed, observed = Condition("Programmed", "False", "Invalid", "Nothing is served on the port."), None

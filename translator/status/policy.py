@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from translator.conditions import Condition, Status, bounded, verdict
+from translator.conditions import Condition, Status, bounded, resolved_refs, verdict
 from translator.db import Db
 from translator.engine.query import query
 from translator.extension import PolicyUnit, policy_units
@@ -126,7 +126,7 @@ def _backend_conditions(db: Db, policy: Policy, read: tuple[Problem, ...]) -> di
     for ancestor, own in found.items():
         problems_ = (*own, *read)
         accepted = verdict("Accepted", problems_, "Accepted", "The policy is valid.")
-        resolved = verdict("ResolvedRefs", problems_, "ResolvedRefs", "All references are resolved.")
+        resolved = resolved_refs(problems_)
         made[ancestor] = [accepted.json(generation), resolved.json(generation)]
     return made
 
@@ -205,9 +205,9 @@ def _users(
     db: Db, ref: Ref, reference: PolicyTargetReference, path: str
 ) -> Iterator[tuple[AncestorRef, Problem | None]]:
     """Yield the Gateways with routes that name a backend, if only a section is targeted at its port."""
-    exists = db.registry.kinds[ref.kind]
+    exists = db.get(db.registry.kinds[ref.kind], ref) is not None
     ports = backend_sections(db, ref)
-    problem = _not_found(reference, ref, path, db.get(exists, ref) is not None, [each for each in ports if each])
+    problem = _not_found(reference, ref, path, exists, [each for each in ports if each])
     port = None if problem or not reference.section_name else ports[reference.section_name]
     uses = backend_uses(db, ref)
     for gateway in dict.fromkeys(each.gateway for each in uses if port in (None, each.port)):

@@ -8,7 +8,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from translator.conditions import Condition, Status, bounded, verdict
+from translator.conditions import Condition, Status, bounded, resolved_refs
 from translator.db import Db
 from translator.engine.query import index, query
 from translator.envoy.names import table_name
@@ -88,7 +88,7 @@ def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) 
         yield Condition("Accepted", "True", "Accepted", "The route is attached.").json(good)
         if dropped or refused:
             yield _partly(db, dropped, refused).json(generation)
-    yield verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.").json(generation)
+    yield resolved_refs(problems).json(generation)
     if parent.problem is None:
         for each in hints(db, ref, parent):
             yield each.json(generation)

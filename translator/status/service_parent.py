@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from translator.conditions import Condition, bounded, verdict
+from translator.conditions import Condition, bounded, resolved_refs
 from translator.db import Db
 from translator.gateway.service_parents import ServiceParent
 from translator.ir.listener import PROXYLESS
@@ -32,4 +32,4 @@ def service_conditions(db: Db, route: Ref, parent: ServiceParent, generation: in
         if dropped:
             text = f"Dropped Rule: {bounded([each.message for each in dropped])}"
             yield Condition("PartiallyInvalid", "True", "UnsupportedValue", bounded([text])).json(generation)
-    yield verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.").json(generation)
+    yield resolved_refs(problems).json(generation)

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from translator.objects.gateway_api.policy import Policy, PolicySpec
 from translator.objects.gateway_api.references import GATEWAY_GROUP, LocalObjectReference
-from translator.objects.schema.base import CheckedFields, FieldViolation
+from translator.objects.schema.base import CheckedFields, FieldViolation, presence_violations
 from translator.objects.schema.scalars import (
     WELL_KNOWN,
     AbsoluteUri,
@@ -34,12 +34,11 @@ class SubjectAltName(CheckedFields):
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield a violation for the member of the type that is not there, and one for that of the other type."""
-        for type_, field in (("Hostname", "hostname"), ("URI", "uri")):
-            given = bool(getattr(self, field))
-            if given and self.type != type_:
-                yield FieldViolation((field,), f"must not be set where type is {self.type}: remove it")
-            elif not given and self.type == type_:
-                yield FieldViolation((field,), f"is required where type is {type_}: add it")
+        yield from presence_violations(
+            f"type is {self.type}",
+            ("hostname", bool(self.hostname), self.type == "Hostname"),
+            ("uri", bool(self.uri), self.type == "URI"),
+        )
 
 
 class BackendTLSPolicyValidation(CheckedFields):

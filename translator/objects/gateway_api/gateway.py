@@ -144,6 +144,13 @@ class FrontendTLSConfig(Fields):
         unique("port", "has the port of an earlier entry: remove one of them"),
     ] = ()
 
+    def validation(self, port: int) -> tuple[FrontendTLSValidation | None, str]:
+        """Return the validation of a port, and its path in this; an entry of `perPort` overrides the default."""
+        place, tls = next(((n, each.tls) for n, each in enumerate(self.per_port) if each.port == port), (None, None))
+        if tls is None:
+            return self.default.validation, "default.validation"
+        return tls.validation, f"perPort[{place}].tls.validation"
+
 
 class GatewayTLSConfig(Fields):
     """What holds for all TLS of the Gateway."""

@@ -11,7 +11,7 @@ from translator.objects.gateway_api.backend import BackendObject
 from translator.objects.gateway_api.backendtlspolicy import BackendTLSPolicyValidation
 from translator.objects.gateway_api.experimental_policies import EXPERIMENTAL_GROUP
 from translator.objects.gateway_api.references import SecretObjectReference
-from translator.objects.schema.base import CheckedFields, Fields, FieldViolation
+from translator.objects.schema.base import CheckedFields, Fields, FieldViolation, presence_violations
 from translator.objects.schema.scalars import Labels, PortNumber, PreciseHostname, is_ip_address
 
 EXTERNAL_HOSTNAME: Final = "ExternalHostname"
@@ -59,14 +59,11 @@ class BackendTLS(CheckedFields):
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield a violation for a field that the mode requires, or does not have."""
-        wanted = (("validation", self.mode != "None"), ("clientCertificateRef", self.mode == "ClientAndServer"))
-        given = {"validation": self.validation is not None}
-        given["clientCertificateRef"] = self.client_certificate_ref is not None
-        for field, required in wanted:
-            if given[field] and not required:
-                yield FieldViolation((field,), f"must not be set where mode is {self.mode}: remove it")
-            elif required and not given[field]:
-                yield FieldViolation((field,), f"is required where mode is {self.mode}: add it")
+        yield from presence_violations(
+            f"mode is {self.mode}",
+            ("validation", self.validation is not None, self.mode != "None"),
+            ("clientCertificateRef", self.client_certificate_ref is not None, self.mode == "ClientAndServer"),
+        )
 
 
 PLAIN: Final = BackendTLS(mode="None")
@@ -86,14 +83,11 @@ class BackendSpec(CheckedFields):
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield a violation for a field that the type requires or does not have, or that does not suit the protocol."""
-        for type_, field, member in (
-            (EXTERNAL_HOSTNAME, "externalHostname", self.external_hostname),
-            (ENDPOINT_SELECTOR, "endpointSelector", self.endpoint_selector),
-        ):
-            if member is not None and self.type != type_:
-                yield FieldViolation((field,), f"must not be set where type is {self.type}: remove it")
-            elif member is None and self.type == type_:
-                yield FieldViolation((field,), f"is required where type is {type_}: add it")
+        yield from presence_violations(
+            f"type is {self.type}",
+            ("externalHostname", self.external_hostname is not None, self.type == EXTERNAL_HOSTNAME),
+            ("endpointSelector", self.endpoint_selector is not None, self.type == ENDPOINT_SELECTOR),
+        )
         if self.session_persistence is not None and self.type != ENDPOINT_SELECTOR:
             yield FieldViolation(("sessionPersistence",), f"must not be set where type is {self.type}: remove it")
         if self.protocol == "H2C" and self.tls.mode != "None":

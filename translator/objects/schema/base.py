@@ -25,6 +25,20 @@ class FieldViolation(NamedTuple):
     message: str
 
 
+def presence_violations(where: str, *members: tuple[str, bool, bool]) -> Iterator[FieldViolation]:
+    """Yield a violation for each member that is set and must not be, and for each that is required and not set.
+
+    Args:
+        where: what decides that, for messages: "type is URI".
+        members: the name of each in JSON, whether it is set, and whether it is required; otherwise it must not be set.
+    """
+    for field, given, required in members:
+        if given and not required:
+            yield FieldViolation((field,), f"must not be set where {where}: remove it")
+        elif required and not given:
+            yield FieldViolation((field,), f"is required where {where}: add it")
+
+
 def raise_violations(violations: Iterable[FieldViolation]) -> None:
     """Do nothing if there are no violations.
 
