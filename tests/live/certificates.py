@@ -53,6 +53,28 @@ def client(*protocols: str) -> ssl.SSLContext:
     return context
 
 
+def tls_server(
+    folder: Path, name: str, *hostnames: str, clients: Authority | None = None
+) -> tuple[ssl.SSLContext, str]:
+    """Return a server with a new key and a self-signed certificate of these names, and that certificate.
+
+    Args:
+        folder: for its files.
+        name: the common name.
+        hostnames: the DNS names.
+        clients: the authority of which clients must have a certificate; by default none is asked for.
+    """
+    certificate, key = self_signed(name, *hostnames)
+    file = folder / f"{name}.pem"
+    file.write_text(certificate + key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    if clients is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=clients.certificate)
+    return context, certificate
+
+
 class Authority:
     """A certificate authority, of which clients can get certificates."""
 

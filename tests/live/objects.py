@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -45,6 +45,27 @@ def route(
     spec = {"parentRefs": [parent], "hostnames": list(hostnames), "rules": list(rules)}
     metadata = {"name": name, **({"creationTimestamp": created} if created else {})}
     return {"apiVersion": ROUTES, "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
+
+
+def connection_route(
+    kind: str,
+    name: str,
+    parent: Manifest,
+    weights: Mapping[str, int],
+    *,
+    created: str = "",
+    port: int = 80,
+    **spec: Any,
+) -> Manifest:
+    """Return a route of the Gateway to Services by weight, of a kind whose rules match nothing.
+
+    `parent` is what its reference to the Gateway has besides the name; `port` is that of the Services; what else there
+    is goes into its spec.
+    """
+    references = [{"name": each, "port": port, "weight": weight} for each, weight in weights.items()]
+    metadata = {"name": name} | ({"creationTimestamp": created} if created else {})
+    spec = {"parentRefs": [{"name": GATEWAY, **parent}], **spec, "rules": [{"backendRefs": references}]}
+    return {"apiVersion": ROUTES, "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def traffic_policy(level: str, name: str = "policy", **spec: Any) -> Manifest:

@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,17 +90,25 @@ async def grpc_client(
 
 
 async def stream_status(
-    channel: grpc.Channel, type_url: str, key: str, token: str = "", name: str = "a.default.svc:80"
+    channel: grpc.Channel,
+    type_url: str,
+    key: str,
+    token: str = "",
+    names: Sequence[str] = ("a.default.svc:80",),
+    within: float = WITHIN,
 ) -> tuple[grpc.StatusCode, str]:
-    """Return the status of a stream on which a client of a key asks for a resource; OK if it is served."""
+    """Return the status of a stream on which a client of a key asks for resources; OK if it is served.
+
+    `within` is in seconds, from when the stream is opened.
+    """
     node = base_pb2.Node(id="client", cluster=key)
-    request = discovery_pb2.DiscoveryRequest(type_url=type_url, resource_names=[name], node=node)
+    request = discovery_pb2.DiscoveryRequest(type_url=type_url, resource_names=names, node=node)
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
 
     def ask() -> tuple[grpc.StatusCode, str]:
         # grpc.aio would replace the status of a call that ends during a write by INTERNAL.
         opened: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(STREAM)
-        call = opened(iter([request.SerializeToString()]), timeout=WITHIN, metadata=metadata)
+        call = opened(iter([request.SerializeToString()]), timeout=within, metadata=metadata)
         try:
             next(call)
         except grpc.RpcError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
@@ -12,9 +11,10 @@ from pathlib import Path
 from aiohttp import web
 
 from tests.certificates import self_signed
-from tests.live.backend_tls import NAME, authorities, policy
+from tests.live.backend_tls import NAME, authorities, policy, system_policy
 from tests.live.objects import Manifest, endpoints, route, rule, service
 from tests.live.proxy import Proxy
+from tests.live.traffic import traffic
 from tests.live.upstream import Seen, Upstream, upstream
 
 
@@ -105,9 +105,7 @@ async def test_unknown_authorities_are_refused(proxy: Proxy, tmp_path: Path) -> 
 async def test_system_authorities(proxy: Proxy, tmp_path: Path) -> None:
     """With wellKnownCACertificates the authorities of the proxy's system are trusted, and no other."""
     async with tls_backend(tmp_path) as backend:
-        wanted = policy(wellKnownCACertificates="System")
-        del wanted["spec"]["validation"]["caCertificateRefs"]
-        await proxy.apply(*backend.objects, wanted)
+        await proxy.apply(*backend.objects, system_policy())
         assert (await proxy.request()).status == 503
         assert set(backend.server_names) == {NAME}
         assert backend.upstream.seen == []
@@ -117,35 +115,17 @@ async def test_authorities_change_under_load(proxy: Proxy, tmp_path: Path) -> No
     """No request fails while a backend gets a certificate of another authority and trust moves there, step by step."""
     async with tls_backend(tmp_path) as backend:
         await proxy.apply(*backend.objects, authorities(backend.certificate), policy())
-        statuses: list[int] = []
-        stop, news = asyncio.Event(), asyncio.Condition()
-
-        async def more() -> None:
-            wanted = len(statuses) + 20
-            async with asyncio.timeout(20), news:
-                await news.wait_for(lambda: len(statuses) >= wanted)
-
-        async def load() -> None:
-            while not stop.is_set():
-                response = await proxy.request()
-                async with news:
-                    statuses.append(response.status)
-                    news.notify_all()
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(4):
-                group.create_task(load())
+        async with traffic(proxy, kept=False, first=0) as seen:
             for number in range(3):
                 # Authorities of one name are told apart by their keys' identifiers, which these do not have.
                 old, (new, key) = backend.certificate, self_signed(f"authority {number}", NAME)
                 await proxy.apply(authorities(old, new))
-                await more()
+                await seen.more(20, within=20)
                 backend.use(new, key)
-                await more()
+                await seen.more(20, within=20)
                 await proxy.apply(authorities(new))
-                await more()
-            stop.set()
-        assert set(statuses) == {200}
+                await seen.more(20, within=20)
+        assert set(seen.answers) == {"tls"}
         # Nor is a session resumed from when the backend was trusted.
         await proxy.apply(authorities(self_signed("nobody", NAME)[0]))
         assert (await proxy.request()).status == 503

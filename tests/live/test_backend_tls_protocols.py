@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 
-import aiohttp
 import grpc
 import pytest
-from aiohttp import web
 
 from tests.certificates import self_signed
 from tests.live.backend_tls import NAME, authorities, policy
+from tests.live.certificates import tls_server
 from tests.live.objects import Manifest, endpoints, route, rule, service
 from tests.live.proxy import Proxy
 from tests.live.test_grpc import Backend, Client, client, grpc_route
 from tests.live.upstream import upstream
+from tests.live.websockets import shout, talk
 
 __all__ = ["client"]
 
@@ -41,26 +40,9 @@ async def test_grpc_by_tls(proxy: Proxy, client: Client, app_protocol: str, rout
 @pytest.mark.parametrize("app_protocol", ["", "kubernetes.io/wss", "https"])
 async def test_websockets_by_tls(proxy: Proxy, tmp_path: Path, app_protocol: str) -> None:
     """A websocket goes to a backend by TLS, both ways."""
-
-    async def shout(request: web.BaseRequest) -> web.StreamResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        async for message in socket:
-            await socket.send_str(message.data.upper())
-        return socket
-
-    certificate, key = self_signed("a", NAME)
-    (tmp_path / "chain.pem").write_text(certificate + key)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "chain.pem")
+    context, certificate = tls_server(tmp_path, "a", NAME)
     async with upstream("tls", tls=context) as found:
         found.raw = shout
         objects = [service("tls", app_protocol=app_protocol), *endpoints("tls", [found.port]), route(rule("tls"))]
         await proxy.apply(*objects, authorities(certificate), policy())
-        async with (
-            aiohttp.ClientSession() as http,
-            http.ws_connect(f"http://127.0.0.1:{proxy.port}/chat", headers={"Host": "example.com"}) as socket,
-        ):
-            for word in ("one", "two"):
-                await socket.send_str(word)
-                assert (await socket.receive_str()) == word.upper()
+        assert await talk(proxy, "/chat", "one", "two") == ["ONE", "TWO"]

@@ -10,11 +10,11 @@ from collections import Counter
 import aiohttp
 import grpc.aio
 import pytest
-from aiohttp import web
 
 from tests.live.objects import Manifest, endpoints, exact, gateway, prefix, route, rule, service
 from tests.live.proxy import Proxy, free_port
 from tests.live.upstream import Upstream
+from tests.live.websockets import shout, talk
 from tests.ports import unaccepting
 
 REQUESTS = 300
@@ -205,27 +205,13 @@ async def test_an_http2_backend(proxy: Proxy) -> None:
 @pytest.mark.parametrize("protocol", ["", "kubernetes.io/ws"])
 async def test_websockets(proxy: Proxy, alpha: Upstream, protocol: str) -> None:
     """A websocket goes through the gateway, both ways, whether or not the Service says that it speaks it."""
-
-    async def shout(request: web.BaseRequest) -> web.StreamResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        async for message in socket:
-            await socket.send_str(message.data.upper())
-        return socket
-
     alpha.raw = shout
     await proxy.apply(
         service("ws", app_protocol=protocol),
         endpoints("ws", [alpha.port]),
         route(rule("ws", timeouts={"request": "10s"})),
     )
-    async with (
-        aiohttp.ClientSession() as http,
-        http.ws_connect(f"http://127.0.0.1:{proxy.port}/chat?x=1", headers={"Host": "example.com"}) as socket,
-    ):
-        for word in ("one", "two"):
-            await socket.send_str(word)
-            assert (await socket.receive_str()) == word.upper()
+    assert await talk(proxy, "/chat?x=1", "one", "two") == ["ONE", "TWO"]
     assert alpha.seen[0].path == "/chat?x=1"
 
 

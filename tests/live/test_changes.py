@@ -2,61 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
-import aiohttp
 import pytest
 
 from tests.live.certificates import client, tls_secret
 from tests.live.objects import Manifest, endpoints, gateway, prefix, route, rule, service
 from tests.live.proxy import Proxy, free_port
+from tests.live.test_https import https
+from tests.live.traffic import traffic
 from tests.live.upstream import Upstream, upstream
 from translator.refs import Ref
-
-CLIENTS = 4
-
-
-class Traffic:
-    """Requests that go on all the time, and what became of them."""
-
-    def __init__(self) -> None:
-        self.answers: Counter[str] = Counter()
-
-    @property
-    def count(self) -> int:
-        """How many requests were answered."""
-        return self.answers.total()
-
-    async def more(self, requests: int = 100) -> None:
-        """Wait for so many answers more."""
-        until = self.count + requests
-        async with asyncio.timeout(30):
-            while self.count < until:  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
-
-
-@contextlib.asynccontextmanager
-async def traffic(proxy: Proxy, path: str = "/", **options: Any) -> AsyncIterator[Traffic]:
-    """Send requests without a pause, over connections that are kept, while the block runs."""
-    found, stop = Traffic(), asyncio.Event()
-
-    async def keep_asking(http: aiohttp.ClientSession) -> None:
-        while not stop.is_set():
-            response = await proxy.request(path, http=http, **options)
-            found.answers[response.backend if response.status == 200 else str(response.status)] += 1
-
-    async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
-        for _ in range(CLIENTS):
-            group.create_task(keep_asking(http))
-        try:
-            await found.more()
-            yield found
-        finally:
-            stop.set()
 
 
 async def test_a_route_moves_from_backend_to_backend(proxy: Proxy) -> None:
@@ -149,12 +106,6 @@ async def test_all_endpoints_are_replaced(proxy: Proxy, alpha: Upstream, beta: U
     assert set(seen.answers) == {"alpha", "beta"}
 
 
-def https(proxy: Proxy, name: str, hostname: str) -> Manifest:
-    """Return an HTTPS listener on the proxy's port."""
-    tls = {"certificateRefs": [{"name": "own"}]}
-    return {"name": name, "protocol": "HTTPS", "port": proxy.port, "hostname": hostname, "tls": tls}
-
-
 Listeners = Callable[[Proxy, int], list[Manifest]]
 
 
@@ -166,7 +117,7 @@ def http_hosts(proxy: Proxy, number: int) -> list[Manifest]:
 
 def https_hosts(proxy: Proxy, number: int) -> list[Manifest]:
     """HTTPS listeners: one that stays, one whose hostname changes."""
-    return [https(proxy, "a", "a.org"), https(proxy, "other", f"h{number}.org")]
+    return [https(proxy, "a", "a.org", "own"), https(proxy, "other", f"h{number}.org", "own")]
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.live.certificates import client, tls_secret
+from tests.live.certificates import tls_secret
 from tests.live.objects import GATEWAY, ROUTES, Manifest, gateway, route, rule
 from tests.live.proxy import Proxy
+from tests.live.test_https import ask, https
 from translator.refs import Ref
 
 
@@ -25,11 +26,6 @@ def listener_set(name: str, *listeners: Manifest, created: str = "2026-01-01T00:
 def http(proxy: Proxy, hostname: str) -> Manifest:
     """Return an HTTP listener on the proxy's port for a host."""
     return {"name": "web", "protocol": "HTTP", "port": proxy.port, "hostname": hostname}
-
-
-def https(proxy: Proxy, hostname: str, secret: str) -> Manifest:
-    """Return an HTTPS listener on the proxy's port for a host, with the certificate of a Secret."""
-    return {**http(proxy, hostname), "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": secret}]}}
 
 
 def set_route(backend: str, parent: str) -> Manifest:
@@ -63,16 +59,11 @@ async def test_sets_have_their_own_certificates(proxy: Proxy) -> None:
     secrets = [tls_secret("web", "web.com"), tls_secret("set", "set.com")]
     await proxy.apply(
         secrets,
-        sharing_gateway(https(proxy, "web.com", "web")),
-        listener_set("set", https(proxy, "set.com", "set")),
+        sharing_gateway(https(proxy, "web", "web.com")),
+        listener_set("set", https(proxy, "web", "set.com", "set")),
         route(rule("alpha")),
         set_route("beta", "set"),
     )
-
-    async def ask(name: str, host: str) -> str | int:
-        response = await proxy.request(host=host, ssl=client(), server_hostname=name)
-        return response.backend if response.status == 200 else response.status
-
-    assert [await ask("web.com", "web.com"), await ask("set.com", "set.com")] == ["alpha", "beta"]
-    assert [await ask("web.com", "set.com"), await ask("set.com", "web.com")] == [421, 421]
-    assert [await ask("web.com", "none.com"), await ask("set.com", "none.com")] == [404, 404]
+    assert [await ask(proxy, "web.com", "web.com"), await ask(proxy, "set.com", "set.com")] == ["alpha", "beta"]
+    assert [await ask(proxy, "web.com", "set.com"), await ask(proxy, "set.com", "web.com")] == [421, 421]
+    assert [await ask(proxy, "web.com", "none.com"), await ask(proxy, "set.com", "none.com")] == [404, 404]

@@ -13,8 +13,9 @@ import pytest
 import pytest_asyncio
 
 from tests.certificates import self_signed
-from tests.live.backend_tls import authorities, policy
-from tests.live.objects import GATEWAY, ROUTES, Manifest, endpoints, gateway, service
+from tests.live.backend_tls import authorities, policy, system_policy
+from tests.live.certificates import tls_server
+from tests.live.objects import Manifest, connection_route, endpoints, gateway, service
 from tests.live.proxy import Proxy, free_port
 from translator.extensions import upstream_tls
 
@@ -48,10 +49,7 @@ def listener(port: int) -> Manifest:
 
 def tcp_route(name: str, port: int, created: str = "", **weights: int) -> Manifest:
     """Return a TCPRoute from a port of the Gateway to Services, by weight."""
-    references = [{"name": each, "port": 80, "weight": weight} for each, weight in weights.items()]
-    spec = {"parentRefs": [{"name": GATEWAY, "port": port}], "rules": [{"backendRefs": references}]}
-    metadata = {"name": name} | ({"creationTimestamp": created} if created else {})
-    return {"apiVersion": ROUTES, "kind": "TCPRoute", "metadata": metadata, "spec": spec}
+    return connection_route("TCPRoute", name, {"port": port}, weights, created=created)
 
 
 async def exchange(port: int, sent: bytes = b"", *, end: bool = True) -> bytes:
@@ -154,10 +152,7 @@ async def test_a_listener_of_its_own_is_no_backend(proxy: Proxy, backends: list[
 
 async def test_tls_to_a_backend(proxy: Proxy, tmp_path: Path) -> None:
     """A backend whose policy asks for TLS gets all bytes by TLS; one that is not trusted gets none."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate, key = self_signed("a", "backend.example.com")
-    (tmp_path / "chain.pem").write_text(certificate + key)
-    context.load_cert_chain(tmp_path / "chain.pem")
+    context, certificate = tls_server(tmp_path, "a", "backend.example.com")
     port = free_port()
     async with backend("tls", context) as upstream:
         objects = [service("tls"), *endpoints("tls", [upstream]), tcp_route("route", port, tls=1)]
@@ -175,10 +170,8 @@ async def test_a_backend_that_the_proxy_refuses(
     """The share of a backend that the proxy refuses is closed, the others go on, and the route's status says both."""
     monkeypatch.setattr(upstream_tls, "SYSTEM_CERTIFICATES", "/nonexistent")
     port = free_port()
-    wanted = policy(wellKnownCACertificates="System")
-    del wanted["spec"]["validation"]["caCertificateRefs"]
-    objects = [service("tls"), *endpoints("tls", [free_port()]), wanted, tcp_route("route", port, one=1, tls=1)]
-    await proxy.apply(gateway(listener(port)), backends, objects, refused=True)
+    objects = [service("tls"), *endpoints("tls", [free_port()]), tcp_route("route", port, one=1, tls=1)]
+    await proxy.apply(gateway(listener(port)), backends, objects, system_policy(), refused=True)
     await listening(port)
     assert {await exchange(port) for _ in range(40)} == {b"one:", b""}
     (parent,) = proxy.status("TCPRoute", "route")["parents"]

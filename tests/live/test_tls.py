@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from tests.certificates import self_signed
 from tests.live.backend_tls import authorities, policy
-from tests.live.certificates import Authority, client, serial, shown, tls_secret
-from tests.live.objects import GATEWAY, ROUTES, Manifest, endpoints, gateway, route, rule, service
+from tests.live.certificates import Authority, client, serial, shown, tls_secret, tls_server
+from tests.live.objects import Manifest, connection_route, endpoints, gateway, route, rule, service
 from tests.live.proxy import WITHIN, Proxy, free_port
 from tests.live.test_client_certificates import validating, validation
 from tests.live.test_tcp import backend, exchange
@@ -50,14 +50,7 @@ async def tls_backend(folder: Path, name: str, authority: Authority | None = Non
 
     Its certificate is for `backend.example.com`; with an authority it takes clients with a certificate of that only.
     """
-    certificate, key = self_signed(name, "backend.example.com")
-    file = folder / f"{name}.pem"
-    file.write_text(certificate + key)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    if authority is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(cadata=authority.certificate)
+    context, certificate = tls_server(folder, name, "backend.example.com", clients=authority)
     async with line_backend(name, context) as objects:
         yield [*objects, authorities(certificate)]
 
@@ -81,12 +74,8 @@ def listener(port: int, hostname: str, tls: Manifest) -> Manifest:
 
 def tls_route(name: str, hostname: str, created: str = "", section: str = "", **weights: int) -> Manifest:
     """Return a TLSRoute of the Gateway, or of one listener, from a hostname to Services, by weight."""
-    references = [{"name": each, "port": 80, "weight": weight} for each, weight in weights.items()]
-    parents = [{"name": GATEWAY} | ({"sectionName": section} if section else {})]
-    rules = [{"backendRefs": references}]
-    metadata = {"name": name} | ({"creationTimestamp": created} if created else {})
-    spec = {"parentRefs": parents, "hostnames": [hostname], "rules": rules}
-    return {"apiVersion": ROUTES, "kind": "TLSRoute", "metadata": metadata, "spec": spec}
+    parent = {"sectionName": section} if section else {}
+    return connection_route("TLSRoute", name, parent, weights, created=created, hostnames=[hostname])
 
 
 async def ask(port: int, name: str, line: bytes = b"hello\n", context: ssl.SSLContext | None = None) -> bytes:

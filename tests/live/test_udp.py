@@ -11,7 +11,7 @@ from typing import Final, cast
 import pytest
 import pytest_asyncio
 
-from tests.live.objects import GATEWAY, ROUTES, Manifest, gateway
+from tests.live.objects import Manifest, connection_route, gateway
 from tests.live.proxy import Proxy, free_port
 from translator.envoy import udp_proxy
 
@@ -113,13 +113,7 @@ def listener(port: int) -> Manifest:
 
 def udp_route(name: str, port: int, created: str = "", **weights: int) -> Manifest:
     """Return a UDPRoute from a port of the Gateway to Services, by weight."""
-    references = [{"name": each, "port": 53, "weight": weight} for each, weight in weights.items()]
-    spec = {
-        "parentRefs": [{"name": GATEWAY, "sectionName": f"udp-{port}"}],
-        "rules": [{"backendRefs": references}],
-    }
-    metadata = {"name": name} | ({"creationTimestamp": created} if created else {})
-    return {"apiVersion": ROUTES, "kind": "UDPRoute", "metadata": metadata, "spec": spec}
+    return connection_route("UDPRoute", name, {"sectionName": f"udp-{port}"}, weights, created=created, port=53)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import ssl
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-from cryptography import x509
-
 from tests.certificates import self_signed
-from tests.live.backend_tls import NAME, authorities
+from tests.live.backend_tls import CA, NAME, asking_backend, authorities, presenting
 from tests.live.certificates import Authority, serial
-from tests.live.objects import Manifest, gateway, route
+from tests.live.objects import Manifest, route
 from tests.live.proxy import Proxy
-from tests.live.upstream import Upstream, upstream
+from tests.live.upstream import Upstream
 
 GROUP = "gateway.networking.x-k8s.io"
-CA = {"group": "", "kind": "ConfigMap", "name": "ca"}
 
 
 def xbackend(port: int, hostname: str = "localhost", **spec: Any) -> Manifest:
@@ -72,47 +65,9 @@ async def test_a_selector_of_pods_is_refused(proxy: Proxy) -> None:
     assert accepted(proxy) == ("False", "UnsupportedValue")
 
 
-@dataclass
-class Backend:
-    """A backend that is served by TLS; each response closes its connection.
-
-    Attributes:
-        certificate: its own, by which it can be trusted.
-        presented: the serial numbers of the clients' certificates so far, None where there was none.
-    """
-
-    upstream: Upstream
-    context: ssl.SSLContext
-    certificate: str
-    presented: list[int | None]
-
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Remember the client's certificate."""
-        assert request.transport is not None
-        shown = request.transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        self.presented.append(x509.load_der_x509_certificate(shown).serial_number if shown else None)
-        response = web.json_response({"backend": "tls"})
-        response.force_close()
-        return response
-
-
-@contextlib.asynccontextmanager
-async def tls_backend(folder: Path) -> AsyncIterator[Backend]:
-    """Run a backend that asks for a certificate of a client, and does not require it."""
-    certificate, key = self_signed("a", NAME)
-    (folder / "backend.pem").write_text(certificate + key)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "backend.pem")
-    context.verify_mode = ssl.CERT_OPTIONAL
-    async with upstream("tls", tls=context) as found:
-        made = Backend(found, context, certificate, [])
-        found.raw = made.answer
-        yield made
-
-
 async def test_its_tls_proves_who_it_is(proxy: Proxy, tmp_path: Path) -> None:
     """Requests are sent by TLS to whom is trusted; without anybody to trust nothing is sent, nor in plain text."""
-    async with tls_backend(tmp_path) as backend:
+    async with asking_backend(tmp_path, ssl.CERT_OPTIONAL) as backend:
         await proxy.apply(to_external(), authorities(backend.certificate), xbackend(backend.upstream.port, tls=tls()))
         assert (await proxy.request()).status == 200
         await proxy.apply(authorities(self_signed("b", NAME)[0]))
@@ -127,12 +82,10 @@ async def test_it_is_presented_its_own_certificate(proxy: Proxy, tmp_path: Path)
     """The Gateway's certificate is not presented with mode ServerOnly; with ClientAndServer the XBackend's is."""
     clients = Authority("clients")
     of_gateway, own = clients.client_secret("gateway"), clients.client_secret("external")
-    made = gateway({"name": "http", "protocol": "HTTP", "port": proxy.port})
-    made["spec"]["tls"] = {"backend": {"clientCertificateRef": {"name": "gateway"}}}
-    async with tls_backend(tmp_path) as backend:
-        backend.context.load_verify_locations(cadata=clients.certificate)
+    async with asking_backend(tmp_path, ssl.CERT_OPTIONAL) as backend:
+        backend.trust(clients)
         port = backend.upstream.port
-        await proxy.apply(made, of_gateway, own, authorities(backend.certificate))
+        await proxy.apply(presenting(proxy, "gateway"), of_gateway, own, authorities(backend.certificate))
         await proxy.apply(to_external(), xbackend(port, tls=tls()))
         assert (await proxy.request()).status == 200
         mutual = tls("ClientAndServer", clientCertificateRef={"name": "external"})

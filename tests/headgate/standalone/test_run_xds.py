@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import grpc
-import grpc.aio
 import pytest
 import structlog
 from typer.testing import CliRunner
@@ -19,10 +18,9 @@ from headgate.cli import app
 from headgate.controlplane.publisher import SnapshotKeys
 from headgate.security.proxy_tokens import ProxyTokens
 from headgate.standalone.authentication import LOG_INTERVAL, MAX_LISTED, MAX_LOGGED, EnvoyAuthentication
-from headgate_proto.envoy.config.core.v3 import base_pb2
-from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE, Headgate, free_port
 from tests.headgate.waiting import eventually
+from tests.live.proxyless import stream_status
 from translator.inputs import Settings
 from translator.translator import Translator
 from xds import Peer, StreamRejected
@@ -60,22 +58,8 @@ def test_plain_text_off_loopback_is_an_error(tmp_path: Path) -> None:
 
 async def asked(headgate: Headgate, gateway: str, token: str = "") -> tuple[grpc.StatusCode, str]:
     """Return the status of a stream on the xDS port that subscribes to a Gateway's clusters; OK if it is served."""
-    request = discovery_pb2.DiscoveryRequest(type_url=CLUSTER, node=base_pb2.Node(id="x", cluster=gateway))
-    method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
-    metadata = (("authorization", f"Bearer {token}"),) if token else ()
-
-    def ask() -> tuple[grpc.StatusCode, str]:
-        # grpc.aio would replace the status of a call that ends during a write by INTERNAL.
-        with grpc.insecure_channel(f"127.0.0.1:{headgate.xds}") as channel:
-            ask_on: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(method)
-            call = ask_on(iter([request.SerializeToString()]), timeout=10, metadata=metadata)
-            try:
-                next(call)
-            except grpc.RpcError:
-                return call.code(), call.details() or ""
-            return grpc.StatusCode.OK, ""
-
-    return await asyncio.to_thread(ask)
+    channel = grpc.insecure_channel(f"127.0.0.1:{headgate.xds}")
+    return await stream_status(channel, CLUSTER, gateway, token, names=(), within=10)
 
 
 async def test_an_envoy_of_an_unknown_gateway_is_reported(headgate: Headgate) -> None:

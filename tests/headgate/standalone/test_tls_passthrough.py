@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.certificates import self_signed
 from tests.headgate.running import Headgate, free_port
-from tests.live.certificates import Authority
+from tests.live.certificates import Authority, tls_server
 from tests.live.tls_client import TlsClient
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "tls-passthrough" / "config"
@@ -23,12 +22,7 @@ PORTS = (8443, 18443, 18444)
 @contextlib.asynccontextmanager
 async def backend(folder: Path, name: str, port: int, authority: Authority) -> AsyncIterator[str]:
     """Run a server of TLS that says its name, for clients with a certificate of an authority; gives its certificate."""
-    certificate, key = self_signed(name, name)
-    (folder / "chain.pem").write_text(certificate + key)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "chain.pem")
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(cadata=authority.certificate)
+    context, certificate = tls_server(folder, name, name, clients=authority)
 
     async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(name.encode())
