@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -27,6 +28,12 @@ def self_signed(name: str, *hostnames: str, key: PrivateKey | None = None, stapl
     feature = x509.TLSFeature([x509.TLSFeatureType.status_request]) if stapled else None
     certificate, private = certified(key, name, *hostnames, extension=feature)
     return certificate.decode(), private.decode()
+
+
+@cache
+def key_pair(name: str) -> tuple[str, str]:
+    """Return a certificate of that name and its private key, PEM; the same each time."""
+    return self_signed(name)
 
 
 def certified(

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 import translator as package
 from bench.world import edit, manifest
+from tests.translator.strategies import parsed
 from tests.translator.test_incremental import assert_same, evaluated, versions
 from tests.translator.test_not_synced import SETTINGS, Population, edits
-from tests.translator.universe import objects, parsed, populations
+from tests.translator.universe import objects, populations
 from translator.engine.query import Index, Query
 from translator.inputs import Edit, Settings
 from translator.objects.schema.base import KubernetesObject

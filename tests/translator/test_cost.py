@@ -10,8 +10,7 @@ import pytest
 
 from bench.world import Raw, edit, endpoint_slice, gateway, manifest, removal, route, service, world
 from headgate_proto.envoy.config.listener.v3.listener_pb2 import Listener
-from tests.certificates import self_signed
-from tests.translator.universe import key_pair
+from tests.certificates import key_pair, self_signed
 from translator.inputs import AffectedRoute, AttributedNack, Edit, GatewaySyncStatus, Settings, StillServed
 from translator.refs import Ref
 from translator.status.nacks import attribute_nacks

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from bench.world import Raw, edit, endpoint_slice, gateway, manifest, removal, service
-from tests.translator.universe import key_pair
+from tests.certificates import key_pair
 from translator.inputs import Edit, Settings
 from translator.refs import Ref
 from translator.resources.routes import MOST_MISDIRECTED
