@@ -93,23 +93,32 @@ class BackendKind:
 
 
 class Level(IntEnum):
-    """The levels at which a policy can be attached, the least specific first (GEP-713); a backend's ports are of it.
+    """The levels at which a policy can be attached, the least specific first (GEP-713).
 
-    A ListenerSet is at that of its listeners, and less specific than each of them.
+    A listener's is that of one listener of a Gateway or of a ListenerSet, and a backend's that of its ports too. No
+    policy targets the filters of a rule and its backendRefs: these name the policy instead (`ExtensionRef`).
     """
 
     GATEWAY = 0
-    LISTENER = 1
-    ROUTE = 2
-    RULE = 3
-    BACKEND = 4
+    LISTENER_SET = 1
+    LISTENER = 2
+    ROUTE = 3
+    RULE = 4
+    EXTENSION_REF = 5
+    BACKEND_REF = 6
+    BACKEND = 7
+
+    @property
+    def title(self) -> str:
+        """The level as words of a message."""
+        return self.name.lower().replace("_", " ")
 
 
 BackendSettings = Outcome[tuple[BackendSetting, ...] | None]
 """The settings of a backend; None instead of a tuple if requests to it must be refused."""
 
-REQUEST_LEVELS: Final = frozenset(Level) - {Level.BACKEND}
-"""The levels of policies whose units are merged from one level to the next."""
+REQUEST_LEVELS: Final = frozenset({Level.GATEWAY, Level.LISTENER_SET, Level.LISTENER, Level.ROUTE, Level.RULE})
+"""The levels of the targets of policies whose units are merged from one level to the next."""
 
 
 @dataclass(frozen=True, slots=True)

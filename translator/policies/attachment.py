@@ -157,7 +157,7 @@ def level(db: Db, policy_kind: str, reference: PolicyTargetReference) -> Level |
     if model is Gateway:
         found = Level.LISTENER if reference.section_name else Level.GATEWAY
     elif model is ListenerSet:
-        found = Level.LISTENER  # all of its listeners, or one
+        found = Level.LISTENER if reference.section_name else Level.LISTENER_SET
     elif reference.kind in db.registry.rules:  # policies are about requests, which other routes know nothing of
         found = Level.RULE if reference.section_name else Level.ROUTE
     elif (backends := db.registry.backend_of(reference.group, reference.kind)) is not None:

@@ -148,7 +148,7 @@ def _ancestors(
         return
     elif at is None:
         yield itself, Problem("Accepted", "Invalid", _wrong_kind(db, policy, reference, path))
-    elif at in (Level.GATEWAY, Level.LISTENER):
+    elif at <= Level.LISTENER:
         yield from _of_listeners(db, ref, reference, path, itself)
     else:
         yield from _of_route(db, ref, reference, path, itself)
@@ -225,7 +225,7 @@ def _wrong_kind(db: Db, policy: Ref, reference: PolicyTargetReference, path: str
     group = groups.get(reference.kind, reference.group)
     if group != reference.group:
         return f"{path}.group: {reference.kind} is a kind of the group {group}, not of {reference.group!r}: correct it."
-    levels = ", ".join(each.name.lower() for each in sorted(at))
+    levels = ", ".join(each.title for each in sorted(at))
     section = " with a sectionName" if reference.section_name else ""
     text = f"{path}: a {policy.kind} cannot target a {reference.kind}{section}; it can target: {levels}"
     return f"{text}, of the kinds {', '.join(groups)}."

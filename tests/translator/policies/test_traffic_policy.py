@@ -179,7 +179,7 @@ def test_a_filter_at_one_of_the_targets() -> None:
         (
             "",
             "Service",
-            "[0]: a TrafficPolicy cannot target a Service; it can target: gateway, listener, ",
+            "[0]: a TrafficPolicy cannot target a Service; it can target: gateway, listener set, ",
         ),
         ("gateway.networking.k8s.io", "httproute", "of the kinds Gateway, ListenerSet, HTTPRoute, GRPCRoute."),
     ],
