@@ -30,6 +30,7 @@ KEYWORDS: Final = (
     "maximum",
     "minItems",
     "maxItems",
+    "maxProperties",
     "x-kubernetes-int-or-string",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
@@ -145,7 +146,13 @@ def _uniqueness(field: FieldInfo) -> Schema:
 
 
 def _docstrings(model: type[Fields]) -> Iterator[tuple[str, str]]:
-    """Yield the docstrings below fields, by the fields' names."""
+    """Yield the docstrings below fields, by the fields' names, inherited ones before those of the class itself."""
+    for base in reversed(model.__mro__):
+        if issubclass(base, Fields) and base is not Fields:
+            yield from _own_docstrings(base)
+
+
+def _own_docstrings(model: type[Fields]) -> Iterator[tuple[str, str]]:
     (node,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(node, ast.ClassDef)
     for field, text in zip(node.body, node.body[1:], strict=False):

@@ -37,8 +37,13 @@ class Invalid(NamedTuple):
         """
         if before is None or self.partial.all_targets:
             return self
-        targets = tuple(dict.fromkeys((*self.partial.targets, *before.partial.targets)))[:MAX_KNOWN_TARGETS]
-        return self._replace(partial=self.partial._replace(targets=targets))
+        now, then = self.partial, before.partial
+        targets = tuple(dict.fromkeys((*now.targets, *then.targets)))[:MAX_KNOWN_TARGETS]
+        selectors = (*now.selectors, *(each for each in then.selectors if each not in now.selectors))
+        partial = now._replace(
+            targets=targets, selectors=selectors[:MAX_KNOWN_TARGETS], fields=now.fields | then.fields
+        )
+        return self._replace(partial=partial)
 
 
 class Edit(NamedTuple):

@@ -25,6 +25,12 @@ def _cors(**fields: Any) -> dict[str, Any]:
     return {"targetRefs": [_ROUTE], "cors": fields}
 
 
+def _selector(**fields: Any) -> dict[str, Any]:
+    return {"targetSelectors": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", **fields}]}
+
+
+_LABELLED: Final = _selector(matchLabels={"a": "b"})["targetSelectors"][0]
+
 EXAMPLES: Final = (
     Example(_R, {"status": 200}),
     Example(_R, {"status": 599, "body": "x" * 4096}),
@@ -88,8 +94,29 @@ EXAMPLES: Final = (
     Example(_T, {"targetRefs": [_ROUTE, _ROUTE | {"sectionName": "b"}, _ROUTE | {"sectionName": "c"}]}),
     Example(_T, {"targetRefs": [_ROUTE, _ROUTE]}, "targetRefs"),
     Example(_T, {"targetRefs": [_ROUTE | {"sectionName": "b"}] * 2}, "targetRefs"),
-    Example(_T, {"targetRefs": []}, "targetRefs"),
-    Example(_T, {"cors": {}}, "targetRefs"),
+    Example(_T, {"targetRefs": [_ROUTE, _ROUTE | {"namespace": "b"}]}),
+    Example(_T, {"targetRefs": [_ROUTE | {"namespace": "b"}] * 2}, "targetRefs"),
+    Example(_T, {"targetRefs": [_ROUTE | {"namespace": "B"}]}, "namespace"),
+    Example(_T, {"cors": {}}),
+    Example(_T, {"targetRefs": [_ROUTE], "inheritance": "Replace", "enforced": True}),
+    Example(_T, {"targetRefs": [_ROUTE], "inheritance": "replace"}, "inheritance"),
+    Example(_T, {"targetRefs": [_ROUTE], "enforced": "yes"}, "enforced"),
+    Example(_T, _selector(matchLabels={"a": "b"})),
+    Example(_T, _selector(matchLabels={"a": "b"}, sectionName="b", namespaces={"from": "All"})),
+    Example(_T, _selector(matchExpressions=[{"key": "a", "operator": "In", "values": ["b"]}])),
+    Example(_T, _selector(matchExpressions=[{"key": "a", "operator": "DoesNotExist"}])),
+    Example(_T, _selector(), "targetSelectors"),
+    Example(_T, _selector(matchLabels={}, matchExpressions=[]), "targetSelectors"),
+    Example(_T, _selector(matchLabels={"a": "b c"}), "matchLabels"),
+    Example(_T, _selector(matchLabels={f"a{number}": "b" for number in range(17)}), "matchLabels"),
+    Example(_T, _selector(matchExpressions=[{"key": "a", "operator": "in", "values": ["b"]}]), "operator"),
+    Example(_T, _selector(matchExpressions=[{"key": "a", "operator": "In"}]), "values"),
+    Example(_T, _selector(matchExpressions=[{"key": "a", "operator": "In", "values": ["b"] * 65}]), "values"),
+    Example(_T, _selector(matchExpressions=[{"key": "a", "operator": "Exists", "values": ["b"]}]), "values"),
+    Example(_T, _selector(matchLabels={"a": "b"}, namespaces={"from": "Selector", "selector": {}})),
+    Example(_T, _selector(matchLabels={"a": "b"}, namespaces={"from": "Selector"}), "selector"),
+    Example(_T, _selector(matchLabels={"a": "b"}, namespaces={"from": "All", "selector": {}}), "selector"),
+    Example(_T, {"targetSelectors": [_LABELLED] * 17}, "targetSelectors"),
     Example(_T, {"targetRefs": [_ROUTE | {"name": f"a{number}"} for number in range(17)]}, "targetRefs"),
     Example(_T, {"targetRefs": [{"kind": "HTTPRoute", "name": "a"}]}, "group"),
     Example(_T, _cors()),

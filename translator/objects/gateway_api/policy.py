@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -28,9 +28,12 @@ TWICE = CelRule(
 
 
 class PolicySpec(CheckedFields):
-    """What every policy has: its targets. A subclass with rules of its own adds them to these."""
+    """What every policy has: its targets. A subclass with rules of its own adds them to these.
 
-    rules = (TWICE,)
+    Headgate's own policies have more of this than those of the Gateway API (`AttachedPolicySpec`).
+    """
+
+    rules: ClassVar[tuple[CelRule, ...]] = (TWICE,)
 
     target_refs: Annotated[tuple[PolicyTargetReference, ...], Field(min_length=1, max_length=MAX_TARGETS)]
 

@@ -1,11 +1,12 @@
-"""TrafficPolicy: how requests are served at Gateways, listeners, routes and rules, by `targetRefs` (GEP-713)."""
+"""TrafficPolicy: how requests are served at Gateways, listeners, routes, rules and backendRefs (GEP-713)."""
 
 from translator.api_group import GROUP
 from translator.objects.gateway_api.filters import HTTPCORSFilter
-from translator.objects.gateway_api.policy import Policy, PolicySpec
+from translator.objects.gateway_api.policy import Policy
+from translator.objects.headgate.policy import AttachedPolicySpec
 
 
-class TrafficPolicySpec(PolicySpec):
+class TrafficPolicySpec(AttachedPolicySpec):
     """What to do with requests; each field is merged with those of policies of other levels, and by itself."""
 
     cors: HTTPCORSFilter | None = None
