@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from xds.protocol.nacks import NackGroup, NackState, group_by_message
 from xds.protocol.session import Session
+from xds.resources.resource import Reference
 from xds.resources.snapshot import Snapshot, diff
+from xds.validation.guard import fatal_violations
 
 MAX_NACKS = 100
 """Most different NACKs reported for one key."""
@@ -81,14 +83,25 @@ class SnapshotGroup:
         self._count(session, ())
         self._changed()
 
-    def publish(self, snapshot: Snapshot, changed: float | None = None) -> None:
-        """Set the snapshot of all sessions; the difference is computed once for those with the one before."""
-        before, self.snapshot = self.snapshot, snapshot
+    def publish(self, snapshot: Snapshot, changed: float | None = None) -> tuple[str, ...]:
+        """Set the snapshot of all sessions; the difference is computed once for those with the one before.
+
+        A resource that would end Envoy's process is withheld: the one before stays, or there is none.
+
+        Returns:
+            What was withheld, and why.
+        """
+        before = self.snapshot
         if before is snapshot:
-            return
+            return ()
         changes = diff(before or Snapshot(), snapshot)
+        if withheld := _withheld(snapshot, changes):
+            snapshot = _with_former(withheld, before or Snapshot(), snapshot)
+            changes = diff(before or Snapshot(), snapshot)
+        self.snapshot = snapshot
         self._each(lambda session: session.update(snapshot, changes if session.snapshot is before else None, changed))
         self._changed()
+        return tuple(f"{each.type_url} {each.name}: {why}" for each, why in withheld.items())
 
     def retry(self, type_url: str, names: Iterable[str]) -> None:
         """Resend resources to the clients that rejected them."""
@@ -141,3 +154,22 @@ class SnapshotGroup:
         """Return the sync status if it changed since the last call, else None."""
         before, self._reported = self._reported, self.sync_status()
         return self._reported if self._reported != before else None
+
+
+def _withheld(snapshot: Snapshot, changes: Mapping[str, Iterable[str]]) -> dict[Reference, str]:
+    """Return the changed resources that must not be sent, and why."""
+    found: dict[Reference, str] = {}
+    for type_url, names in changes.items():
+        for name in names:
+            each = snapshot.get(Reference(type_url, name))
+            if each is not None and (violations := fatal_violations(type_url, each.body)):
+                found[each.reference] = str(violations[0])
+    return found
+
+
+def _with_former(withheld: Iterable[Reference], before: Snapshot, snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot with some resources as they were before."""
+    former = {each: before.get(each) for each in withheld}
+    return snapshot.replace(
+        (found for found in former.values() if found is not None), (each for each, found in former.items() if not found)
+    )

@@ -213,7 +213,8 @@ class Server:
         """Serve a snapshot to the clients of a key from now on.
 
         A client without an outstanding response gets it at once; another one gets the newest snapshot when it has
-        answered, and skips those in between.
+        answered, and skips those in between. A resource that would end Envoy's process is not sent: the error is
+        logged, the resource of before stays, and all others are served.
 
         Args:
             key: The key.
@@ -221,7 +222,8 @@ class Server:
             changed: The time of the change that led to the snapshot, on the event loop's clock, for `Ack.age`; None
                 for now.
         """
-        self._group(key).publish(snapshot, changed)
+        for each in self._group(key).publish(snapshot, changed):
+            self._faults.tell(f"A resource for {key}, which is not sent", ValueError(each))
 
     def retry(self, key: str, type_url: str, names: Iterable[str]) -> None:
         """Resend unchanged resources to the clients of a key that rejected them.

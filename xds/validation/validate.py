@@ -4,6 +4,8 @@ Envoy rejects a message that breaks a rule of its `.proto` files and, for some t
 response, too. The rules are options of the generated descriptors: each message type is compiled into closures at its
 first use. A valid message costs a few microseconds, and no path is built for it.
 
+Also checked is what ends Envoy's process though no rule forbids it (`fatal`).
+
 Checked are the options `validate.rules` of fields (repeated fields and maps with their items), `validate.required`
 of oneofs, `validate.disabled` and `validate.ignored` of messages, and the content of each `google.protobuf.Any` whose
 type is known to this process. Rules that Envoy implements in C++ are not: only `envoy --mode validate` checks those.
@@ -25,6 +27,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from headgate_proto.validate import validate_pb2
 from xds.validation.constraints import Constraint, UnknownRuleError, comparable, constraints, is_out_of_range
+from xds.validation.fatal import CONSTRAINTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,23 @@ def check(message: Message) -> list[Violation]:
     return list(_message_check(message.DESCRIPTOR)(message))
 
 
+def check_content(type_url: str, body: bytes) -> Sequence[Violation]:
+    """Return every rule that a serialised message breaks; none if its type is unknown to this process."""
+    return _any_check(())(AnyMessage(type_url=type_url, value=body))
+
+
 @cache
 def _message_check(descriptor: Descriptor) -> Check:
+    checked = _rules_check(descriptor)
+    own = CONSTRAINTS.get(descriptor.full_name)
+    if own is None:
+        return checked
+    broken, violation = own.broken, Violation("", own.text)
+    return lambda message: [*checked(message), *([violation] if broken(message) else ())]
+
+
+@cache
+def _rules_check(descriptor: Descriptor) -> Check:
     if _is_exempt(descriptor):
         return _nothing
     checks = {field: compiled for field in descriptor.fields if (compiled := _field_check(field))}
@@ -123,6 +141,8 @@ def _is_constrained(descriptor: Descriptor) -> bool:
 
 
 def _has_own_rules(descriptor: Descriptor) -> bool:
+    if descriptor.full_name in CONSTRAINTS:
+        return True
     return any(field.GetOptions().HasExtension(RULES) for field in descriptor.fields) or any(
         oneof.GetOptions().HasExtension(REQUIRED) for oneof in descriptor.oneofs
     )
