@@ -34,6 +34,7 @@ class Section(StrEnum):
     CLUSTERS = "clusters"
     ENDPOINTS = "endpoints"
     SECRETS = "secrets"
+    EXTENSION_CONFIGS = "extension_configs"
 
 
 class To(StrEnum):

@@ -20,40 +20,47 @@ def static_bootstrap(resources: Mapping[str, Sequence[Json]]) -> Json:
     """Return a bootstrap that needs no xDS server.
 
     Args:
-        resources: lists of listeners, routes, clusters, endpoints and secrets, private keys included.
+        resources: lists of listeners, routes, clusters, endpoints, configurations of filters, and secrets, private keys
+            included.
 
     Returns:
-        The bootstrap as JSON values: routes are inlined in listeners, endpoints in clusters, and secrets are static.
-        Missing routes and endpoints are empty.
+        The bootstrap as JSON values: routes and the configurations of filters are inlined in listeners, endpoints in
+        clusters, and secrets are static. Missing routes and endpoints are empty.
     """
     config = to_plain(
         bootstrap("validate/validate", "validate", Address("127.0.0.1", 1), Address("127.0.0.1", ADMIN_PORT))
     )
     del config["dynamic_resources"]
     routes = {each["name"]: each for each in resources.get("routes", ())}
+    filters = {each["name"]: each["typed_config"] for each in resources.get("extension_configs", ())}
     endpoints = {each["cluster_name"]: each for each in resources.get("endpoints", ())}
     config["static_resources"]["clusters"] += [_cluster(each, endpoints) for each in resources.get("clusters", ())]
-    config["static_resources"]["listeners"] = [_inline(each, routes) for each in resources.get("listeners", ())]
+    config["static_resources"]["listeners"] = [
+        _inline(each, routes, filters) for each in resources.get("listeners", ())
+    ]
     config["static_resources"]["secrets"] = list(resources.get("secrets", ()))
     return config
 
 
-def _inline(value: Any, routes: Mapping[str, Json]) -> Any:
-    """Replace names of route configurations by their content, and references to SDS by static secrets."""
+def _inline(value: Any, routes: Mapping[str, Json], filters: Mapping[str, Json]) -> Any:
+    """Replace the names of route configurations and of filters by their content, and references to SDS by secrets."""
     if isinstance(value, list):
-        return [_inline(each, routes) for each in value]
+        return [_inline(each, routes, filters) for each in value]
     if not isinstance(value, dict):
         return value
-    inlined = {key: _inline(each, routes) for key, each in value.items() if key not in ("rds", "sds_config")}
+    discovered = ("rds", "sds_config", "config_discovery")
+    inlined = {key: _inline(each, routes, filters) for key, each in value.items() if key not in discovered}
     if "rds" in value:
         name = value["rds"]["route_config_name"]
         # A route may refer to a missing cluster, for an unresolved backend: by xDS, Envoy accepts it, too.
         inlined["route_config"] = {"validate_clusters": False, **routes.get(name, {"name": name})}
+    if "config_discovery" in value:
+        inlined["typed_config"] = filters[value["name"]]
     return inlined
 
 
 def _cluster(cluster: Json, endpoints: Mapping[str, Json]) -> Json:
-    inlined: Json = _inline(cluster, {})
+    inlined: Json = _inline(cluster, {}, {})
     if inlined.get("type") == "EDS":
         discovery = inlined.pop("eds_cluster_config", {})
         name = discovery.get("service_name") or cluster["name"]

@@ -10,7 +10,7 @@ from google.protobuf import any_pb2, descriptor_pool, json_format, message_facto
 from google.protobuf.message import Message
 
 from headgate_proto.udpa.annotations import sensitive_pb2
-from xds import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, Resource, Snapshot
+from xds import CLUSTER, ENDPOINT, EXTENSION_CONFIG, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, Resource, Snapshot
 
 #: The text that replaces a private key, as in Envoy's own /config_dump.
 REDACTED = "[redacted]"
@@ -23,6 +23,7 @@ SECTIONS = {
     "clusters": CLUSTER,
     "endpoints": ENDPOINT,
     "secrets": SECRET,
+    "extension_configs": EXTENSION_CONFIG,
 }
 
 #: The annotation of sensitive fields, whose generated stub lacks its type.

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum, auto
+from typing import Final
 
 from google.protobuf.message import Message
 
+from headgate_proto.envoy.config.core.v3 import extension_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpFilter as HttpFilterMessage,
 )
+from translator.envoy.config_source import ADS
+
+TYPE_PREFIX: Final = "type.googleapis.com/"
 
 
 class Stage(IntEnum):
@@ -95,14 +100,17 @@ class HttpFilter:
     Attributes:
         stage: its place.
         name: its name, under which routes configure it.
-        config: makes its configuration.
+        config: makes its configuration; of one that is discovered, what it has while nothing configures it.
         disabled: whether it runs only for routes that configure it, which costs the others nothing.
+        discovered: whether its configuration is a resource of its own (ECDS), whose name is that of the filter: it can
+            change without the listener, and has state that survives changes of routes.
     """
 
     stage: Stage
     name: str
     config: Callable[[], Message]
     disabled: bool = True
+    discovered: bool = False
 
 
 def encode_filters(filters: Iterable[HttpFilter]) -> list[HttpFilterMessage]:
@@ -112,5 +120,17 @@ def encode_filters(filters: Iterable[HttpFilter]) -> list[HttpFilterMessage]:
 
 def _encode(found: HttpFilter) -> HttpFilterMessage:
     made = HttpFilterMessage(name=found.name, disabled=found.disabled)
-    made.typed_config.Pack(found.config(), deterministic=True)
+    config = found.config()
+    if found.discovered:
+        made.config_discovery.config_source.CopyFrom(ADS)
+        made.config_discovery.type_urls.append(f"{TYPE_PREFIX}{config.DESCRIPTOR.full_name}")
+    else:
+        made.typed_config.Pack(config, deterministic=True)
+    return made
+
+
+def extension_config(name: str, config: Message) -> extension_pb2.TypedExtensionConfig:
+    """Make the resource that configures a discovered filter."""
+    made = extension_pb2.TypedExtensionConfig(name=name)
+    made.typed_config.Pack(config, deterministic=True)
     return made

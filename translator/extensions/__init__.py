@@ -8,6 +8,7 @@ from translator.extensions import (
     direct_response,
     experimental_policies,
     header_modifier,
+    http_filters,
     mirror,
     redirect,
     retry,
@@ -19,6 +20,7 @@ from translator.extensions import (
 )
 
 EXTENSIONS = (
+    http_filters.EXTENSION,
     cors.EXTENSION,
     redirect.EXTENSION,
     direct_response.EXTENSION,

@@ -17,7 +17,6 @@ from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from headgate_proto.envoy.extensions.filters.http.cors.v3 import cors_pb2
 from translator.envoy.cel import text, value_if
 from translator.envoy.hooks import PreflightHook, RouteConfigurationHook, RouteHook, VirtualHostHook
-from translator.envoy.http_filter import HttpFilter, Stage
 from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader, PolicyContext, PolicyUnit
 from translator.ir.http import RouteMatch, RuleSetting, ValueMatch
 from translator.ir.listener import ListenerContext, ListenerSetting
@@ -268,7 +267,5 @@ EXTENSION = Extension(
     "CORS",
     units=(PolicyUnit(TrafficPolicy, "cors", read_policy, Cors, inherit=_inherit),),
     filters=(FilterReader(read, types=(TYPE,)),),
-    # Does nothing for routes without a policy.
-    http_filters=(HttpFilter(Stage.CORS, FILTER, cors_pb2.Cors, disabled=False),),
     conformance=("HTTPRouteCORS",),
 )

@@ -17,13 +17,11 @@ from google.protobuf.message import Message
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, WeightedCluster
 from headgate_proto.envoy.extensions.filters.http.stateful_session.v3.stateful_session_pb2 import (
-    StatefulSession,
     StatefulSessionPerRoute,
 )
 from headgate_proto.envoy.extensions.http.stateful_session.cookie.v3.cookie_pb2 import CookieBasedSessionState
 from headgate_proto.envoy.extensions.http.stateful_session.header.v3.header_pb2 import HeaderBasedSessionState
 from translator.envoy.hooks import RouteHook
-from translator.envoy.http_filter import HttpFilter, Stage
 from translator.envoy.names import object_of_cluster
 from translator.envoy.route import BROKEN
 from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
@@ -151,5 +149,4 @@ RESERVED: Final = OF_THE_CONNECTION | {"host", "cookie", "set-cookie", "content-
 EXTENSION = Extension(
     "session persistence",
     filters=(FilterReader(read),),
-    http_filters=(HttpFilter(Stage.STATEFUL_SESSION, FILTER, StatefulSession),),
 )

@@ -15,6 +15,8 @@ from translator.refs import Ref
 from translator.resources.clusters import closed_resource, cluster_resource, endpoints_resource, gateway_backends
 from translator.resources.datagrams import datagram_cluster_resource, datagram_endpoints_resource
 from translator.resources.listeners import (
+    discovered_filters,
+    extension_config_resource,
     listener_resource,
     port_listener,
     secret_resource,
@@ -42,6 +44,9 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
         if spec is not None:
             outputs[listener_resource, (gateway, port)] = None
             outputs |= dict.fromkeys(output for each in spec.chains for output in _chain_outputs(each.chain))
+            if any(isinstance(each.chain, HttpChain) for each in spec.chains):
+                names = (each.name for each in discovered_filters(db))
+                outputs |= dict.fromkeys((extension_config_resource, (gateway, each)) for each in names)
             if port.protocol == "UDP":
                 outputs[datagram_cluster_resource, (gateway, port)] = None
                 table = RouteConfigKey(spec.gateway, port.number, protocol=port.protocol)

@@ -48,7 +48,7 @@ def test_envoy_s_configuration_is_shown_by_gateway_and_type(folder: Path) -> Non
     """By default all resources of each Gateway are shown as YAML, in lists by type."""
     shown = yaml.safe_load(headgate("translate", "-f", str(folder)).stdout)
     assert list(shown) == ["default/other", "default/web"]
-    assert list(shown["default/web"]) == ["listeners", "routes", "clusters", "endpoints"]
+    assert list(shown["default/web"]) == ["listeners", "routes", "clusters", "endpoints", "extension_configs"]
     (listener,) = shown["default/web"]["listeners"]
     assert listener["address"]["socket_address"]["port_value"] == 8080
 
