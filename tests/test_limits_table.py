@@ -29,6 +29,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.envoy.preflights.OK",
         "translator.envoy.preflights.NOT_FOUND",
         "translator.envoy.local_reply.*",
+        "translator.envoy.filter_configs.ERROR",
     ),
     "a tag or bit of DER, of protobuf's wire format or of a message": (
         "translator.gateway.x509.*",
@@ -41,6 +42,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.envoy.route._PATH_RANK",
         "translator.objects.schema.scalars._UNIT",
         "translator.ir.http.MILLION",
+        "translator.objects.headgate.types.MILLIONTHS_OF_PERCENT",
         "xds.resources.snapshot.MODULUS",
     ),
     "how often something is looked at: a later look finds the same": (
@@ -93,6 +95,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.infrastructure.pod.USER",
         "translator.infrastructure.manifests.CPU_PERCENT",
         "translator.envoy.cluster.UNLIMITED",
+        "translator.envoy.http_filters.SMALLEST_BUFFER",
     ),
 }
 """Numbers in the code that bound nothing, by the reason."""

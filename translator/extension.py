@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from translator.db import Db
 from translator.envoy.http_filter import HttpFilter
@@ -89,13 +89,36 @@ class PolicyContext:
     """The context in which a unit of a policy is read.
 
     Attributes:
+        kind: the kind of the policies.
         field: the path of the unit in the policies' specs, such as ``spec.cors``, for messages.
         effective: its effective value, and the policy of each part of it.
     """
 
     db: Db
+    kind: str
     field: str
     effective: Effective
+
+    def origin(self, leaf: str) -> Ref:
+        """Return the policy that a leaf of the value comes from, or that something below a path comes from.
+
+        What the value refers to is in that policy's namespace, unless it names another.
+
+        Args:
+            leaf: the path of a leaf below the unit, such as ``response.body``.
+        """
+        origins, below = self.effective.origins, (f"{leaf}.", f"{leaf}[")
+        found = (ref for path, ref in origins.items() if not path or path == leaf or path.startswith(below))
+        return next(found, None) or next(iter(origins.values()))
+
+
+def inherited_filters(_: tuple[RuleSetting, ...]) -> tuple[ListenerSetting, ...]:
+    """Have routes inherit the configurations of filters: those of all such units are composed (`TABLE`)."""
+    return ()
+
+
+TABLE: Final = inherited_filters
+"""For `PolicyUnit.inherit`: its settings are `FilterHook`s only, whose configurations Envoy's routes inherit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,22 +130,41 @@ class PolicyUnit:
         field: the name of the field in their specs.
         read: takes the effective value in its context, returns the settings of the affected rules; None if these rules
             cannot be served without it.
-        setting: the class of its settings; a rule whose own filters or fields have such a setting does not get the
-            policy's.
-        closed: whether rules respond with 500 if the unit cannot be read; otherwise they are served without it.
+        setting: the class of its settings, or several; a rule whose own filters or fields have such a setting does not
+            get the policy's, unless it is enforced.
+        closed: whether requests are refused if the unit cannot be read; otherwise they are served without it.
         inherit: converts the settings of a Gateway's or listener's policies to settings that Envoy's routes inherit,
-            so that no route repeats them; None if each route must have them. A closed unit has none.
+            so that no route repeats them; `TABLE` for a unit that only configures filters; None if each route must
+            have them.
+        own: returns what the fields of a rule itself say, as a value of the unit; None if they say nothing. It is
+            merged with what policies say, and replaces what readers of the rule make of these fields. Without it a
+            rule that has a setting of its own has nothing of the policies'.
+        disabled: the settings of a route that must not have what it inherits, for a unit with an `inherit` of its own.
     """
 
     policy: type[Policy]
     field: str
     read: Callable[[PolicyContext], FilterOutcome]
-    setting: type[RuleSetting]
+    setting: type[RuleSetting] | tuple[type[RuleSetting], ...]
     closed: bool = False
     inherit: Callable[[tuple[RuleSetting, ...]], tuple[ListenerSetting, ...]] | None = None
+    own: Callable[[RouteRule[Any]], Fields | None] | None = None
+    disabled: tuple[RuleSetting, ...] = ()
 
-    def __post_init__(self) -> None:
-        assert not (self.closed and self.inherit), "what is closed is closed at each route"
+    @property
+    def path(self) -> str:
+        """The path of the field, as users write it."""
+        return f"spec.{self.policy.spec_model().model_fields[self.field].alias or self.field}"
+
+    @property
+    def configures_filters(self) -> bool:
+        """Whether routes inherit the configurations of filters."""
+        return self.inherit is TABLE
+
+    def is_setting(self, setting: RuleSetting) -> bool:
+        """Return whether a setting is what this unit asks for too."""
+        classes = self.setting if isinstance(self.setting, tuple) else (self.setting,)
+        return isinstance(setting, classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +209,6 @@ def filter_readers(db: Db) -> tuple[FilterReader, ...]:
     return cast(tuple[FilterReader, ...], db.registry.filters)
 
 
-def policy_units(db: Db) -> list[PolicyUnit]:
+def policy_units(db: Db) -> tuple[PolicyUnit, ...]:
     """Return the units of policies, in the order of their extensions."""
-    return [found for each in extensions(db) for found in each.units]
+    return cast(tuple[PolicyUnit, ...], db.registry.units)

@@ -105,8 +105,10 @@ class Level(IntEnum):
     ROUTE = 3
     RULE = 4
     EXTENSION_REF = 5
-    BACKEND_REF = 6
-    BACKEND = 7
+    RULE_FIELDS = 6
+    """No policies, but what the fields and filters of a rule itself say."""
+    BACKEND_REF = 7
+    BACKEND = 8
 
     @property
     def title(self) -> str:
@@ -174,8 +176,9 @@ class Registry:
         backends: the kinds of objects that a backendRef may name.
         policies: the kinds of policies.
         statuses: the declarations of statuses; that of a subclass is before that of its base class.
-        written_units: the units that each route has to write, since routes do not inherit them in Envoy: the kind of
-            the policies, and the field of their specs.
+        units: the units of policies; `translator.extension.policy_units` gives them their type.
+        written_units: those of them that each route has to write, since routes do not inherit them in Envoy: the kind
+            of the policies, and the field of their specs.
         packages: the packages that declare indexes.
         filters: the readers of filters; `translator.extension.filter_readers` gives them their type.
         extensions: the extensions; `translator.extension.extensions` returns them with their type, which is declared
@@ -187,6 +190,7 @@ class Registry:
     backends: tuple[BackendKind, ...]
     policies: tuple[PolicyKind, ...]
     statuses: tuple[StatusKind, ...]
+    units: tuple[object, ...]
     written_units: tuple[tuple[str, str], ...]
     packages: tuple[str, ...]
     filters: tuple[object, ...]

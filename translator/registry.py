@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import UnionType
-from typing import Union, get_args, get_origin
 
 from translator.backends import service
 from translator.errors import ExtensionError
@@ -15,6 +13,7 @@ from translator.kinds import PolicyKind, Registry
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.gateway_api.listenerset import ListenerSet
+from translator.objects.gateway_api.policy import PolicySpec
 from translator.objects.gateway_api.referencegrant import ReferenceGrant
 from translator.objects.headgate.gatewayparameters import GatewayParameters
 from translator.objects.kubernetes.clustertrustbundle import ClusterTrustBundle
@@ -24,7 +23,7 @@ from translator.objects.kubernetes.endpointslice import EndpointSlice
 from translator.objects.kubernetes.service import Service
 from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
 from translator.objects.parse import Kinds
-from translator.objects.schema.base import Fields, KubernetesObject
+from translator.objects.schema.base import KubernetesObject
 from translator.routes import ROUTES
 from translator.status import backend, gateway, gatewayclass, gatewayparameters, listenerset, policy, route
 
@@ -78,7 +77,16 @@ def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> R
     kinds += (each.model for each in policies)
     kinds += (GatewayParameters, *KUBERNETES_KINDS)
     return Registry(
-        Kinds(kinds), ROUTES, backends, policies, statuses, written, ("translator", *packages), filters, found
+        Kinds(kinds),
+        ROUTES,
+        backends,
+        policies,
+        statuses,
+        tuple(units),
+        written,
+        ("translator", *packages),
+        filters,
+        found,
     )
 
 
@@ -95,16 +103,8 @@ def _check_units(policies: Iterable[PolicyKind], units: Iterable[PolicyUnit]) ->
             raise ValueError(
                 f"the unit for the field {field} fails closed, and the kind {kind} is not declared to do so"
             )
-        spec = unit.policy.model_fields["spec"].annotation
-        found = spec.model_fields.get(field) if isinstance(spec, type) and issubclass(spec, Fields) else None
-        if found is None or not _is_struct(found.annotation):
-            raise ValueError(f"there is a unit for the field {field} of the kind {kind}, whose spec has no such struct")
-
-
-def _is_struct(annotation: object) -> bool:
-    if get_origin(annotation) in (Union, UnionType):
-        return any(map(_is_struct, get_args(annotation)))
-    return isinstance(annotation, type) and issubclass(annotation, Fields)
+        if field not in unit.policy.spec_model().model_fields or field in PolicySpec.model_fields:
+            raise ValueError(f"there is a unit for the field {field} of the kind {kind}, whose spec has no such field")
 
 
 def _with_installed() -> Registry:

@@ -70,13 +70,13 @@ def test_two_kinds_of_one_name_are_refused() -> None:
     ("policy", "field", "text"),
     [
         (TrafficPolicy, "cors", "two units for the field cors of the kind TrafficPolicy"),
-        (TrafficPolicy, "tea", "the field tea of the kind TrafficPolicy, whose spec has no such struct"),
-        (TrafficPolicy, "target_refs", "whose spec has no such struct"),
+        (TrafficPolicy, "tea", "the field tea of the kind TrafficPolicy, whose spec has no such field"),
+        (TrafficPolicy, "target_refs", "whose spec has no such field"),
         (TeaPolicy, "cors", "the kind TeaPolicy, which is not among the policies of any extension"),
     ],
 )
 def test_units_that_no_policy_can_have_are_refused(policy: type[Policy], field: str, text: str) -> None:
-    """A unit is for one struct of a policy that is read, and the only one for it."""
+    """A unit is for one field of a policy that is read, and the only one for it."""
     unit = PolicyUnit(policy, field, lambda _: Outcome(()), Cors)
     with pytest.raises(ValueError, match=text):
         registry((*EXTENSIONS, Extension("tea", units=(unit,))))

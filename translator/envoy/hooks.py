@@ -6,7 +6,7 @@ derives from is looked up once. Messages are written from the outside in and may
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
@@ -17,6 +17,7 @@ from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
+from translator.envoy.filter_entries import FilterEntry
 from translator.ir.backend import Backend
 from translator.ir.http import RouteMatch
 from translator.ir.listener import ListenerContext
@@ -94,6 +95,19 @@ class ClusterHook(Protocol):
         """Write this setting; `backend` is what the cluster is of."""
 
 
+class FilterHook(Protocol):
+    """Configures HTTP filters for routes, beside others that may configure the same ones.
+
+    Nothing writes the configurations of filters by itself: those of all settings of a route are composed, and a route
+    says only what it does not inherit (`translator.envoy.filter_configs`).
+    """
+
+    __slots__ = ()
+
+    def filter_configs(self) -> Iterator[FilterEntry]:
+        """Yield what this setting gives the filters."""
+
+
 class EndpointsHook(Protocol):
     """Writes into the ``ClusterLoadAssignment`` of a backend; the setting is part of the hash in the cluster's name."""
 
@@ -134,6 +148,7 @@ ROUTE: Final = Hook[RouteHook](RouteHook)
 PREFLIGHT: Final = Hook[PreflightHook](PreflightHook)
 WEIGHTED_CLUSTER: Final = Hook[WeightedClusterHook](WeightedClusterHook)
 CLUSTER: Final = Hook[ClusterHook](ClusterHook)
+FILTER: Final = Hook[FilterHook](FilterHook)
 ENDPOINTS: Final = Hook[EndpointsHook](EndpointsHook)
 HOOKS: Final[tuple[Hook[Any], ...]] = (
     LISTENER,
@@ -144,6 +159,7 @@ HOOKS: Final[tuple[Hook[Any], ...]] = (
     PREFLIGHT,
     WEIGHTED_CLUSTER,
     CLUSTER,
+    FILTER,
     ENDPOINTS,
 )
 """All hooks."""

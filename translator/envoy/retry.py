@@ -12,9 +12,12 @@ SELECTIONS = 20
 UNPROCESSED = "connect-failure,refused-stream,reset-before-request"
 """What cannot have been processed, so that trying again is safe for every method (`HTTPRouteRetry`)."""
 
-BUFFER_BYTES = 256 * 1024
-"""How much of a request's body is kept for another try. Envoy gives up, with 507, a request that gets longer while no
-try is on its way: so this is more than clients can send until there is a connection."""
+BUFFER_BYTES = 1024 * 1024
+"""How much of a request's body is kept for another try, and for filters that hold bodies, unless they hold more.
+
+A longer request is tried once. Envoy gives up, with 507, a request that gets longer while no try is on its way: so this
+is more than clients can send until there is a connection.
+"""
 
 
 def avoid_tried_hosts(policy: route_components_pb2.RetryPolicy) -> None:

@@ -12,6 +12,7 @@ from headgate_proto.envoy.type.v3.percent_pb2 import FractionalPercent
 from translator.envoy.hooks import PREFLIGHT, ROUTE, WEIGHTED_CLUSTER
 from translator.envoy.names import cluster_name
 from translator.envoy.proxyless import write_for_clients
+from translator.envoy.retry import BUFFER_BYTES
 from translator.ir.http import MILLION, PathKind, Rank, RouteMatch, Rule, ValueMatch
 from translator.ir.listener import ListenerContext
 from translator.refs import Ref
@@ -125,11 +126,19 @@ def match_routes(name: str, rule: Rule, origin: ListenerContext) -> Iterator[Mat
             for part in one.parts(one.matches[place]):
                 route = route_components_pb2.Route(name=own, match=route_match(part))
                 _act(route, one, part)
-                for each in ROUTE.of(() if one.error else one.settings):
-                    each.apply_to_route(route, origin, part)
+                if not one.error:
+                    _apply(route, one, origin, part)
                 if origin.proxyless:
                     write_for_clients(route)
                 yield MatchRoute(place, part, precedence(match), route, part == one.matches[place], shared)
+
+
+def _apply(route: route_components_pb2.Route, rule: Rule, origin: ListenerContext, part: RouteMatch) -> None:
+    for each in ROUTE.of(rule.settings):
+        each.apply_to_route(route, origin, part)
+    held = max((each.buffered_bytes for each in rule.settings), default=0)
+    if held > BUFFER_BYTES:
+        route.request_body_buffer_limit.value = held
 
 
 def references(rule: Rule) -> frozenset[Reference]:

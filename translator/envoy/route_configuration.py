@@ -43,17 +43,24 @@ def _domains(domain: str) -> list[str]:
     return [domain, f"{domain}."] if domain else ["*"]
 
 
-def virtual_host(domain: str, entries: Iterable[EncodedRoute], settings: Iterable[object] = ()) -> EncodedHost:
+def virtual_host(
+    domain: str, entries: Iterable[EncodedRoute], settings: Iterable[object] = (), held_bytes: int = 0
+) -> EncodedHost:
     """Make the virtual host of a domain ("" for any) from its routes, the first to be tried first.
 
-    Without routes it answers 404, and keeps requests for the domain from those of wider domains. All routes inherit
-    `settings`.
+    Without routes it answers 404, and keeps requests for the domain from those of wider domains.
+
+    Args:
+        domain: the domain.
+        entries: its routes.
+        settings: what all of them inherit from it.
+        held_bytes: how many bytes of a body the filters hold that they inherit.
     """
     found = tuple(entries)
     head = route_components_pb2.VirtualHost(name=domain or "*", domains=_domains(domain))
     if found:
         head.retry_policy.CopyFrom(SAFE)
-        head.request_body_buffer_limit.value = BUFFER_BYTES
+        head.request_body_buffer_limit.value = max(BUFFER_BYTES, held_bytes)
     for setting in VIRTUAL_HOST.of(settings):
         setting.apply_to_virtual_host(head)
     parts = [head.SerializeToString(deterministic=True)]

@@ -35,9 +35,6 @@ IDEMPOTENT = ValueMatch(":method", "|".join(IDEMPOTENT_METHODS), regex=True)
 UPGRADE = ValueMatch("upgrade", "(?i)websocket", regex=True)
 """What opens a WebSocket: a GET."""
 
-BUFFER_BYTES = 1024 * 1024
-"""How much of a request's body is kept where answers of the backend are tried again; longer requests are tried once."""
-
 LONGEST_BACKOFF = 3_600_000
 """Milliseconds up to which the time between tries grows; Envoy would refuse all routes for one of some centuries."""
 
@@ -115,8 +112,6 @@ class Retry(RuleSetting, RouteHook):
         if not self.attempts:
             return
         avoid_tried_hosts(policy)
-        if self.codes:
-            route.request_body_buffer_limit.value = BUFFER_BYTES
         if self.backoff:
             policy.retry_back_off.base_interval.FromMilliseconds(self.backoff)
             longest = max(self.backoff, min(BACKOFF_FACTOR * self.backoff, LONGEST_BACKOFF))

@@ -132,6 +132,11 @@ class RuleSetting:
         """The backends that this setting itself sends requests to."""
         return ()
 
+    @property
+    def buffered_bytes(self) -> int:
+        """How many bytes of a body it has the proxy hold; 0 if it holds none."""
+        return 0
+
     def parts(self, match: RouteMatch, answered: bool) -> tuple[RouteMatch, ...]:
         """Divide `match` where Envoy needs several routes for it, in their order; the last takes all that is left.
 

@@ -19,6 +19,11 @@ class ListenerSetting:
     __slots__ = ()
     answers_preflights: ClassVar[bool] = False
 
+    @property
+    def buffered_bytes(self) -> int:
+        """How many bytes of a body it has the proxy hold; 0 if it holds none."""
+        return 0
+
 
 class ListenerContext(NamedTuple):
     """The listener as its routes see it: the port and scheme that clients use.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -10,9 +10,11 @@ from translator.db import Db
 from translator.engine.query import NotSyncedError, index, query
 from translator.inputs import INVALID
 from translator.kinds import Level
+from translator.objects.gateway_api.filters import RouteFilter
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.objects.gateway_api.policy import Policy, PolicyTargetReference
+from translator.objects.gateway_api.route import Route
 from translator.refs import Ref
 
 
@@ -169,3 +171,24 @@ def policies_at(db: Db, ref: Ref, section: str = "") -> tuple[Ref, ...]:
     """Return the policies at an object, or at a section of it, the one that wins last."""
     found = [each.policy for each in db.select(attached_policies, ref) if each.section == section]
     return tuple(reversed(found))
+
+
+def referenced_policies(db: Db, filters: Iterable[RouteFilter], namespace: str) -> tuple[Ref, ...]:
+    """Return the policies that filters of a rule or backendRef name, the one that wins last; `namespace` is theirs."""
+    named = (each.extension_ref for each in filters if each.extension_ref is not None)
+    found = [
+        Ref(each.kind, namespace, each.name)
+        for each in named
+        if (kind := db.registry.policy_of(each.kind)) is not None and kind.model.group == each.group
+    ]
+    return tuple(reversed(found))
+
+
+def names_policies(db: Db, route: Ref) -> bool:
+    """Return whether filters of a route, or of its backendRefs, name policies."""
+    found = db.get(Route, route)
+    for rule in getattr(found.spec, "rules", ()) if found is not None else ():
+        sites = (rule, *rule.backend_refs)
+        if any(referenced_policies(db, getattr(each, "filters", ()), route.namespace) for each in sites):
+            return True
+    return False

@@ -11,13 +11,12 @@ from translator.ir.backend import Backend
 from translator.objects.kubernetes.service import Service
 from translator.outcome import Outcome, Problem
 from translator.policies.attachment import any_policies, backend_shard, policies_at, refuses
-from translator.policies.effective import of_kind
 from translator.refs import Ref
 
 
 def policy_of_backend(db: Db, kind: str, backend: Ref, section: str) -> Ref | None:
     """Return the policy of a kind at a section of a backend, "" for all of it; of several the oldest."""
-    found = of_kind(policies_at(db, backend, section), kind)
+    found = [each for each in policies_at(db, backend, section) if each.kind == kind]
     return found[-1] if found else None
 
 

@@ -7,24 +7,46 @@ from a stack is computed once, however many routes have it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from pydantic.fields import FieldInfo
 
 from translator.db import Db
 from translator.engine.query import query
+from translator.kinds import Level
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.schema.base import Fields
+from translator.objects.schema.merging import is_atomic
 from translator.policies.attachment import (
     PolicyShard,
     any_policies,
     attached_policies,
+    names_policies,
     policies_at,
     refuses,
     shard,
 )
-from translator.policies.merging import Effective, merge
+from translator.policies.merging import DISABLE, Contribution, Effective, merge
 from translator.refs import ListenerRef, Ref
 
-Stack = tuple[Ref, ...]
+
+class StackedPolicy(NamedTuple):
+    """A policy at a level."""
+
+    level: Level
+    policy: Ref
+
+
+Stack = tuple[StackedPolicy, ...]
 """Policies, the least specific first."""
+
+ENFORCING_LEVELS: Final = frozenset({Level.GATEWAY, Level.LISTENER_SET, Level.LISTENER})
+"""The levels at which a policy can be enforced."""
+
+
+def stacked(level: Level, policies: tuple[Ref, ...]) -> Stack:
+    """Return policies of one level, in their order, as a stack."""
+    return tuple(StackedPolicy(level, each) for each in policies)
 
 
 def inherited(db: Db, gateway: Ref, listener: ListenerRef) -> Stack:
@@ -38,18 +60,30 @@ def inherited(db: Db, gateway: Ref, listener: ListenerRef) -> Stack:
 @query(firewall=True)
 def _inherited(db: Db, gateway: Ref, listener: ListenerRef) -> Stack:
     of_set = policies_at(db, listener.owner) if listener.owner != gateway else ()
-    return (*policies_at(db, gateway), *of_set, *policies_at(db, listener.owner, listener.name))
+    return (
+        *stacked(Level.GATEWAY, policies_at(db, gateway)),
+        *stacked(Level.LISTENER_SET, of_set),
+        *stacked(Level.LISTENER, policies_at(db, listener.owner, listener.name)),
+    )
+
+
+def stack_of_route(db: Db, route: Ref, rule: str = "") -> Stack:
+    """Return the policies of a route, and of a rule of it by its name, without what they inherit."""
+    of_rule = policies_at(db, route, rule) if rule else ()
+    return (*stacked(Level.ROUTE, policies_at(db, route)), *stacked(Level.RULE, of_rule))
 
 
 def route_stack(db: Db, route: Ref, gateway: Ref, listener: ListenerRef) -> Stack | None:
     """Return the policies of a listener and its Gateway that a route has to know; None if no policy concerns it."""
     some, others = shard_stack(db, shard(route), gateway, listener)
-    return inherited(db, gateway, listener) if some and db.select(attached_policies, route) else others
+    concerned = (some and db.select(attached_policies, route)) or names_policies(db, route)
+    return inherited(db, gateway, listener) if concerned else others
 
 
 def own_stack(db: Db, route: Ref) -> Stack | None:
     """Return the policies of what a route is attached to where that has none; None if it has none of its own either."""
-    return () if any_policies(db, shard(route)) and db.select(attached_policies, route) else None
+    own = any_policies(db, shard(route)) and db.select(attached_policies, route)
+    return () if own or names_policies(db, route) else None
 
 
 @query(firewall=True)
@@ -60,33 +94,89 @@ def shard_stack(db: Db, part: PolicyShard, gateway: Ref, listener: ListenerRef) 
 
 @query(firewall=True)
 def written_out(db: Db, gateway: Ref, listener: ListenerRef) -> Stack:
-    """Return those policies of a listener and its Gateway that each route has to say: it does not inherit all of them.
+    """Return the policies of a listener and its Gateway, if each route has to say something of them.
 
-    Where it inherits all, no route hears that a policy comes or goes.
+    That is what it does not inherit in Envoy, and what is enforced: it wins over what a route says by itself. Where
+    there is nothing of that, no route hears that a policy comes or goes.
     """
-    units = db.registry.written_units
-    return tuple(
-        each
-        for each in inherited(db, gateway, listener)
-        if refuses(db, each)
-        or any(effective(db, (each,), field).value is not None for kind, field in units if kind == each.kind)
-    )
+    found = inherited(db, gateway, listener)
+    return found if any(is_written_out(db, each.policy) for each in found) else ()
+
+
+@query(firewall=True)
+def is_written_out(db: Db, policy: Ref) -> bool:
+    """Return whether routes have to say something of a policy of a listener or Gateway."""
+    found, fields = db.get(Policy, policy), set_fields(db, policy)
+    if found is not None and is_enforced(found):
+        return True
+    return any(kind == policy.kind and field in fields for kind, field in db.registry.written_units)
+
+
+@query(firewall=True)
+def replaces_inherited(db: Db, policy: Ref) -> bool:
+    """Return whether nothing that less specific policies say is effective where a policy is attached."""
+    found = db.get(Policy, policy)
+    return found is not None and replaces(found)
+
+
+@query(firewall=True)
+def set_fields(db: Db, policy: Ref) -> frozenset[str]:
+    """Return the fields of the spec of a policy that are set; of one that was never valid, those that can be read."""
+    found = db.get(Policy, policy)
+    if found is not None:
+        return frozenset(name for name in found.spec.model_fields_set if getattr(found.spec, name) is not None)
+    invalid = db.invalid(policy) if refuses(db, policy) else None
+    if invalid is None:
+        return frozenset()
+    fields = db.registry.policy(policy.kind).model.spec_model().model_fields
+    return frozenset(fields) & invalid.partial.fields
 
 
 def of_kind(stack: Stack, kind: str) -> Stack:
     """Return those policies of a stack that are of a kind."""
-    return tuple(each for each in stack if each.kind == kind)
+    return tuple(each for each in stack if each.policy.kind == kind)
 
 
 @query
 def effective(db: Db, stack: Stack, field: str) -> Effective:
     """Return the effective value of a field of the policies' specs; they are all of one kind."""
-    return merge(_values(db, stack, field))
+    return merge(_contributions(db, stack, field), _info(db, stack[0].policy.kind, field))
 
 
-def _values(db: Db, stack: Stack, field: str) -> Iterator[tuple[Ref, Fields]]:
-    for ref in stack:
+def effective_beside(db: Db, stack: Stack, field: str, route: Ref, value: Fields) -> Effective:
+    """Return the effective value of a field where a rule of a route itself says something that is worth `value`."""
+    own = Contribution(Level.RULE_FIELDS, route, value)
+    found = sorted((*_contributions(db, stack, field), own), key=lambda each: each.level)
+    return merge(found, _info(db, stack[0].policy.kind, field))
+
+
+def settles(db: Db, stacked_policy: StackedPolicy, field: str) -> bool:
+    """Return whether nothing that less specific policies say about a field is effective beside a policy's value."""
+    found = db.get(Policy, stacked_policy.policy)
+    if found is None:
+        return False
+    value = getattr(found.spec, field)
+    info = _info(db, stacked_policy.policy.kind, field)
+    return replaces(found) or is_atomic(info) or getattr(value, DISABLE, None) is not None
+
+
+def _info(db: Db, kind: str, field: str) -> FieldInfo:
+    return db.registry.policy(kind).model.spec_model().model_fields[field]
+
+
+def _contributions(db: Db, stack: Stack, field: str) -> Iterator[Contribution]:
+    for level, ref in stack:
         found = db.get(Policy, ref)
-        value = getattr(found.spec, field) if found is not None else None
-        if value is not None:
-            yield ref, value
+        if found is not None:
+            enforced = is_enforced(found) and level in ENFORCING_LEVELS
+            yield Contribution(level, ref, getattr(found.spec, field), replaces(found), enforced)
+
+
+def replaces(policy: Policy) -> bool:
+    """Return whether nothing that less specific policies say is effective where a policy is attached."""
+    return getattr(policy.spec, "inheritance", None) == "Replace"
+
+
+def is_enforced(policy: Policy) -> bool:
+    """Return whether what a policy says at a Gateway or listener is final for all routes there."""
+    return bool(getattr(policy.spec, "enforced", False))

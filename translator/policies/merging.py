@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+from annotated_types import MaxLen
+from pydantic.fields import FieldInfo
 
 from translator.objects.schema.base import CheckedFields, Fields
+from translator.objects.schema.merging import by_key, is_atomic
 from translator.refs import Ref
+
+DISABLE: Final = "disable"
+"""The field of a struct that excludes all its other fields."""
+
+
+class Contribution(NamedTuple):
+    """What one policy says about a field.
+
+    Attributes:
+        level: the level that it is attached at; the greater, the more specific.
+        policy: the policy; for what a route says by itself, the route.
+        value: the value of the field; None if it has none.
+        replaces: whether nothing that less specific levels say is effective (`spec.inheritance`).
+        enforced: whether its value is final for all levels (`spec.enforced`).
+    """
+
+    level: int
+    policy: Ref
+    value: Any
+    replaces: bool = False
+    enforced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,49 +44,117 @@ class Effective:
     Attributes:
         value: the value; None where no policy gives one.
         origins: by the path of each leaf, as users write it, the policy that it comes from.
+        enforced: the paths of those leaves that are enforced.
     """
 
-    value: Fields | None = None
+    value: Any = None
     origins: Mapping[str, Ref] = field(default_factory=dict)
+    enforced: frozenset[str] = frozenset()
+
+    @property
+    def policies(self) -> tuple[Ref, ...]:
+        """The policies that it comes from, each once."""
+        return tuple(dict.fromkeys(self.origins.values()))
 
     def violations(self) -> Iterator[str]:
         """Yield the rules between fields that the value breaks, as values of several policies together may."""
-        if self.value is not None:
+        if isinstance(self.value, Fields):
             yield from _violations(self.value, "")
 
 
-def merge(values: Iterable[tuple[Ref, Fields]]) -> Effective:
-    """Merge values of one type, the least specific first: the most specific that sets a leaf gives it.
+def merge(contributions: Iterable[Contribution], info: FieldInfo | None = None) -> Effective:
+    """Merge what policies say about a field of their specs.
 
-    A struct is merged field by field, and a map key by key; anything else is a leaf, lists too.
+    The most specific that sets a leaf gives it: a struct is merged field by field, and a map key by key; anything else
+    is a leaf, lists too, unless a marker says otherwise (`translator.objects.schema.merging`). Of what is enforced the
+    least specific wins, and over all else.
+
+    Args:
+        contributions: of each level those of its policies, the least specific level first, and of a level the policy
+            that wins last.
+        info: the field, for its markers.
     """
-    merged: Fields | None = None
-    origins: dict[str, Ref] = {}
-    for policy, value in values:
-        merged = value if merged is None else _merged(merged, value)
-        origins |= dict.fromkeys(leaves(value), policy)
-    return Effective(merged, origins)
+    levels = [list(found) for _, found in groupby(contributions, key=attrgetter("level"))]
+    made = Effective()
+    for found in levels:
+        if any(each.replaces for each in found):
+            made = Effective()
+        for each in found:
+            if not each.enforced:
+                made = _over(made, each, info)
+    for found in reversed(levels):
+        for each in found:
+            if each.enforced:
+                made = _over(made, each, info)
+    return made
 
 
-def leaves(value: Fields, prefix: str = "") -> Iterator[str]:
-    """Yield the paths of the leaves that a value sets, as users write them."""
-    for name, found in _set_fields(value):
-        path = f"{prefix}{_written(value, name)}"
-        if isinstance(found, Fields):
-            yield from leaves(found, f"{path}.")
-        elif isinstance(found, Mapping):
-            yield from (f"{path}[{key}]" for key in found)
-        else:
-            yield path
+def _over(wide: Effective, near: Contribution, info: FieldInfo | None) -> Effective:
+    """Return a value with another over it."""
+    if near.value is None:
+        return wide
+    value = near.value if wide.value is None else _merged(wide.value, near.value, info)
+    own = frozenset(leaves(near.value, info))
+    origins = {each: near.policy if each in own else wide.origins[each] for each in leaves(value, info)}
+    enforced = wide.enforced & origins.keys()
+    return Effective(value, origins, (enforced | own) & origins.keys() if near.enforced else enforced - own)
 
 
-def _merged(wide: Any, near: Any) -> Any:
-    if isinstance(wide, Fields) and isinstance(near, Fields):
-        changed = {name: _merged(getattr(wide, name), found) for name, found in _set_fields(near)}
-        return wide.model_copy(update=changed)
+ALL_OF_IT: Final = ""
+"""The path of the one leaf of a value that is no struct, or atomic as a whole."""
+
+
+def leaves(value: Any, info: FieldInfo | None = None) -> Iterator[str]:
+    """Yield the paths of the leaves that a value sets, as users write them.
+
+    Args:
+        value: the value.
+        info: the field that it is of, for its markers.
+    """
+    if isinstance(value, Fields) and not is_atomic(info):
+        for name, found in _set_fields(value):
+            path = _written(value, name)
+            yield from (f"{path}{_dotted(each)}" for each in leaves(found, type(value).model_fields[name]))
+    elif isinstance(value, Mapping):
+        yield from (f"[{key}]" for key in value)
+    elif (keyed := by_key(info)) is not None:
+        yield from (f"[{keyed.key(each)}]" for each in value)
+    else:
+        yield ALL_OF_IT
+
+
+def _dotted(path: str) -> str:
+    return f".{path}" if path and not path.startswith("[") else path
+
+
+def _merged(wide: Any, near: Any, info: FieldInfo | None) -> Any:
+    if isinstance(wide, Fields) and type(wide) is type(near) and not is_atomic(info):
+        return _struct(wide, near)
     if isinstance(wide, Mapping) and isinstance(near, Mapping):
         return {**wide, **near}
+    if (keyed := by_key(info)) is not None:
+        items = {keyed.key(each): each for each in wide}
+        return tuple((items | {keyed.key(each): each for each in near}).values())
     return near
+
+
+def _struct(wide: Fields, near: Fields) -> Fields:
+    wide_fields, near_fields = dict(_set_fields(wide)), dict(_set_fields(near))
+    if near_fields and (DISABLE in near_fields) != (DISABLE in wide_fields) and DISABLE in near_fields | wide_fields:
+        return near
+    excluded = {
+        other
+        for group in type(near).one_of
+        if not near_fields.keys().isdisjoint(group)
+        for other in group
+        if other not in near_fields
+    }
+    fields = type(near).model_fields
+    changed = {
+        name: _merged(wide_fields[name], found, fields[name]) if name in wide_fields else found
+        for name, found in near_fields.items()
+    }
+    return wide.model_copy(update=dict.fromkeys(excluded & wide_fields.keys()) | changed)
 
 
 def _set_fields(value: Fields) -> Iterator[tuple[str, Any]]:
@@ -78,5 +173,10 @@ def _violations(value: Fields, prefix: str) -> Iterator[str]:
         for found in value.violations():
             yield f"{prefix}{'.'.join(map(str, found.path))} {found.message}"
     for name, found in _set_fields(value):
+        path, info = f"{prefix}{_written(value, name)}", type(value).model_fields[name]
         if isinstance(found, Fields):
-            yield from _violations(found, f"{prefix}{_written(value, name)}.")
+            yield from _violations(found, f"{path}.")
+        elif by_key(info) is not None and isinstance(found, Sequence):
+            most = min((each.max_length for each in info.metadata if isinstance(each, MaxLen)), default=len(found))
+            if len(found) > most:
+                yield f"{path} has {len(found)} items, and {most} are the most: name fewer"

@@ -85,6 +85,12 @@ def own_settings(db: Db, table: RouteConfigKey, stack: Stack) -> tuple[ListenerS
     return () if common_settings(db, table_stacks(db, table)) else listener_settings(db, stack)
 
 
+@query(firewall=True)
+def held_bytes(db: Db, stack: Stack) -> int:
+    """Return how many bytes of a body the filters hold that all routes of a listener with these policies inherit."""
+    return max((each.buffered_bytes for each in listener_settings(db, stack)), default=0)
+
+
 @query
 def table_hostnames(db: Db, table: RouteConfigKey) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the hostnames of a table's own listeners, and those that connections to them must not ask for."""
@@ -137,7 +143,7 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
     if not stack:
         return virtual_host(domain, preflights.routed(ordered))
     routed = preflights.inherited if answers_preflights(db, stack) else preflights.routed
-    return virtual_host(domain, routed(ordered), own_settings(db, table, stack))
+    return virtual_host(domain, routed(ordered), own_settings(db, table, stack), held_bytes(db, stack))
 
 
 def _owner(db: Db, table: RouteConfigKey, domain: str) -> str:

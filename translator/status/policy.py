@@ -23,7 +23,7 @@ from translator.objects.gateway_api.route import Route
 from translator.outcome import Problem
 from translator.policies.attachment import level, policies_at, target
 from translator.policies.backends import backend_sections, policy_of_backend
-from translator.policies.effective import Stack, effective, inherited, of_kind
+from translator.policies.effective import Stack, effective, inherited, of_kind, stack_of_route, stacked
 from translator.policies.merging import leaves
 from translator.refs import ListenerRef, Ref
 from translator.resources.clusters import backend_uses
@@ -292,9 +292,10 @@ def _stacks(db: Db, ref: Ref, section: str, gateway: Ref) -> Iterator[Stack]:
         if section:
             yield inherited(db, gateway, ListenerRef(ref, section))
         else:
-            yield (*policies_at(db, gateway), *(policies_at(db, ref) if ref != gateway else ()))
+            of_set = policies_at(db, ref) if ref != gateway else ()
+            yield (*stacked(Level.GATEWAY, policies_at(db, gateway)), *stacked(Level.LISTENER_SET, of_set))
         return
-    own = (*policies_at(db, ref), *(policies_at(db, ref, section) if section else ()))
+    own = stack_of_route(db, ref, section)
     bindings = (binding for each in attachment(db, ref) if each.gateway == gateway for binding in each.bindings)
     yield from dict.fromkeys((*inherited(db, gateway, each.listener), *own) for each in bindings)
 

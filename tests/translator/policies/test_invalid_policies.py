@@ -9,6 +9,7 @@ import pytest
 from bench.world import GATEWAY, NAMESPACE, Raw, manifest
 from headgate_proto.envoy.config.route.v3 import route_pb2
 from tests.translator.policies.paint import LEVELS, TABLE, WEB, WITH_PAINT, conditions, painted, policy, serving, target
+from translator.envoy.http_filters import CLOSED
 from translator.inputs import MAX_KNOWN_TARGETS, Edit, Invalid
 from translator.objects.gateway_api.policy import MAX_TARGETS
 from translator.objects.partial import partial_object
@@ -18,12 +19,12 @@ from xds import diff
 
 
 def refusing(translator: Translator) -> set[str]:
-    """Return the paths of the routes that answer with an error."""
+    """Return the paths of the routes that are closed."""
     resource = translator.snapshots[WEB].get(TABLE)
     assert resource is not None
     found = route_pb2.RouteConfiguration.FromString(resource.body)
     routes = [each for host in found.virtual_hosts for each in host.routes]
-    return {each.match.path_separated_prefix for each in routes if each.direct_response.status == 500}
+    return {each.match.path_separated_prefix for each in routes if CLOSED in each.typed_per_filter_config}
 
 
 def test_a_unit_that_cannot_be_read_is_left_out_or_closed() -> None:
@@ -39,16 +40,8 @@ def test_a_unit_that_cannot_be_read_is_left_out_or_closed() -> None:
         "Invalid",
         "spec.lock.color: there is no black.",
     )
-    resource = translator.snapshots[WEB].get(TABLE)
-    assert resource is not None
-    found = route_pb2.RouteConfiguration.FromString(resource.body)
-    answers = {
-        each.match.path_separated_prefix: each.direct_response.status
-        for host in found.virtual_hosts
-        for each in host.routes
-        if each.HasField("direct_response")
-    }
-    assert answers == {"/named-2": 500}
+    assert refusing(translator) == {"/named-2"}
+    assert painted(translator) == {}
 
 
 def test_an_invalid_policy_goes_on_as_it_was() -> None:
@@ -66,8 +59,8 @@ def test_an_invalid_policy_goes_on_as_it_was() -> None:
 
 def unreadable(name: str, *targets: Any) -> Edit:
     """Return the edit that has a policy be invalid."""
-    raw = manifest("paint.example.com/v1", "PaintPolicy", name, spec={"targetRefs": list(targets)})
-    return Edit(Ref("PaintPolicy", NAMESPACE, name), Invalid("spec.paint is not a map", partial_object(raw)))
+    raw = manifest("paint.example.com/v1", "PaintPolicy", name, spec={"targetRefs": list(targets), "lock": 3})
+    return Edit(Ref("PaintPolicy", NAMESPACE, name), Invalid("spec.lock is not a map", partial_object(raw)))
 
 
 @pytest.mark.parametrize(

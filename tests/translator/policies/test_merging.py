@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from translator.objects.schema.base import CheckedFields, Fields, FieldViolation
-from translator.policies.merging import Effective, leaves, merge
+from translator.policies.merging import Contribution, Effective, leaves
+from translator.policies.merging import merge as merge_contributions
 from translator.refs import Ref
 
 GATEWAY, LISTENER, ROUTE = (Ref("TrafficPolicy", "infra", name) for name in ("gateway", "listener", "route"))
@@ -37,6 +38,11 @@ class Outer(CheckedFields):
 def outer(**fields: object) -> Outer:
     """Return a value with these fields set."""
     return Outer.model_validate(fields)
+
+
+def merge(values: Iterable[tuple[Ref, Outer]]) -> Effective:
+    """Merge values of policies, each of a level of its own."""
+    return merge_contributions(Contribution(level, *each) for level, each in enumerate(values))
 
 
 def test_the_nearest_gives_each_leaf() -> None:

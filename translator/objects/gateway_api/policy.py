@@ -51,6 +51,14 @@ class Policy(NamespacedObject):
 
     spec: PolicySpec
 
+    @classmethod
+    def spec_model(cls) -> type[PolicySpec]:
+        """Return the class of the kind's specs."""
+        found = cls.model_fields["spec"].annotation
+        assert isinstance(found, type)
+        assert issubclass(found, PolicySpec)
+        return found
+
     def __eq__(self, other: object) -> bool:
         """Compare values and which fields of the spec are set."""
         if self is other:

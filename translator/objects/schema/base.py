@@ -62,6 +62,9 @@ class Fields(BaseModel):
     ignored_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that the API has at this level and nothing here reads: not declared, but not unknown either."""
 
+    one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """For policies: groups of fields of which one excludes the others, which merging takes as one choice."""
+
     def model_post_init(self, _: object) -> None:
         """Have all with the same fields given share the set of their names, which is a third of what one takes."""
         given = self.model_fields_set

@@ -1,0 +1,183 @@
+"""The configurations of HTTP filters for routes (``typed_per_filter_config``), composed of those of all settings.
+
+Envoy takes of each filter the most specific configuration: that of the route, of its virtual host, or of its route
+configuration. So a route says what differs from what it inherits, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
+
+from headgate_proto.envoy.config.rbac.v3 import rbac_pb2
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import FilterConfig as RouteFilterConfig
+from headgate_proto.envoy.extensions.filters.http.custom_response.v3 import custom_response_pb2
+from headgate_proto.envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
+from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_pb2 import FilterChainConfigPerRoute
+from headgate_proto.envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBACPerRoute
+from headgate_proto.envoy.extensions.filters.http.set_metadata.v3 import set_metadata_pb2
+from headgate_proto.envoy.extensions.http.custom_response.local_response_policy.v3.local_response_policy_pb2 import (
+    LocalResponsePolicy,
+)
+from headgate_proto.envoy.type.matcher.v3.status_code_input_pb2 import (
+    HttpResponseLocalReplyMatchInput,
+    HttpResponseStatusCodeMatchInput,
+)
+from headgate_proto.envoy.type.v3.percent_pb2 import FractionalPercent
+from translator.api_group import GROUP
+from translator.envoy.filter_entries import CustomResponse, FilterConfig, FilterEntry, Predicate, SlotFilter
+from translator.envoy.hooks import FILTER
+from translator.envoy.http_filters import CLOSED, CUSTOM_RESPONSE, GUARD, MARK
+from translator.ir.http import RuleSetting
+
+FilterConfigs = tuple[tuple[str, bytes], ...]
+"""By the names of filters, sorted, their configurations: messages in an ``Any``, serialised."""
+
+ERROR: Final = 500
+SECURITY: Final = "security"
+"""The key of the mark in the dynamic metadata of a request."""
+
+
+class UnitSettings(NamedTuple):
+    """The settings of a unit at a route.
+
+    Attributes:
+        settings: they; those that configure filters are `translator.envoy.hooks.FilterHook`s.
+        closed: whether it protects: its requests are refused if it cannot be built, and not moved past it.
+        error: why it cannot be built, for a closed one; "" if it can.
+    """
+
+    settings: tuple[RuleSetting, ...]
+    closed: bool = False
+    error: str = ""
+
+
+def compose(units: Iterable[UnitSettings]) -> FilterConfigs:
+    """Return the configurations of the filters of a route, of the settings of all of its units."""
+    entries: list[FilterEntry] = []
+    protection: list[bytes] = []
+    error = ""
+    for unit in units:
+        own = [entry for each in FILTER.of(unit.settings) for entry in each.filter_configs()]
+        error = error or unit.error
+        entries += own
+        if unit.closed:
+            protection += map(_bytes, own)
+    configs = {each.name: each.config for each in entries if isinstance(each, FilterConfig)}
+    configs |= _slots([each for each in entries if isinstance(each, SlotFilter)])
+    responses = [each for each in entries if isinstance(each, CustomResponse)]
+    if error:
+        configs[CLOSED] = _abort()
+        responses.append(_explain(error))
+    if responses:
+        configs[CUSTOM_RESPONSE] = _custom_response(sorted(responses, key=lambda each: each.rank))
+    if protection:
+        configs |= _marked(blake2b(b"".join(protection), digest_size=8).hexdigest())
+    return tuple(sorted((name, _packed(config)) for name, config in configs.items()))
+
+
+def difference(configs: FilterConfigs, inherited: FilterConfigs) -> FilterConfigs:
+    """Return what a route with `configs` says where it inherits others: those that differ, and those it has not."""
+    wide, own = dict(inherited), dict(configs)
+    said = {name: config for name, config in own.items() if wide.get(name) != config}
+    return tuple(sorted((said | dict.fromkeys(wide.keys() - own.keys(), _DISABLED)).items()))
+
+
+def write(typed_per_filter_config: Any, configs: FilterConfigs) -> None:
+    """Write configurations into the map of a route, or of what routes inherit from."""
+    for name, config in configs:
+        typed_per_filter_config[name].ParseFromString(config)
+
+
+def _packed(config: Message) -> bytes:
+    made = AnyMessage()
+    made.Pack(config, deterministic=True)
+    return made.SerializeToString(deterministic=True)
+
+
+def _switched_off() -> bytes:
+    # Without a message of its own, this is the only one that Envoy takes for every filter.
+    return _packed(RouteFilterConfig(disabled=True))
+
+
+_DISABLED: Final = _switched_off()
+
+
+def _bytes(entry: FilterEntry) -> bytes:
+    if isinstance(entry, CustomResponse):
+        return _serialized(entry.predicate) + _serialized(entry.policy)
+    return entry.name.encode() + _serialized(entry.config)
+
+
+def _serialized(message: Message) -> bytes:
+    return message.SerializeToString(deterministic=True)
+
+
+def _slots(filters: Sequence[SlotFilter]) -> dict[str, Message]:
+    configs: dict[str, Message] = {}
+    for slot, found in groupby(sorted(filters, key=lambda each: (each.slot, -each.weight)), key=attrgetter("slot")):
+        configs[slot] = made = FilterChainConfigPerRoute()
+        for each in found:
+            made.filter_chain.filters.add(name=each.name).typed_config.Pack(each.config, deterministic=True)
+            if each.route_config is not None:
+                configs[each.name] = each.route_config
+    return configs
+
+
+def _abort() -> HTTPFault:
+    made = HTTPFault()
+    made.abort.http_status = ERROR
+    made.abort.percentage.numerator = 100
+    made.abort.percentage.denominator = FractionalPercent.HUNDRED
+    return made
+
+
+def _explain(error: str) -> CustomResponse:
+    """Return the response of a closed route: the only one that Envoy itself gives there with this status."""
+    predicate = Predicate()
+    for match_input, value in (
+        (HttpResponseLocalReplyMatchInput(), "true"),
+        (HttpResponseStatusCodeMatchInput(), str(ERROR)),
+    ):
+        each = predicate.and_matcher.predicate.add().single_predicate
+        each.input.name = match_input.DESCRIPTOR.name
+        each.input.typed_config.Pack(match_input, deterministic=True)
+        each.value_match.exact = value
+    policy = LocalResponsePolicy()
+    policy.body.inline_string = f"{error}\n"
+    return CustomResponse(predicate, policy, rank=-1)
+
+
+def _custom_response(responses: Sequence[CustomResponse]) -> custom_response_pb2.CustomResponse:
+    made = custom_response_pb2.CustomResponse()
+    for place, each in enumerate(responses):
+        matcher = made.custom_response_matcher.matcher_list.matchers.add()
+        matcher.predicate.CopyFrom(each.predicate)
+        matcher.on_match.action.name = f"response-{place}"
+        matcher.on_match.action.typed_config.Pack(each.policy, deterministic=True)
+    return made
+
+
+def _marked(fingerprint: str) -> Mapping[str, Message]:
+    """Return what has a route refuse requests that were moved to it from a route with other protection.
+
+    A filter that only the new route enables would not run for these.
+    """
+    mark = set_metadata_pb2.Config()
+    entry = mark.metadata.add(metadata_namespace=GROUP, allow_overwrite=True)
+    entry.value[SECURITY] = fingerprint
+    guard = RBACPerRoute()
+    policy = guard.rbac.rules.policies["marked"]
+    guard.rbac.rules.action = rbac_pb2.RBAC.ALLOW
+    policy.principals.add().any = True
+    metadata = policy.permissions.add().metadata
+    metadata.filter = GROUP
+    metadata.path.add().key = SECURITY
+    metadata.value.string_match.exact = fingerprint
+    return {MARK: mark, GUARD: guard}

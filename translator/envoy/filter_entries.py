@@ -1,0 +1,58 @@
+"""What settings give HTTP filters: entries, of which each filter of a route gets one configuration."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from google.protobuf.message import Message
+
+from headgate_proto.xds.type.matcher.v3.matcher_pb2 import Matcher
+
+Predicate = Matcher.MatcherList.Predicate
+
+
+class FilterConfig(NamedTuple):
+    """The configuration of a filter that one setting alone configures.
+
+    Attributes:
+        name: the name of the filter (`translator.envoy.http_filters`).
+        config: its message for routes, such as ``CsrfPolicy``.
+    """
+
+    name: str
+    config: Message
+
+
+class SlotFilter(NamedTuple):
+    """A filter with its whole configuration in a slot of the list, beside those of other settings.
+
+    Attributes:
+        slot: the name of the slot, a filter of the type ``filter_chain``.
+        name: its own name, under which it finds what routes say.
+        config: its configuration.
+        weight: of those in a slot the one with the highest weight runs first.
+        route_config: what routes say under its name; None for nothing.
+    """
+
+    slot: str
+    name: str
+    config: Message
+    weight: int = 0
+    route_config: Message | None = None
+
+
+class CustomResponse(NamedTuple):
+    """A response in place of one that matches; the first that matches counts.
+
+    Attributes:
+        predicate: which responses.
+        policy: the message that makes the response, such as ``LocalResponsePolicy``.
+        rank: the lower, the earlier it is tried; those of one rank in their order.
+    """
+
+    predicate: Predicate
+    policy: Message
+    rank: int = 0
+
+
+FilterEntry = FilterConfig | SlotFilter | CustomResponse

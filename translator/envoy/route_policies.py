@@ -1,0 +1,92 @@
+"""What policies give Envoy's routes: configurations of filters, and metadata that says which policies these are of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from google.protobuf.struct_pb2 import Struct
+
+from headgate_proto.envoy.config.core.v3.base_pb2 import Metadata
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, VirtualHost, WeightedCluster
+from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
+from translator.api_group import GROUP
+from translator.envoy.filter_configs import FilterConfigs, write
+from translator.envoy.hooks import RouteConfigurationHook, RouteHook, VirtualHostHook, WeightedClusterHook
+from translator.ir.http import RouteMatch, RuleSetting
+from translator.ir.listener import ListenerContext, ListenerSetting
+
+PolicyNames = tuple[tuple[str, tuple[str, ...]], ...]
+"""By the names of units, as users write them, the policies that they are of: ``namespace/name``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutePolicies(RuleSetting, RouteHook, WeightedClusterHook):
+    """What policies give a rule, or one of its backends, that it does not inherit in Envoy.
+
+    Attributes:
+        configs: the configurations of filters.
+        policies: the policies of all units that the rule writes, those that are no filters too.
+        buffered_bytes: how many bytes of a body filters hold.
+    """
+
+    configs: FilterConfigs
+    policies: PolicyNames = ()
+    held_bytes: int = 0
+
+    @property
+    def proxyless_fault(self) -> str:
+        """All that is a filter: such clients run none of them."""
+        names = ", ".join(sorted({name for _, policies in self.policies for name in policies}))
+        return f": the policy {names} is not supported" if self.configs else ""
+
+    @property
+    def buffered_bytes(self) -> int:
+        """How many bytes of a body filters hold."""
+        return self.held_bytes
+
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
+        """Write the configurations and the metadata."""
+        write(route.typed_per_filter_config, self.configs)
+        _name(route.metadata, self.policies)
+
+    def apply_to_weighted_cluster(self, cluster_weight: WeightedCluster.ClusterWeight) -> None:
+        """Write the configurations."""
+        write(cluster_weight.typed_per_filter_config, self.configs)
+
+
+@dataclass(frozen=True, slots=True)
+class InheritedPolicies(ListenerSetting, RouteConfigurationHook, VirtualHostHook):
+    """What all routes of a listener inherit of policies.
+
+    Attributes:
+        configs: the configurations of filters.
+        policies: the policies of all units that routes inherit.
+        held_bytes: how many bytes of a body filters hold.
+    """
+
+    configs: FilterConfigs
+    policies: PolicyNames = ()
+    held_bytes: int = 0
+
+    @property
+    def buffered_bytes(self) -> int:
+        """How many bytes of a body filters hold."""
+        return self.held_bytes
+
+    def apply_to_route_configuration(self, configuration: RouteConfiguration) -> None:
+        """Write what all routes of a table inherit."""
+        write(configuration.typed_per_filter_config, self.configs)
+        _name(configuration.metadata, self.policies)
+
+    def apply_to_virtual_host(self, host: VirtualHost) -> None:
+        """Write what all routes of a domain inherit."""
+        write(host.typed_per_filter_config, self.configs)
+        _name(host.metadata, self.policies)
+
+
+def _name(metadata: Metadata, policies: PolicyNames) -> None:
+    """Write which policies the units are of, for access logs and those who read the configuration."""
+    if policies:
+        found = Struct()
+        found.update({"policies": {unit: list(names) for unit, names in policies}})
+        metadata.filter_metadata[GROUP].CopyFrom(found)
