@@ -1,8 +1,14 @@
-"""Expressions in CEL that Envoy evaluates in the values of headers (the command ``%CEL(…)%``)."""
+"""Expressions in CEL that Envoy evaluates: in the values of headers (``%CEL(…)%``), and as conditions of matchers."""
 
 from __future__ import annotations
 
 import string
+
+from headgate_proto.cel.expr.syntax_pb2 import ParsedExpr
+from headgate_proto.xds.type.matcher.v3.cel_pb2 import CelMatcher
+from headgate_proto.xds.type.matcher.v3.http_inputs_pb2 import HttpAttributesCelMatchInput
+from headgate_proto.xds.type.matcher.v3.matcher_pb2 import Matcher
+from translator.languages import cel
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-._ ,:/*")
 
@@ -15,3 +21,22 @@ def text(value: str) -> str:
 def value_if(condition: str, value: str) -> str:
     """Write the value of a header: `value`, an expression, where `condition` holds; Envoy leaves out what is empty."""
     return f"%CEL({condition} ? {value} : '')%"
+
+
+def cel_matcher(expression: str) -> Matcher.MatcherList.Predicate:
+    """Write a condition on a request as the predicate of a matcher.
+
+    It does not hold where Envoy cannot evaluate it, such as for a header that a request does not have.
+
+    Raises:
+        translator.languages.cel.CelError: Envoy could not evaluate it at all.
+    """
+    matcher = CelMatcher()
+    matcher.expr_match.cel_expr_parsed.CopyFrom(ParsedExpr.FromString(cel.parse(expression)))
+    predicate = Matcher.MatcherList.Predicate()
+    single = predicate.single_predicate
+    single.input.name = "attributes"
+    single.input.typed_config.Pack(HttpAttributesCelMatchInput(), deterministic=True)
+    single.custom_match.name = "cel"
+    single.custom_match.typed_config.Pack(matcher, deterministic=True)
+    return predicate

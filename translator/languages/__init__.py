@@ -1,0 +1,1 @@
+"""The languages of strings that Envoy interprets: their syntax, and what Envoy would refuse in them."""
