@@ -22,8 +22,10 @@ from headgate.process.address import Address
 from tests.live.objects import GATEWAY, Manifest, manifests
 from tests.ports import free_port as free_port
 from translator.inputs import Edit, GatewaySyncStatus, Settings
+from translator.kinds import Registry
+from translator.objects.parse import Kinds
 from translator.refs import Ref
-from translator.registry import KINDS
+from translator.registry import REGISTRY
 from translator.status.nacks import attribute_nacks
 from translator.translator import Translator
 from xds.server.server import Server, SyncStatus, Timeouts
@@ -82,20 +84,22 @@ class Proxy:
         http: aiohttp.ClientSession,
         process: asyncio.subprocess.Process,
         settings: Settings,
+        registry: Registry = REGISTRY,
     ) -> None:
         self.process = process
         self.port = free_port()
         self._server = server
         self._admin = admin
         self._http = http
-        self._translator = Translator(settings)
+        self._translator = Translator(settings, registry=registry)
+        self._kinds = registry.kinds
         self._base: dict[Ref, Edit] = {}
         self._applied: dict[Ref, Edit] = {}
         self._news = asyncio.Event()
 
     async def apply(self, *objects: str | Manifest | list[Manifest], refused: bool = False) -> None:
         """Apply objects, and waits until the proxy works by them, or `refused` a part of what came of them."""
-        edits = [_edit(each) for each in manifests(objects)]
+        edits = [_edit(self._kinds, each) for each in manifests(objects)]
         self._applied |= {each.ref: each for each in edits}
         self._translator.edit(edits)
         await self._settle(refused)
@@ -193,19 +197,19 @@ def _stream(body: bytes | None) -> bytes | io.BytesIO | None:
     return body if body is None or len(body) < LONG else io.BytesIO(body)
 
 
-def _edit(manifest: Manifest) -> Edit:
-    parsed = KINDS.parse(manifest)
+def _edit(kinds: Kinds, manifest: Manifest) -> Edit:
+    parsed = kinds.parse(manifest)
     assert parsed.object is not None, parsed.problems
     return Edit(parsed.object.ref, parsed.object)
 
 
 @contextlib.asynccontextmanager
 async def running_proxy(
-    binary: Path, settings: Settings = DEFAULTS, prefix: Sequence[str] = ()
+    binary: Path, settings: Settings = DEFAULTS, prefix: Sequence[str] = (), registry: Registry = REGISTRY
 ) -> AsyncIterator[tuple[Proxy, Path]]:
     """Run an Envoy with its xDS server; gives the proxy and the file of Envoy's log.
 
-    `prefix` is a command that executes the one in its arguments.
+    `prefix` is a command that executes the one in its arguments; `registry` has the kinds that the translator knows.
     """
     # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
     with tempfile.TemporaryDirectory(prefix="live") as folder:
@@ -236,7 +240,7 @@ async def running_proxy(
             quiet = asyncio.subprocess.DEVNULL
             process = await asyncio.create_subprocess_exec(*prefix, binary, *arguments, stdout=quiet, stderr=quiet)
             try:
-                proxy = Proxy(server, admin, http, process, settings)
+                proxy = Proxy(server, admin, http, process, settings, registry)
                 heard.append(proxy)
                 yield proxy, log
             finally:
