@@ -3,8 +3,9 @@
     python -m deploy.generate            write the files
     python -m deploy.generate --check    list files that are out of date, and fail if there are any
 
-CustomResourceDefinitions and RBAC rules are generated from the models and extensions. The kustomize base is the output
-of the Helm chart with default values, so that both agree; it needs `helm`, which `make tools` builds.
+CustomResourceDefinitions, RBAC rules and the table of fields in docs/ are generated from the models and extensions. The
+kustomize base is the output of the Helm chart with default values, so that both agree; it needs `helm`, which
+`make tools` builds.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import yaml
 from deploy import extension
 from deploy.definitions import definition, own_kinds
 from deploy.rbac import Rule, cluster_rules, namespaced_rules, own_rules
+from deploy.reference import PATH, reference
 
 HERE = Path(__file__).parent
 CHART = HERE / "helm" / "headgate"
@@ -75,6 +77,11 @@ def example() -> Mapping[Path, str]:
     return {extension.EXAMPLE / "crd.yaml": head + _dump(crd), extension.EXAMPLE / "role.yaml": head + role}
 
 
+def documents() -> Mapping[Path, str]:
+    """Return the pages of the documentation that follow from the code, by path."""
+    return {PATH: reference()}
+
+
 def rules() -> Mapping[Path, str]:
     """Return the rules of the chart's roles, by path."""
     folder = CHART / "files" / "rules"
@@ -97,7 +104,7 @@ def base(helm: str) -> Mapping[Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Write or check the files; return the exit status."""
-    wanted = {**definitions(), **rules(), **example()}
+    wanted = {**definitions(), **rules(), **example(), **documents()}
     check = "--check" in arguments
     stale = _update(wanted, check)
     helm = tool("helm")

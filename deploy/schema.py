@@ -93,7 +93,7 @@ def _resolved(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[st
 
 def _described(schema: Schema, model: type[Fields]) -> Schema:
     """Add to the schema what pydantic's lacks: CEL rules, uniqueness of items, the docstrings of fields."""
-    texts = dict(_docstrings(model))
+    texts = dict(docstrings(model))
     for name, field in model.model_fields.items():
         of_field = schema["properties"][field.alias or name]
         default = _default_text(of_field.pop(UNSET, None))
@@ -145,14 +145,14 @@ def _uniqueness(field: FieldInfo) -> Schema:
     return {}
 
 
-def _docstrings(model: type[Fields]) -> Iterator[tuple[str, str]]:
+def docstrings(model: type[Fields]) -> Iterator[tuple[str, str]]:
     """Yield the docstrings below fields, by the fields' names, inherited ones before those of the class itself."""
     for base in reversed(model.__mro__):
         if issubclass(base, Fields) and base is not Fields:
-            yield from _own_docstrings(base)
+            yield from _owndocstrings(base)
 
 
-def _own_docstrings(model: type[Fields]) -> Iterator[tuple[str, str]]:
+def _owndocstrings(model: type[Fields]) -> Iterator[tuple[str, str]]:
     (node,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(node, ast.ClassDef)
     for field, text in zip(node.body, node.body[1:], strict=False):

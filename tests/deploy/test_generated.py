@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from deploy.definitions import definition, own_kinds
-from deploy.generate import base, definitions, example, rules
+from deploy.generate import base, definitions, documents, example, rules
 from deploy.rbac import Rule, cluster_rules, namespaced_rules, own_rules
 from tests.deploy.examples import EXAMPLES, Example, document, label
 from tests.deploy.tools import ROOT, helm
@@ -20,6 +20,8 @@ from translator.registry import KINDS, REGISTRY
 def test_committed_manifests_are_up_to_date() -> None:
     """`make manifests` has been run after the last change of models or extensions."""
     wanted = {**definitions(), **rules()}
+    pages = documents()
+    assert [path for path, text in pages.items() if path.read_text() != text] == [], "run `make manifests`"
     stale = [str(path.relative_to(ROOT)) for path, text in wanted.items() if path.read_text() != text]
     assert stale == [], "run `make manifests`"
     of_the_example = example()

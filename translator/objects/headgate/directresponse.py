@@ -7,6 +7,7 @@ from pydantic import Field, StrictInt
 
 from translator.api_group import GROUP
 from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation, NamespacedObject, PrinterColumn
+from translator.objects.schema.documentation import Doc
 from translator.objects.schema.scalars import Text
 
 BODY_BYTES: Final = 4096
@@ -22,8 +23,12 @@ class DirectResponseSpec(CheckedFields):
         ),
     )
 
-    status: Annotated[StrictInt, Field(ge=200, le=599)]
-    body: Annotated[Text, Field(json_schema_extra={"maxLength": BODY_BYTES})] = ""
+    status: Annotated[StrictInt, Field(ge=200, le=599), Doc(envoy="Route.direct_response.status")]
+    body: Annotated[
+        Text,
+        Field(json_schema_extra={"maxLength": BODY_BYTES}),
+        Doc(envoy="Route.direct_response.body", default="empty"),
+    ] = ""
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield a violation of the limit, which is on bytes, not characters."""
@@ -40,6 +45,7 @@ class DirectResponse(NamespacedObject):
     versions = ("v1alpha1",)
     plural = "directresponses"
     rbac_reason = "Read the fixed responses of routes."
+    named_by = "ExtensionRef filter of a rule, ExtensionRef filter of a backendRef"
     short_names = ("dresp",)
     printer_columns = (PrinterColumn("Status", "integer", ".spec.status"),)
 

@@ -22,6 +22,7 @@ from translator.objects.schema.base import (
     PrinterColumn,
     unique,
 )
+from translator.objects.schema.documentation import Doc
 from translator.objects.schema.scalars import (
     Annotations,
     Boolean,
@@ -207,28 +208,36 @@ class GatewayParametersSpec(CheckedFields):
         ),
     )
 
-    self_managed: Boolean = False
-    kind: Literal["Deployment", "DaemonSet"] = "Deployment"
-    replicas: Count | None = None
+    self_managed: Annotated[Boolean, Doc(envoy="nothing is deployed")] = False
+    kind: Annotated[Literal["Deployment", "DaemonSet"], Doc(envoy="the kind of the workload")] = "Deployment"
+    replicas: Annotated[Count | None, Doc(envoy="Deployment.spec.replicas")] = None
     """The number of proxies of a Deployment. Without it there is one at first, and other clients may scale it."""
-    strategy: Json | None = None
+    strategy: Annotated[Json | None, Doc(envoy="Deployment.spec.strategy, DaemonSet.spec.updateStrategy")] = None
     """The replacement of proxies: a Deployment's `strategy`, or a DaemonSet's `updateStrategy`. By default no proxy
     stops before its replacement is ready, except on the network of the nodes, where both would need the same ports."""
-    image: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
-    resources: Json | None = None
+    image: Annotated[
+        Annotated[str, StringConstraints(min_length=1, max_length=512)] | None,
+        Doc(envoy="the container's image", default="the image of Envoy that Headgate was built for"),
+    ] = None
+    resources: Annotated[Json | None, Doc(envoy="the container's resources")] = None
     """The requests and limits of the container, with the fields of Kubernetes."""
-    service: ServiceParameters = ServiceParameters()
-    pod_template: Json | None = None
+    service: Annotated[ServiceParameters, Doc(envoy="Service")] = ServiceParameters()
+    pod_template: Annotated[Json | None, Doc(envoy="the workload's template")] = None
     """A PodTemplateSpec that is merged over the generated one: lists of named items by name."""
-    hpa: HpaParameters | None = None
-    pdb: PdbParameters | None = None
-    log_level: Literal["trace", "debug", "info", "warning", "error", "critical", "off"] = "warning"
-    extra_args: Annotated[tuple[Argument, ...], Field(max_length=64)] = ()
-    concurrency: Annotated[StrictInt, Field(ge=1, le=1024)] | None = None
-    stats: StatsParameters = StatsParameters()
-    drain_seconds: Annotated[StrictInt, Field(ge=0, le=3600)] = 10
+    hpa: Annotated[HpaParameters | None, Doc(envoy="HorizontalPodAutoscaler", default="none")] = None
+    pdb: Annotated[PdbParameters | None, Doc(envoy="PodDisruptionBudget", default="none")] = None
+    log_level: Annotated[
+        Literal["trace", "debug", "info", "warning", "error", "critical", "off"],
+        Doc(envoy="Envoy's option --log-level"),
+    ] = "warning"
+    extra_args: Annotated[tuple[Argument, ...], Field(max_length=64), Doc(envoy="more options of Envoy")] = ()
+    concurrency: Annotated[
+        Annotated[StrictInt, Field(ge=1, le=1024)] | None, Doc(envoy="Envoy's option --concurrency")
+    ] = None
+    stats: Annotated[StatsParameters, Doc(envoy="Bootstrap.stats_config, annotations of the pods")] = StatsParameters()
+    drain_seconds: Annotated[StrictInt, Field(ge=0, le=3600), Doc(envoy="the container's preStop hook")] = 10
     """The time that a proxy goes on serving before it stops, while clients and load balancers move to others."""
-    bootstrap: Json | None = None
+    bootstrap: Annotated[Json | None, Doc(envoy="Bootstrap")] = None
     """An Envoy Bootstrap in its JSON form that is merged over the generated one, like `podTemplate`."""
 
     def violations(self) -> Iterator[FieldViolation]:
@@ -248,6 +257,7 @@ class GatewayParameters(NamespacedObject):
     plural = "gatewayparameters"
     has_schema_defaults = False  # defaults would override the parameters that these are merged over
     rbac_reason = "Read the parameters of proxies."
+    named_by = "`infrastructure.parametersRef` of a Gateway, `parametersRef` of a GatewayClass"
     short_names = ("gwparams",)
     printer_columns = (
         PrinterColumn("Kind", "string", ".spec.kind"),

@@ -227,6 +227,8 @@ class KubernetesObject(Fields):
     """For kinds of our own: whether the schema in their custom resource definition sets defaults."""
     short_names: ClassVar[tuple[str, ...]] = ()
     """For kinds of our own: their short names for kubectl."""
+    named_by: ClassVar[str] = ""
+    """For kinds of our own that are no policies: what names objects of it, for the documentation."""
     printer_columns: ClassVar[tuple[PrinterColumn, ...]] = ()
     """For kinds of our own: the columns of `kubectl get` beside the name, `Accepted` and the age."""
 

@@ -1,0 +1,45 @@
+"""The table of the fields of Headgate's kinds."""
+
+from __future__ import annotations
+
+from deploy.definitions import own_kinds
+from deploy.leaves import leaves, type_name
+from deploy.reference import reference, rows, spec_of
+from translator.objects.headgate.trafficpolicy import TrafficPolicy
+
+WITHOUT = {"spec.cors"}
+"""Fields of policies that do not say yet what they become in Envoy."""
+
+
+def test_every_field_of_a_policy_says_what_it_becomes() -> None:
+    """Each leaf of a unit says what it becomes in Envoy, or the struct around it does (`Doc.envoy`)."""
+    missing = {leaf.path for _, leaf, unit in rows() if unit is not None and not leaf.doc.envoy}
+    assert {".".join(path.split(".")[:2]).removesuffix("[]") for path in missing} == WITHOUT, missing
+
+
+def test_every_field_of_a_spec_is_a_row() -> None:
+    """Each field of each spec has one row or, if it is a struct, one for each field below it, of a known type."""
+    text = reference()
+    for model in own_kinds():
+        paths = [leaf.path for leaf in leaves(spec_of(model), "spec.")]
+        assert len(paths) == len(set(paths))
+        for info_name, info in spec_of(model).model_fields.items():
+            top = f"spec.{info.alias or info_name}"
+            assert any(path == top or path.startswith((f"{top}.", f"{top}[].")) for path in paths)
+        assert all(f"| `{path}` |" in text for path in paths)
+
+
+def test_rows_of_policies_have_their_units() -> None:
+    """Each leaf of a TrafficPolicy is one of a unit, but for what all policies have."""
+    without = {leaf.path.split(".")[1] for kind, leaf, unit in rows() if kind is TrafficPolicy and unit is None}
+    assert without == {"targetRefs[]", "targetSelectors[]", "inheritance", "enforced"}
+
+
+def test_types_have_names() -> None:
+    """The name of a type says its range, and what its items are."""
+    found = {leaf.path: type_name(leaf.annotation, leaf.metadata) for _, leaf, _ in rows()}
+    assert found["spec.concurrency"] == "integer, 1 to 1024"
+    assert found["spec.extraArgs"] == "list of string, up to 4096 characters, up to 64 items"
+    assert found["spec.pdb.minAvailable"] == "integer or string"
+    assert found["spec.inheritance"] == "`Merge`, `Replace`"
+    assert found["spec.cors.allowHeaders"] == "list of header name, up to 64 items"

@@ -1,0 +1,22 @@
+"""What the documentation says of a field that its type and its docstring do not: a marker, like those of `merging`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """Documentation of a field, and of all fields below it that have none of their own.
+
+    ``timeout: Annotated[Milliseconds | None, Doc(envoy="RouteAction.timeout")] = None``
+
+    Attributes:
+        envoy: what it becomes: the message and field of Envoy, or the object and field of Kubernetes.
+        default: what holds where nobody sets it, if the docstring has no sentence that begins with "By default".
+        attach: where a policy with the field may be attached, if not wherever one of its kind may be.
+    """
+
+    envoy: str = ""
+    default: str = ""
+    attach: str = ""
