@@ -65,6 +65,7 @@ def _converted(schema: Mapping[str, Any], known: Mapping[str, Any], defaults: bo
         result["properties"] = {name: _converted(each, known, defaults) for name, each in schema["properties"].items()}
     elif result.get("type") == "object":
         result |= _of_map(schema, known, defaults)
+    assert "type" in result or "x-kubernetes-int-or-string" in result, f"the type of a field is not known: {schema}"
     if "items" in schema:
         result["items"] = _converted(schema["items"], known, defaults)
     return result

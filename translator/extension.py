@@ -132,7 +132,8 @@ class PolicyUnit:
             cannot be served without it.
         setting: the class of its settings, or several; a rule whose own filters or fields have such a setting does not
             get the policy's, unless it is enforced.
-        closed: whether requests are refused if the unit cannot be read; otherwise they are served without it.
+        closed: whether requests are refused if the unit cannot be read; otherwise they are served without it. It may be
+            a function of the effective value.
         inherit: converts the settings of a Gateway's or listener's policies to settings that Envoy's routes inherit,
             so that no route repeats them; `TABLE` for a unit that only configures filters; None if each route must
             have them.
@@ -146,7 +147,7 @@ class PolicyUnit:
     field: str
     read: Callable[[PolicyContext], FilterOutcome]
     setting: type[RuleSetting] | tuple[type[RuleSetting], ...]
-    closed: bool = False
+    closed: bool | Callable[[object], bool] = False
     inherit: Callable[[tuple[RuleSetting, ...]], tuple[ListenerSetting, ...]] | None = None
     own: Callable[[RouteRule[Any]], Fields | None] | None = None
     disabled: tuple[RuleSetting, ...] = ()
@@ -160,6 +161,10 @@ class PolicyUnit:
     def configures_filters(self) -> bool:
         """Whether routes inherit the configurations of filters."""
         return self.inherit is TABLE
+
+    def is_closed(self, value: object) -> bool:
+        """Return whether requests are refused if an effective value of the unit cannot be read."""
+        return self.closed if isinstance(self.closed, bool) else self.closed(value)
 
     def is_setting(self, setting: RuleSetting) -> bool:
         """Return whether a setting is what this unit asks for too."""

@@ -32,10 +32,7 @@ def backend(
     """
     found = db.registry.backend_of(reference.group, reference.kind)
     if found is None:
-        kind = qualified_kind(reference.group, reference.kind)
-        known = " or ".join(each.model.kind for each in db.registry.backends)
-        text = f"{field}: a {kind} is not supported as a backend; refer to one of kind {known}."
-        return not_resolved("InvalidKind", text)
+        return _no_backend(db, reference, field)
     ref = Ref(reference.kind, reference.namespace or route.namespace, reference.name)
     if problem := refused(db, group, route, found, ref, field):
         return Outcome(None, (problem,))
@@ -48,6 +45,35 @@ def backend(
     if not spoken.problems:
         return spoken
     return Outcome(spoken.value, tuple(_at(field, each) for each in spoken.problems))
+
+
+def backend_of_policy(db: Db, policy: Ref, reference: BackendObjectReference, field: str) -> Outcome[Backend | None]:
+    """Resolve a reference of a policy to what requests are sent to; grants are those of the policy's kind.
+
+    Args:
+        db: the database.
+        policy: the policy, in whose namespace it is unless it names another.
+        reference: the reference.
+        field: where it stands, for messages.
+    """
+    found = db.registry.backend_of(reference.group, reference.kind)
+    if found is None:
+        return _no_backend(db, reference, field)
+    ref = Ref(reference.kind, reference.namespace or policy.namespace, reference.name)
+    if problem := refused(db, db.registry.kinds[policy.kind].group, policy, found, ref, field):
+        return Outcome(None, (problem,))
+    resolved = found.resolve(db, ref, reference.port or 0)
+    made = resolved.value
+    if made is not None and not made.protocol:
+        made = _speaking(made, Protocol.HTTP1.value)
+    return Outcome(made, tuple(_at(field, each) for each in resolved.problems))
+
+
+def _no_backend(db: Db, reference: BackendObjectReference, field: str) -> Outcome[None]:
+    kind = qualified_kind(reference.group, reference.kind)
+    known = " or ".join(each.model.kind for each in db.registry.backends)
+    text = f"{field}: a {kind} is not supported as a backend; refer to one of kind {known}."
+    return not_resolved("InvalidKind", text)
 
 
 def backend_endpoints(db: Db, backend: Backend) -> tuple[BackendEndpoint, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple
 
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
@@ -134,7 +135,7 @@ def match_routes(name: str, rule: Rule, origin: ListenerContext) -> Iterator[Mat
 
 
 def _apply(route: route_components_pb2.Route, rule: Rule, origin: ListenerContext, part: RouteMatch) -> None:
-    for each in ROUTE.of(rule.settings):
+    for each in ROUTE.of(sorted(rule.settings, key=attrgetter("is_final"))):
         each.apply_to_route(route, origin, part)
     held = max((each.buffered_bytes for each in rule.settings), default=0)
     if held > BUFFER_BYTES:

@@ -11,11 +11,11 @@ from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, WeightedCluster
 from translator.envoy.hooks import RouteHook, WeightedClusterHook
 from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
-from translator.extensions.connection_headers import OF_THE_CONNECTION
 from translator.extensions.host_rewrite import rewrites_host, set_host
 from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.filters import HTTPHeader, HTTPHeaderFilter
+from translator.objects.schema.header_names import OF_THE_CONNECTION
 from translator.outcome import Outcome, Problem
 
 REQUEST, RESPONSE = "RequestHeaderModifier", "ResponseHeaderModifier"

@@ -25,10 +25,10 @@ from translator.envoy.hooks import RouteHook
 from translator.envoy.names import object_of_cluster
 from translator.envoy.route import BROKEN
 from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
-from translator.extensions.connection_headers import OF_THE_CONNECTION
 from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.rules import SessionPersistence
+from translator.objects.schema.header_names import OF_THE_CONNECTION
 from translator.outcome import Outcome, Problem
 
 ClusterWeight = WeightedCluster.ClusterWeight

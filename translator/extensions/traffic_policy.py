@@ -6,4 +6,4 @@ from translator.extension import Extension
 from translator.kinds import PolicyKind
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 
-EXTENSION = Extension("TrafficPolicy", policies=(PolicyKind(TrafficPolicy),))
+EXTENSION = Extension("TrafficPolicy", policies=(PolicyKind(TrafficPolicy, closed=True),))

@@ -128,6 +128,11 @@ class RuleSetting:
         return f": {type(self).__name__} is not supported"
 
     @property
+    def is_final(self) -> bool:
+        """Whether it is written after all others, over what they write or where they write nothing."""
+        return False
+
+    @property
     def backends(self) -> tuple[Backend, ...]:
         """The backends that this setting itself sends requests to."""
         return ()

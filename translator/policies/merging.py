@@ -150,11 +150,26 @@ def _struct(wide: Fields, near: Fields) -> Fields:
         if other not in near_fields
     }
     fields = type(near).model_fields
+    left = dict(_left(wide_fields, near_fields, type(near)))
+    wide_fields |= left
     changed = {
         name: _merged(wide_fields[name], found, fields[name]) if name in wide_fields else found
         for name, found in near_fields.items()
     }
-    return wide.model_copy(update=dict.fromkeys(excluded & wide_fields.keys()) | changed)
+    return wide.model_copy(update=dict.fromkeys(excluded & wide_fields.keys()) | left | changed)
+
+
+def _left(
+    wide: Mapping[str, Any], near: Mapping[str, Any], model: type[Fields]
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Yield the lists of a struct without the items that a more specific one has in another list of the group."""
+    for group in model.one_of_items:
+        keyed = {name: found for name in group if (found := by_key(model.model_fields[name])) is not None}
+        named = {name: {key.key(each) for each in near.get(name, ())} for name, key in keyed.items()}
+        for name, key in keyed.items():
+            others = set().union(*(keys for other, keys in named.items() if other != name))
+            if name in wide and others:
+                yield name, tuple(each for each in wide[name] if key.key(each) not in others)
 
 
 def _set_fields(value: Fields) -> Iterator[tuple[str, Any]]:
@@ -168,7 +183,9 @@ def _written(value: Fields, name: str) -> str:
     return type(value).model_fields[name].alias or name
 
 
-def _violations(value: Fields, prefix: str) -> Iterator[str]:
+def _violations(value: object, prefix: str) -> Iterator[str]:
+    if not isinstance(value, Fields):
+        return
     if isinstance(value, CheckedFields):
         for found in value.violations():
             yield f"{prefix}{'.'.join(map(str, found.path))} {found.message}"

@@ -289,7 +289,7 @@ def _read(db: Db, unit: PolicyUnit, found: Effective) -> FilterOutcome:
         read = Outcome(None, tuple(broken))
     else:
         read = unit.read(PolicyContext(db, unit.policy.kind, unit.path, found))
-    return Outcome((), read.problems) if read.value is None and not unit.closed else read
+    return Outcome((), read.problems) if read.value is None and not unit.is_closed(found.value) else read
 
 
 def applied_unit(db: Db, stack: Stack, unit: PolicyUnit) -> UnitSettings:
@@ -299,11 +299,11 @@ def applied_unit(db: Db, stack: Stack, unit: PolicyUnit) -> UnitSettings:
 
 
 def _applied(db: Db, stack: Stack, unit: PolicyUnit, read: FilterOutcome) -> UnitSettings:
-    if unit.closed and (invalid := _never_valid(db, stack, unit)) is not None:
+    if unit.closed is True and (invalid := _never_valid(db, stack, unit)) is not None:
         return UnitSettings((), True, f"{invalid} is not valid: {unit.path} is not known.")
     if read.value is None:
         return UnitSettings((), True, f"{_last(db, stack, unit)}: {unit.path} cannot be applied.")
-    return UnitSettings(read.value, unit.closed)
+    return UnitSettings(read.value, unit.closed is True)
 
 
 def _never_valid(db: Db, stack: Stack, unit: PolicyUnit) -> Ref | None:

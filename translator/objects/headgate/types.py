@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import Field, PlainValidator, StringConstraints
+from pydantic import Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation
@@ -32,7 +32,20 @@ def _share(value: object) -> int:
     )
 
 
-Share = Annotated[int, PlainValidator(_share)]
+def _int_or_string(rule: str, message: str) -> WithJsonSchema:
+    rules = [{"rule": rule, "message": message}]
+    return WithJsonSchema({"x-kubernetes-int-or-string": True, "x-kubernetes-validations": rules, "maxLength": 32})
+
+
+Share = Annotated[
+    int,
+    PlainValidator(_share),
+    _int_or_string(
+        "type(self) == int ? self >= 0 && self <= 100"
+        " : self.matches('^(100([.]0{1,4})?|[0-9]{1,2}([.][0-9]{1,4})?)%$')",
+        "must be a share: a whole number from 0 to 100, or a string like '0.25%', with up to four decimals",
+    ),
+]
 """A share of requests, held in millionths: a whole number of percent, or a string like ``"0.25%"``."""
 
 _QUANTITY: Final = re.compile(r"([0-9]{1,16})(?:\.([0-9]{1,9}))?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
@@ -56,7 +69,15 @@ def _quantity(value: object) -> int:
     )
 
 
-Quantity = Annotated[int, PlainValidator(_quantity)]
+Quantity = Annotated[
+    int,
+    PlainValidator(_quantity),
+    _int_or_string(
+        "type(self) == int ? self >= 0"
+        " : self.matches('^[0-9]{1,16}([.][0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$')",
+        "must be a quantity of bytes, like 64Ki, 10Mi or 1000",
+    ),
+]
 """A number of bytes in the form of Kubernetes' quantities, held as a whole number up to 4294967295."""
 
 StatusCode = Annotated[int, Field(strict=True, ge=200, le=599)]
@@ -89,7 +110,7 @@ class Disableable(CheckedFields):
 class StringMatch(CheckedFields):
     """Compares a text with exactly one of its members."""
 
-    rules = (
+    rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
             "[has(self.exact), has(self.prefix), has(self.suffix), has(self.contains), has(self.regex)]"
             ".filter(x, x).size() == 1",

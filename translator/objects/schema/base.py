@@ -64,6 +64,8 @@ class Fields(BaseModel):
 
     one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
     """For policies: groups of fields of which one excludes the others, which merging takes as one choice."""
+    one_of_items: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """For policies: groups of lists of which one only has an item with a key; the most specific policy says which."""
 
     def model_post_init(self, _: object) -> None:
         """Have all with the same fields given share the set of their names, which is a third of what one takes."""
@@ -119,8 +121,8 @@ def unique(key: str | None, message: str) -> AfterValidator:
     """
     of: Callable[[Any], Hashable] = attrgetter(*key.split(",")) if key else _itself
 
-    def check(items: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(items) > 1 and len(set(map(of, items))) < len(items):
+    def check(items: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        if items is not None and len(items) > 1 and len(set(map(of, items))) < len(items):
             raise_violations(FieldViolation((index,), message) for index in repeated(map(of, items)))
         return items
 

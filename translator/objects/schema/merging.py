@@ -25,7 +25,7 @@ class ByKey:
     """A list that is merged item by item: the more specific item replaces the one with the same key.
 
     Attributes:
-        attributes: the names of the attributes that are the key of an item.
+        attributes: the names of the attributes that are the key of an item; without any, the item itself is.
     """
 
     attributes: tuple[str, ...]
@@ -36,6 +36,8 @@ class ByKey:
 
     def key(self, item: object) -> str:
         """Return the key of an item, as messages write it."""
+        if not self.attributes:
+            return str(item)
         return "/".join(str(getattr(item, each)) for each in self.attributes)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Final
 
-from pydantic import Field, GetPydanticSchema, PlainValidator, StrictBool, StrictInt, StringConstraints
+from pydantic import Field, GetPydanticSchema, PlainValidator, StrictBool, StrictInt, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -99,7 +99,8 @@ StringMap = Annotated[Mapping[str, str], GetPydanticSchema(lambda _, handler: ha
 Labels = Annotated[Mapping[str, str], GetPydanticSchema(lambda _, handler: handler(dict[QualifiedName, LabelValue]))]
 Annotations = Annotated[Mapping[str, str], GetPydanticSchema(lambda _, handler: handler(dict[AnnotationKey, Text]))]
 
-_DURATION: Final = re.compile(r"(?:[0-9]{1,5}(?:h|m|s|ms)){1,4}")
+DURATION: Final = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"
+_DURATION: Final = re.compile(DURATION)
 _DURATION_PART: Final = re.compile(r"([0-9]+)(ms|h|m|s)")
 _UNIT: Final[Mapping[str, int]] = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 
@@ -117,8 +118,20 @@ def milliseconds(duration: object) -> int:
     return sum(int(number) * _UNIT[unit] for number, unit in _DURATION_PART.findall(duration))
 
 
-Milliseconds = Annotated[int, PlainValidator(milliseconds)]
+def _positive_milliseconds(duration: object) -> int:
+    found = milliseconds(duration)
+    if not found:
+        raise PydanticCustomError("duration", "must be longer than 0s")
+    return found
+
+
+_DURATION_SCHEMA: Final = WithJsonSchema({"type": "string", "maxLength": 28, "pattern": DURATION})
+
+Milliseconds = Annotated[int, PlainValidator(milliseconds), _DURATION_SCHEMA]
 """A duration of GEP-2257, held as a whole number of milliseconds."""
+
+PositiveMilliseconds = Annotated[int, PlainValidator(_positive_milliseconds), _DURATION_SCHEMA]
+"""Such a duration of 1 ms at least."""
 
 
 # A service name of RFC 6335, with at least one letter, as the API server has it.

@@ -1,0 +1,66 @@
+"""Regular expressions of RE2, and substitutions of what they match, as Envoy runs them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import re2
+
+from translator.proxy import MAX_REGEX_PROGRAM_SIZE
+
+_RE2: Final = re2.Options()
+_RE2.log_errors = False
+# Envoy compares bytes: to it a letter that is not ASCII is two or more, and \x{100} does not exist.
+_RE2.encoding = re2.Options.Encoding.LATIN1
+
+_ESCAPE: Final = re.compile(r"\\(.?)", re.DOTALL)
+
+
+def check_regex(text: str) -> str | None:
+    """Return what is wrong with a regular expression, and the way out; None if Envoy takes it."""
+    if not text:
+        return "is empty: nothing matches it; write an expression"
+    try:
+        size = _compiled(text).programsize
+    except re2.error as error:
+        reason = error.args[0] if error.args else "invalid"
+        words = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        return f"{text!r} is not a regular expression of RE2: {words}"
+    if size > MAX_REGEX_PROGRAM_SIZE:
+        return (
+            f"the expression costs too much: its RE2 program has a size of {size}, and {MAX_REGEX_PROGRAM_SIZE} is the "
+            f"most; repeat less in it, or split it"
+        )
+    return None
+
+
+def check_substitution(pattern: str, substitution: str) -> str | None:
+    r"""Return what is wrong with a substitution, and the way out; None if all of its groups exist.
+
+    Envoy takes any, and leaves texts as they are if it cannot apply one.
+
+    Args:
+        pattern: a regular expression of RE2.
+        substitution: a text with ``\0`` for the match, ``\1`` to ``\9`` for groups, and two backslashes for one.
+    """
+    groups = _compiled(pattern).groups
+    for found in _ESCAPE.finditer(substitution):
+        escaped = found[1]
+        if escaped == "\\":
+            continue
+        if not (escaped.isascii() and escaped.isdigit()):
+            return f"{found[0]!r} is no group: write \\0 to \\9, or two backslashes for one"
+        if int(escaped) > groups:
+            return f"\\{escaped} is no group of {pattern!r}, which has {groups}: correct the number"
+    return None
+
+
+def fully_matches(pattern: str, text: str) -> bool:
+    """Return whether all of a text matches a regular expression, which is valid."""
+    found: object = _compiled(pattern).fullmatch(text.encode())
+    return found is not None
+
+
+def _compiled(text: str) -> Any:
+    return re2.compile(text.encode(), _RE2)
