@@ -76,7 +76,7 @@ def test_rules_name_the_field() -> None:
     """A rule for one field is at that field, or has its path, so that the API server's error names it."""
     (found,) = (definition(each) for each in own_kinds() if each.kind == "TrafficPolicy")
     spec = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    assert [each["fieldPath"] for each in spec["x-kubernetes-validations"]] == [".targetRefs"]
+    assert all(each.get("fieldPath") for each in spec["x-kubernetes-validations"])
     cors = spec["properties"]["cors"]["properties"]
     alone = {"rule": "!('*' in self && self.size() > 1)", "message": "* stands for all: remove it, or all others"}
     ruled = {name for name, each in cors.items() if each.get("x-kubernetes-validations") == [alone]}

@@ -1,16 +1,82 @@
 """TrafficPolicy: how requests are served at Gateways, listeners, routes, rules and backendRefs (GEP-713)."""
 
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Final
+
+from pydantic import model_validator
+
 from translator.api_group import GROUP
 from translator.objects.gateway_api.filters import HTTPCORSFilter
 from translator.objects.gateway_api.policy import Policy
-from translator.objects.headgate.policy import AttachedPolicySpec
+from translator.objects.headgate.forwarding import HashPolicies, HttpUpgrades, InternalRedirect, RequestMirror
+from translator.objects.headgate.headers import HeaderModifiers, HostRewrite, UrlRewrite
+from translator.objects.headgate.policy import AttachedPolicySpec, PolicyTarget, TargetSelector
+from translator.objects.schema.base import CelRule, FieldViolation
+from translator.objects.schema.scalars import Boolean
+
+SHORT_FORM: Final = CelRule(
+    "!has(self.autoHostRewrite) || !has(self.hostRewrite)",
+    "must not be set together with hostRewrite, which it is short for: remove one of them",
+    "autoHostRewrite",
+)
+ROUTES: Final = ("HTTPRoute", "GRPCRoute")
+_OF_ROUTES: Final = "(!has(self.{0}) || self.{0}.all(t, t.kind in ['HTTPRoute', 'GRPCRoute']))"
+OF_ROUTES: Final = CelRule(
+    f"!has(self.urlRewrite) || ({_OF_ROUTES.format('targetRefs')} && {_OF_ROUTES.format('targetSelectors')})",
+    "must not be set for other targets than routes and their rules: paths differ from route to route; remove it",
+    "urlRewrite",
+)
 
 
 class TrafficPolicySpec(AttachedPolicySpec):
     """What to do with requests; each field is merged with those of policies of other levels, and by itself."""
 
+    rules: ClassVar[tuple[CelRule, ...]] = (*AttachedPolicySpec.rules, SHORT_FORM, OF_ROUTES)
+
     cors: HTTPCORSFilter | None = None
     """Which pages of other origins may make requests, as a CORS filter of a rule says it."""
+    header_modifiers: HeaderModifiers | None = None
+    """Changes of the headers of requests and responses."""
+    host_rewrite: HostRewrite | None = None
+    """What the Host of requests becomes on the way to the backend."""
+    auto_host_rewrite: Boolean | None = None
+    """`true` is short for a `hostRewrite` with `auto`, and `false` for one with `disable`."""
+    append_x_forwarded_host: Boolean | None = None
+    """Whether backends get the Host of before a rewrite in the header X-Forwarded-Host. By default false."""
+    url_rewrite: UrlRewrite | None = None
+    """What the path of requests becomes on the way to the backend; at routes and rules only."""
+    internal_redirect: InternalRedirect | None = None
+    """Redirects of backends that the proxy follows by itself."""
+    request_mirror: RequestMirror | None = None
+    """Copies of requests for another backend."""
+    http_upgrade: HttpUpgrades = None
+    """Protocols that clients may change to, beside WebSocket."""
+    hash_policies: HashPolicies = None
+    """What of requests chooses an endpoint, where a backend's load balancer hashes."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_short_form(cls, spec: object) -> object:
+        """Read `autoHostRewrite` as the `hostRewrite` that it is short for."""
+        if not isinstance(spec, Mapping) or spec.get("hostRewrite") is not None:
+            return spec
+        short = spec.get("autoHostRewrite")
+        return {**spec, "hostRewrite": {"auto" if short else "disable": {}}} if isinstance(short, bool) else spec
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Yield what is wrong with the targets, and with fields beside each other."""
+        yield from super().violations()
+        rewrite = self.host_rewrite
+        short = None if rewrite is None else True if rewrite.auto else False if rewrite.disable else None
+        if self.auto_host_rewrite is not None and self.auto_host_rewrite is not short:
+            yield FieldViolation((SHORT_FORM.field,), SHORT_FORM.message)
+        if self.url_rewrite is not None and any(each.kind not in ROUTES for each in self._targets):
+            yield FieldViolation((OF_ROUTES.field,), OF_ROUTES.message)
+
+    @property
+    def _targets(self) -> Iterator[PolicyTarget | TargetSelector]:
+        yield from self.target_refs
+        yield from self.target_selectors
 
 
 class TrafficPolicy(Policy):

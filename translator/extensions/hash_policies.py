@@ -1,0 +1,57 @@
+"""What of requests chooses an endpoint, by TrafficPolicies (`hashPolicies`), where a backend's load balancer hashes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, RouteAction
+from translator.envoy.hooks import RouteHook
+from translator.extension import Extension, FilterOutcome, PolicyContext, PolicyUnit
+from translator.ir.http import RouteMatch, RuleSetting
+from translator.ir.listener import ListenerContext
+from translator.objects.headgate.forwarding import HashCookie, HashPolicy
+from translator.objects.headgate.trafficpolicy import TrafficPolicy
+from translator.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class HashPolicies(RuleSetting, RouteHook):
+    """The parts of requests of which the hash is made."""
+
+    forwarding: ClassVar[bool] = True
+    policies: tuple[HashPolicy, ...]
+
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
+        """Write the ``HashPolicy``s."""
+        for each in self.policies:
+            _write(route.route.hash_policy.add(terminal=bool(each.terminal)), each)
+
+
+def _write(message: RouteAction.HashPolicy, found: HashPolicy) -> None:
+    if found.header is not None:
+        message.header.header_name = found.header.name
+    elif found.cookie is not None:
+        _write_cookie(message.cookie, found.cookie)
+    elif found.query_param is not None:
+        message.query_parameter.name = found.query_param.name
+    else:
+        message.connection_properties.source_ip = True
+
+
+def _write_cookie(message: RouteAction.HashPolicy.Cookie, found: HashCookie) -> None:
+    message.name, message.path = found.name, found.path or ""
+    if found.ttl is not None:
+        message.ttl.FromMilliseconds(found.ttl)
+    for each in found.attributes or ():
+        message.attributes.add(name=each.name, value=each.value or "")
+
+
+def read(context: PolicyContext) -> FilterOutcome:
+    """Read the effective list."""
+    found = context.effective.value
+    assert isinstance(found, tuple)
+    return Outcome((HashPolicies(found),) if found else ())
+
+
+EXTENSION = Extension("hash policies", units=(PolicyUnit(TrafficPolicy, "hash_policies", read, HashPolicies),))

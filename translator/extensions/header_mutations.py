@@ -1,0 +1,266 @@
+"""Changes of headers by TrafficPolicies (`headerModifiers`), beside the header modifiers of rules.
+
+Envoy's filter changes requests before the route does, and responses after it; and it applies what all levels say. So
+policies are written at routes only, merged, without what the rule itself says about the same header; and where a policy
+is enforced, what the rule says about the headers of requests that the policy names is taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, NamedTuple
+
+from headgate_proto.envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation
+from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, WeightedCluster
+from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutationPerRoute
+from headgate_proto.envoy.type.matcher.v3.string_pb2 import StringMatcher
+from translator.envoy.filter_entries import FilterConfig, FilterEntry
+from translator.envoy.hooks import FilterHook, RouteHook
+from translator.envoy.http_filters import HEADER_MUTATION
+from translator.extension import Extension, FilterOutcome, PolicyContext, PolicyUnit
+from translator.ir.http import RouteMatch, RuleSetting
+from translator.ir.listener import ListenerContext
+from translator.languages.formats import check_format, literal
+from translator.languages.regex import check_regex, fully_matches
+from translator.objects.gateway_api.filters import HTTPHeaderFilter
+from translator.objects.gateway_api.rules import RouteRule
+from translator.objects.headgate.headers import (
+    HeaderChange,
+    HeaderModifiers,
+    HeaderOperations,
+    RequestHeaderModifier,
+    ResponseHeaderModifier,
+    SetRequestHeader,
+)
+from translator.objects.headgate.trafficpolicy import TrafficPolicy
+from translator.objects.headgate.types import StringMatch
+from translator.objects.schema.header_names import FIXED
+from translator.outcome import Outcome, Problem
+
+ACTIONS: Final = {
+    "set": HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
+    "add": HeaderValueOption.APPEND_IF_EXISTS_OR_ADD,
+    "add_if_absent": HeaderValueOption.ADD_IF_ABSENT,
+}
+
+STATUS: Final = ":status"
+"""The only pseudo-header that the filter removes, if a match is for it: a response without it is an error."""
+
+ClusterWeight = WeightedCluster.ClusterWeight
+
+
+class Change(NamedTuple):
+    """A change of a header.
+
+    Attributes:
+        way: the list that it is in, of `WAYS`.
+        name: the name of the header, in lower case.
+        value: the format of its value.
+    """
+
+    way: str
+    name: str
+    value: str = ""
+
+    def message(self) -> HeaderMutation:
+        """Return the ``HeaderMutation``."""
+        if self.way == "remove":
+            return HeaderMutation(remove=self.name)
+        made = HeaderMutation()
+        made.append.header.key, made.append.header.value = self.name, self.value
+        made.append.append_action = ACTIONS[self.way]
+        made.append.keep_empty_value = not self.value
+        return made
+
+
+class NameMatch(NamedTuple):
+    """A match of the names of headers, in lower case, that are removed."""
+
+    member: str
+    value: str
+
+    def message(self) -> HeaderMutation:
+        """Return the ``HeaderMutation``."""
+        found = self._for_names()
+        matcher = StringMatcher(ignore_case=found.member != "regex")
+        if found.member == "regex":
+            matcher.safe_regex.regex = found.value
+        else:
+            setattr(matcher, found.member, found.value)
+        made = HeaderMutation()
+        made.remove_on_match.key_matcher.CopyFrom(matcher)
+        return made
+
+    def _for_names(self) -> NameMatch:
+        """Return the match without the status of a response, which is no header to users."""
+        quoted = "".join(each if each.isalnum() or each in "-_" else f"\\{each}" for each in self.value)
+        if self.member == "regex":
+            return NameMatch("regex", f"(?i){self.value}")
+        if self.member == "suffix" and STATUS.endswith(self.value.lower()):
+            return NameMatch("regex", f"(?i)([^:].*)?{quoted}")
+        if self.member == "contains" and self.value.lower() in STATUS:
+            return NameMatch("regex", f"(?i)([^:].*)?{quoted}.*")
+        return self
+
+
+Mutations = tuple[Change | NameMatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderMutations(RuleSetting, FilterHook):
+    """What policies do to the headers of requests and responses."""
+
+    request: Mutations = ()
+    response: Mutations = ()
+
+    def filter_configs(self) -> Iterator[FilterEntry]:
+        """Give the filter its mutations."""
+        made = HeaderMutationPerRoute()
+        made.mutations.request_mutations.extend(each.message() for each in self.request)
+        made.mutations.response_mutations.extend(each.message() for each in self.response)
+        yield FilterConfig(HEADER_MUTATION, made)
+
+
+@dataclass(frozen=True, slots=True)
+class EnforcedHeaders(RuleSetting, RouteHook):
+    """Headers of requests that only policies change, whatever the rule and its backends ask for."""
+
+    forwarding: ClassVar[bool] = True
+    names: tuple[str, ...]
+
+    @property
+    def is_final(self) -> bool:
+        """They are taken out when all others have written theirs."""
+        return True
+
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
+        """Take out what the ``Route`` does to them after the filter."""
+        self._clean(route)
+        for each in route.route.weighted_clusters.clusters if route.route.HasField("weighted_clusters") else ():
+            self._clean(each)
+
+    def _clean(self, message: Route | ClusterWeight) -> None:
+        added = [each for each in message.request_headers_to_add if each.header.key.lower() not in self.names]
+        removed = [each for each in message.request_headers_to_remove if each.lower() not in self.names]
+        del message.request_headers_to_add[:]
+        del message.request_headers_to_remove[:]
+        message.request_headers_to_add.extend(added)
+        message.request_headers_to_remove.extend(removed)
+
+
+def read(context: PolicyContext) -> FilterOutcome:
+    """Read the effective changes, without those that the rule makes by itself."""
+    found = context.effective.value
+    assert isinstance(found, HeaderModifiers)
+    reader = _Reader(context)
+    request, response = reader.mutations("request", found.request), reader.mutations("response", found.response)
+    if reader.problems:
+        return Outcome(None, tuple(reader.problems))
+    enforced = tuple(sorted({each.name for each in request if isinstance(each, Change) and reader.is_enforced(each)}))
+    settings: list[RuleSetting] = [HeaderMutations(request, response)] if request or response else []
+    return Outcome((*settings, *([EnforcedHeaders(enforced)] if enforced else ())))
+
+
+class _Reader:
+    """Reads the lists of a policy, and collects what is wrong with them."""
+
+    def __init__(self, context: PolicyContext) -> None:
+        self.problems: list[Problem] = []
+        self._context = context
+
+    def mutations(self, direction: str, found: HeaderOperations | None) -> Mutations:
+        """Return the changes of one direction, in the order in which they are made."""
+        if found is None:
+            return ()
+        matches = (
+            self._match(f"{direction}.removeOnMatch", place, each) for place, each in enumerate(found.remove_on_match)
+        )
+        removed = (Change("remove", each) for each in found.remove if self._of_policy(f"{direction}.remove[{each}]"))
+        changed = [self._changes(direction, found, way) for way in ("add_if_absent", "set", "add")]
+        return (*matches, *removed, *(each for way in changed for each in way))
+
+    def is_enforced(self, change: Change) -> bool:
+        """Return whether a change of requests is enforced."""
+        return _leaf("request", change.way, change.name) in self._context.effective.enforced
+
+    def _changes(self, direction: str, found: HeaderOperations, way: str) -> Iterator[Change]:
+        for each in getattr(found, way):
+            leaf = _leaf(direction, way, each.name)
+            if not self._of_policy(leaf):
+                continue
+            if isinstance(each, SetRequestHeader) and each.secret_ref is not None:
+                text = "values of Secrets are not supported yet: its routes respond with 500; write a value"
+                self._refuse(f"{leaf}.secretRef", text)
+            elif each.format and (fault := check_format(each.value or "")):
+                self._refuse(f"{leaf}.value", f"is not a format that Envoy takes: {fault}")
+            else:
+                text = (each.value or "").strip(" \t")
+                yield Change(way, each.name, text if each.format else literal(text))
+
+    def _match(self, path: str, place: int, found: StringMatch) -> NameMatch:
+        member, value = found.member
+        if member == "regex":
+            if fault := check_regex(value):
+                self._refuse(f"{path}[{place}].regex", fault)
+            elif path.startswith("response") and fully_matches(f"(?i){value}", STATUS):
+                text = f"matches {STATUS} too, which every response needs: begin it with [^:]"
+                self._refuse(f"{path}[{place}].regex", text)
+        elif value.startswith(":"):
+            self._refuse(f"{path}[{place}].{member}", "must not begin with a colon: no header does; remove that")
+        return NameMatch(member, value)
+
+    def _of_policy(self, leaf: str) -> bool:
+        """Return whether a policy gives a leaf, and not the rule by its own filters."""
+        origin = self._context.effective.origins.get(leaf)
+        return origin is None or origin.kind == self._context.kind
+
+    def _refuse(self, path: str, fault: str) -> None:
+        self.problems.append(Problem("Accepted", "Invalid", f"{self._context.field}.{path}: {fault}."))
+
+
+def _leaf(direction: str, way: str, name: str) -> str:
+    alias = HeaderOperations.model_fields[way].alias if way in HeaderOperations.model_fields else way
+    return f"{direction}.{alias}[{name}]"
+
+
+def is_closed(found: object) -> bool:
+    """Return whether routes must not be served without the headers: where one is a secret that backends ask for."""
+    request = found.request if isinstance(found, HeaderModifiers) else None
+    return request is not None and any(each.secret_ref is not None for each in request.set)
+
+
+def own(rule: RouteRule[Any]) -> HeaderModifiers | None:
+    """Return what the header modifiers of a rule itself do, without the Host of requests, which is none of the unit."""
+    request = next((each.request_header_modifier for each in rule.filters if each.request_header_modifier), None)
+    response = next((each.response_header_modifier for each in rule.filters if each.response_header_modifier), None)
+    given: dict[str, HeaderOperations] = {}
+    if request is not None:
+        sets = tuple(SetRequestHeader(name=name, value=value) for name, value in _pairs(request.set))
+        given["request"] = RequestHeaderModifier(set=sets, **_operations(request))
+    if response is not None:
+        changes = tuple(HeaderChange(name=name, value=value) for name, value in _pairs(response.set))
+        given["response"] = ResponseHeaderModifier(set=changes, **_operations(response))
+    return HeaderModifiers.model_validate(given) if given else None
+
+
+def _operations(found: HTTPHeaderFilter) -> dict[str, Any]:
+    added = tuple(HeaderChange(name=name, value=value) for name, value in _pairs(found.add))
+    removed = tuple(dict.fromkeys(each.lower() for each in found.remove if each.lower() not in FIXED))
+    return {"add": added, "remove": removed}
+
+
+def _pairs(headers: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    """Yield names and values; of names that differ only in case the first counts (`HTTPHeader.name`)."""
+    firsts: dict[str, str] = {}
+    for each in headers:
+        if each.name.lower() not in FIXED:
+            firsts.setdefault(each.name.lower(), each.value)
+    yield from firsts.items()
+
+
+EXTENSION = Extension(
+    "header mutations",
+    units=(PolicyUnit(TrafficPolicy, "header_modifiers", read, HeaderMutations, closed=is_closed, own=own),),
+)
