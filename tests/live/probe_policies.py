@@ -45,7 +45,7 @@ class ProbePolicySpec(PolicySpec):
     limit: Probe | None = None
     """Has requests count against the one bucket of the proxy."""
     key: Probe | None = None
-    """Lets only requests with this value of ``x-key`` in; ``broken`` cannot be built."""
+    """Lets requests with this value of ``x-key`` in; ``broken`` cannot be built, Envoy would refuse ``refused``."""
     move: Probe | None = None
     """Moves requests to another path, and has their route chosen anew."""
 
@@ -94,7 +94,7 @@ class Key(RuleSetting, FilterHook):
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the rule."""
         header = {"name": "x-key", "string_match": {"exact": self.value}}
-        policy = {"permissions": [{"header": header}], "principals": [{"any": True}]}
+        policy = {"permissions": [{"header": header}], "principals": [] if self.value == "refused" else [{"any": True}]}
         rules = {"rbac": {"rules": {"action": "ALLOW", "policies": {"key": policy}}}}
         yield FilterConfig(AUTHORIZATION, ParseDict(rules, RBACPerRoute()))
 

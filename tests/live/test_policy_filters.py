@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from tests.live.objects import GATEWAY, Manifest, endpoints, gateway, prefix, route, rule, service
@@ -69,13 +70,16 @@ async def test_what_a_gateway_s_policy_says_holds_for_all_routes(probed: Proxy) 
     assert await listeners_changed(probed) == before
 
 
-async def test_a_closed_unit_that_cannot_be_built(probed: Proxy) -> None:
+@pytest.mark.parametrize(
+    ("value", "text"), [("broken", ".value: it is broken."), ("refused", ": Envoy does not take rbac.rules.policies")]
+)
+async def test_a_closed_unit_that_cannot_be_built(probed: Proxy, value: str, text: str) -> None:
     """All routes that it concerns answer 500, and say which policy it is; one that replaces it is served."""
     await probed.apply(
         route(rule("alpha"), rule(matches=[prefix("/moved")], filters=[MOVED])),
         route(rule("beta", matches=[prefix("/own")]), name="own"),
         route(rule("beta", matches=[prefix("/open")]), name="open"),
-        probe("Gateway", GATEWAY, key="broken"),
+        probe("Gateway", GATEWAY, key=value),
         probe("HTTPRoute", "own", key="two"),
         probe("HTTPRoute", "open", key=None),
     )
@@ -83,7 +87,11 @@ async def test_a_closed_unit_that_cannot_be_built(probed: Proxy) -> None:
     assert await statuses(probed, *paths, key="two") == [500, 500, 200, 200]
     said = await probed.request("/moved")
     assert said.body == b"ProbePolicy default/gateway-live: spec.key cannot be applied.\n"
-    await probed.apply(probe("Gateway", GATEWAY, key="one"), probe("HTTPRoute", "own", key="broken"))
+    (ancestor,) = probed.status("ProbePolicy", "gateway-live")["ancestors"]
+    (accepted,) = (each for each in ancestor["conditions"] if each["type"] == "Accepted")
+    assert (accepted["status"], accepted["reason"]) == ("False", "Invalid")
+    assert f"spec.key{text}" in accepted["message"]
+    await probed.apply(probe("Gateway", GATEWAY, key="one"), probe("HTTPRoute", "own", key=value))
     assert await statuses(probed, *paths, key="one") == [200, 302, 500, 200]
     await probed.apply(probe("HTTPRoute", "own", key="one"))
     assert await statuses(probed, *paths, key="one") == [200, 302, 200, 200]

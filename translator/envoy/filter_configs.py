@@ -6,7 +6,7 @@ configuration. So a route says what differs from what it inherits, and nothing e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import groupby
 from operator import attrgetter
@@ -35,6 +35,7 @@ from translator.envoy.filter_entries import CustomResponse, FilterConfig, Filter
 from translator.envoy.hooks import FILTER
 from translator.envoy.http_filters import CLOSED, CUSTOM_RESPONSE, GUARD, MARK
 from translator.ir.http import RuleSetting
+from xds import check
 
 FilterConfigs = tuple[tuple[str, bytes], ...]
 """By the names of filters, sorted, their configurations: messages in an ``Any``, serialised."""
@@ -80,6 +81,14 @@ def compose(units: Iterable[UnitSettings]) -> FilterConfigs:
     if protection:
         configs |= _marked(blake2b(b"".join(protection), digest_size=8).hexdigest())
     return tuple(sorted((name, _packed(config)) for name, config in configs.items()))
+
+
+def violations(settings: Iterable[RuleSetting]) -> Iterator[str]:
+    """Yield what Envoy would not take of what settings give the filters: it would refuse the whole table."""
+    for setting in FILTER.of(settings):
+        for entry in setting.filter_configs():
+            messages = (entry.predicate, entry.policy) if isinstance(entry, CustomResponse) else (entry.config,)
+            yield from (str(each) for message in messages for each in check(message))
 
 
 def difference(configs: FilterConfigs, inherited: FilterConfigs) -> FilterConfigs:

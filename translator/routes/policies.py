@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.envoy.filter_configs import FilterConfigs, UnitSettings, compose, difference
+from translator.envoy.filter_configs import FilterConfigs, UnitSettings, compose, difference, violations
 from translator.envoy.hooks import FILTER
 from translator.envoy.route_policies import InheritedPolicies, RoutePolicies
 from translator.extension import FilterOutcome, PolicyContext, PolicyUnit, policy_units
@@ -288,8 +288,17 @@ def _read(db: Db, unit: PolicyUnit, found: Effective) -> FilterOutcome:
     if broken := [Problem("Accepted", "Invalid", f"{unit.path}.{each}") for each in found.violations()]:
         read = Outcome(None, tuple(broken))
     else:
-        read = unit.read(PolicyContext(db, unit.policy.kind, unit.path, found))
+        read = _checked(unit, unit.read(PolicyContext(db, unit.policy.kind, unit.path, found)))
     return Outcome((), read.problems) if read.value is None and not unit.is_closed(found.value) else read
+
+
+def _checked(unit: PolicyUnit, read: FilterOutcome) -> FilterOutcome:
+    """Return settings unless Envoy would not take one of them: it would refuse all that is written with it."""
+    wrong = next(violations(read.value or ()), None)
+    if wrong is None:
+        return read
+    problem = Problem("Accepted", "Invalid", f"{unit.path}: Envoy does not take {wrong}.")
+    return Outcome(None, (*read.problems, problem))
 
 
 def applied_unit(db: Db, stack: Stack, unit: PolicyUnit) -> UnitSettings:
