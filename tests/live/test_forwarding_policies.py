@@ -124,6 +124,33 @@ async def test_the_statuses_of_redirects(proxy: Proxy, alpha: Upstream, codes: l
     assert (await proxy.request("/moved/0")).status == status
 
 
+@pytest.mark.parametrize(("status", "method"), [(301, "POST"), (302, "POST"), (303, "GET"), (308, "POST")])
+async def test_methods_of_redirected_requests(proxy: Proxy, alpha: Upstream, status: int, method: str) -> None:
+    """Only after 303 the next request is a GET; a body is sent again, if it is as long as the proxy keeps."""
+    alpha.answer = redirecting(status, 1)
+    await proxy.apply(traffic_policy("gateway", internalRedirect={"redirectResponseCodes": [status]}), routes())
+    found = await proxy.request("/moved/0", method="POST", body=b"b" * 1_000_000)
+    assert (found.backend, found.echo["method"]) == ("beta", method)
+    assert (await proxy.request("/moved/0", method="POST", body=b"b" * 1_100_000)).status == status
+
+
+@pytest.mark.parametrize("location", ["/found", "http://other.example.com/found", "http://example.com/nothing"])
+async def test_redirects_elsewhere(proxy: Proxy, alpha: Upstream, location: str) -> None:
+    """A redirect is the client's if no route of the listener serves its target, or that is a path alone."""
+
+    async def answer(_: Seen) -> web.Response:
+        return web.Response(status=302, headers={"location": location})
+
+    alpha.answer = answer
+    found_here = route(
+        rule("alpha", matches=[prefix("/moved")]),
+        rule("beta", matches=[exact("/found")]),
+        hostnames=["example.com"],
+    )
+    await proxy.apply(traffic_policy("gateway", internalRedirect={}), found_here)
+    assert (await proxy.request("/moved/0")).status == 302
+
+
 @pytest.mark.parametrize("allowed", [False, True])
 async def test_redirects_to_another_scheme(proxy: Proxy, alpha: Upstream, allowed: bool) -> None:
     """A client without TLS never gets what it would have to ask for with TLS."""

@@ -156,30 +156,34 @@ def read(context: PolicyContext) -> FilterOutcome:
     assert isinstance(found, HeaderModifiers)
     reader = _Reader(context)
     request, response = reader.mutations("request", found.request), reader.mutations("response", found.response)
-    if reader.problems:
+    if reader.closed:
         return Outcome(None, tuple(reader.problems))
     enforced = tuple(sorted({each.name for each in request if isinstance(each, Change) and reader.is_enforced(each)}))
     settings: list[RuleSetting] = [HeaderMutations(request, response)] if request or response else []
-    return Outcome((*settings, *([EnforcedHeaders(enforced)] if enforced else ())))
+    settings += [EnforcedHeaders(enforced)] if enforced else []
+    return Outcome(tuple(settings), tuple(reader.problems))
 
 
 class _Reader:
-    """Reads the lists of a policy, and collects what is wrong with them."""
+    """Reads the lists of a policy, without what is wrong in them, and collects that.
+
+    Attributes:
+        problems: what is wrong.
+        closed: whether one of them is that the value of a header is not known.
+    """
 
     def __init__(self, context: PolicyContext) -> None:
         self.problems: list[Problem] = []
+        self.closed = False
         self._context = context
 
     def mutations(self, direction: str, found: HeaderOperations | None) -> Mutations:
         """Return the changes of one direction, in the order in which they are made."""
         if found is None:
             return ()
-        matches = (
-            self._match(f"{direction}.removeOnMatch", place, each) for place, each in enumerate(found.remove_on_match)
-        )
         removed = (Change("remove", each) for each in found.remove if self._of_policy(f"{direction}.remove[{each}]"))
-        changed = [self._changes(direction, found, way) for way in ("add_if_absent", "set", "add")]
-        return (*matches, *removed, *(each for way in changed for each in way))
+        changed = [each for way in ("add_if_absent", "set", "add") for each in self._changes(direction, found, way)]
+        return (*self._matches(direction, found.remove_on_match), *removed, *changed)
 
     def is_enforced(self, change: Change) -> bool:
         """Return whether a change of requests is enforced."""
@@ -190,26 +194,24 @@ class _Reader:
             leaf = _leaf(direction, way, each.name)
             if not self._of_policy(leaf):
                 continue
+            text = (each.value or "").strip(" \t")
             if isinstance(each, SetRequestHeader) and each.secret_ref is not None:
-                text = "values of Secrets are not supported yet: its routes respond with 500; write a value"
-                self._refuse(f"{leaf}.secretRef", text)
-            elif each.format and (fault := check_format(each.value or "")):
+                self.closed = True
+                self._refuse(f"{leaf}.secretRef", "values of Secrets are not supported yet: write a value")
+            elif not each.format:
+                yield Change(way, each.name, literal(text))
+            elif fault := check_format(text):
                 self._refuse(f"{leaf}.value", f"is not a format that Envoy takes: {fault}")
             else:
-                text = (each.value or "").strip(" \t")
-                yield Change(way, each.name, text if each.format else literal(text))
+                yield Change(way, each.name, text)
 
-    def _match(self, path: str, place: int, found: StringMatch) -> NameMatch:
-        member, value = found.member
-        if member == "regex":
-            if fault := check_regex(value):
-                self._refuse(f"{path}[{place}].regex", fault)
-            elif path.startswith("response") and fully_matches(f"(?i){value}", STATUS):
-                text = f"matches {STATUS} too, which every response needs: begin it with [^:]"
-                self._refuse(f"{path}[{place}].regex", text)
-        elif value.startswith(":"):
-            self._refuse(f"{path}[{place}].{member}", "must not begin with a colon: no header does; remove that")
-        return NameMatch(member, value)
+    def _matches(self, direction: str, found: tuple[StringMatch, ...]) -> Iterator[NameMatch]:
+        for place, each in enumerate(found):
+            member, value = each.member
+            if fault := _match_fault(direction, member, value):
+                self._refuse(f"{direction}.removeOnMatch[{place}].{member}", fault)
+            else:
+                yield NameMatch(member, value)
 
     def _of_policy(self, leaf: str) -> bool:
         """Return whether a policy gives a leaf, and not the rule by its own filters."""
@@ -218,6 +220,16 @@ class _Reader:
 
     def _refuse(self, path: str, fault: str) -> None:
         self.problems.append(Problem("Accepted", "Invalid", f"{self._context.field}.{path}: {fault}."))
+
+
+def _match_fault(direction: str, member: str, value: str) -> str | None:
+    """Return what is wrong with a match of names, and the way out."""
+    if member != "regex":
+        return "must not begin with a colon: no header does; remove that" if value.startswith(":") else None
+    fault = check_regex(value)
+    if fault is None and direction == "response" and fully_matches(f"(?i){value}", STATUS):
+        fault = f"matches {STATUS} too, which every response needs: begin it with [^:]"
+    return fault
 
 
 def _leaf(direction: str, way: str, name: str) -> str:

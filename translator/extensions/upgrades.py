@@ -34,7 +34,7 @@ class Upgrades(RuleSetting, RouteHook):
 
 
 def read(context: PolicyContext) -> FilterOutcome:
-    """Read the effective upgrades."""
+    """Read the effective upgrades, without those that cannot be."""
     found = context.effective.value
     upgrades: list[tuple[str, bool]] = []
     problems: list[Problem] = []
@@ -45,7 +45,7 @@ def read(context: PolicyContext) -> FilterOutcome:
             upgrades.append((each.type, each.enabled is not False))
         elif each.enabled is not False:
             problems.append(Problem("Accepted", "Invalid", f"{context.field}[{each.type}]: {NO_CONNECT}."))
-    return Outcome(None, tuple(problems)) if problems else Outcome((Upgrades(tuple(upgrades)),) if upgrades else ())
+    return Outcome((Upgrades(tuple(upgrades)),) if upgrades else (), tuple(problems))
 
 
 EXTENSION = Extension("upgrades", units=(PolicyUnit(TrafficPolicy, "http_upgrade", read, Upgrades),))
