@@ -16,13 +16,12 @@ from translator.objects.headgate import types
 from translator.objects.headgate.expressions import Condition, Format, HeaderFormat
 from translator.objects.schema import scalars
 from translator.objects.schema.base import Fields
-from translator.objects.schema.documentation import Doc
+from translator.objects.schema.documentation import Doc, TypeName
 
 NAMED: Mapping[str, Any] = {
     "duration": scalars.Milliseconds,
     "share": types.Share,
     "quantity": types.Quantity,
-    "regular expression": types.Regex,
     "format": Format,
     "format in one line": HeaderFormat,
     "condition in CEL": Condition,
@@ -117,6 +116,9 @@ _NAMES = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern", "strict
 
 def type_name(annotation: Any, metadata: tuple[Any, ...]) -> str:
     """Return the name of a type for the documentation, with its range."""
+    for each in metadata:
+        if isinstance(each, TypeName):
+            return each.name
     for name, known in NAMED.items():
         core, own = peel(known)
         if core == annotation and own and all(each in metadata for each in own):

@@ -28,6 +28,7 @@ LEVELS: Final[Mapping[Level, str]] = {
 KEPT: Final = "the last valid version stays"
 CLOSED: Final = "its requests are answered with 500"
 LEFT_OUT: Final = "left out, the rest is served"
+EITHER: Final = f"{LEFT_OUT}; where it holds a secret, {CLOSED}"
 TARGETING: Final = "what the policy is for"
 
 HEAD: Final = """\
@@ -90,6 +91,6 @@ def _line(leaf: Leaf, unit: PolicyUnit | None, attached: str) -> str:
     if leaf.doc.attach:
         becomes += f"; only at: {leaf.doc.attach}"
     default = "required" if leaf.is_required else leaf.default
-    wrong = KEPT if unit is None else CLOSED if unit.closed else LEFT_OUT
+    wrong = KEPT if unit is None else EITHER if callable(unit.closed) else CLOSED if unit.closed else LEFT_OUT
     cells = (f"`{leaf.path}`", type_name(leaf.annotation, leaf.metadata), becomes, default, wrong)
     return f"| {' | '.join(each.replace('|', '&#124;') for each in cells)} |"

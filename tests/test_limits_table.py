@@ -30,7 +30,6 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.envoy.preflights.NOT_FOUND",
         "translator.envoy.local_reply.*",
         "translator.envoy.filter_configs.ERROR",
-        "translator.envoy.http_filters.PARTIAL",
     ),
     "a tag or bit of DER, of protobuf's wire format or of a message": (
         "translator.gateway.x509.*",

@@ -11,6 +11,7 @@ from translator.objects.gateway_api.references import BackendObjectReference
 from translator.objects.headgate.headers import Host
 from translator.objects.headgate.types import Share
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, unique
+from translator.objects.schema.documentation import Doc
 from translator.objects.schema.header_names import ALL_CHANGEABLE
 from translator.objects.schema.merging import ATOMIC, ByKey
 from translator.objects.schema.scalars import Boolean, HeaderName, Milliseconds
@@ -24,15 +25,27 @@ class InternalRedirect(Fields):
     """Redirects of backends that the proxy follows by itself, if a route of the same listener serves their target."""
 
     redirect_response_codes: Annotated[
-        tuple[RedirectCode, ...] | None, Field(min_length=1, max_length=5), unique(None, _AGAIN)
+        tuple[RedirectCode, ...] | None,
+        Field(min_length=1, max_length=5),
+        unique(None, _AGAIN),
+        Doc(envoy="RouteAction.internal_redirect_policy.redirect_response_codes"),
     ] = None
     """The statuses that are followed. By default 302 only."""
-    max_redirects: Annotated[StrictInt, Field(ge=1, le=10)] | None = None
+    max_redirects: Annotated[
+        Annotated[StrictInt, Field(ge=1, le=10)] | None,
+        Doc(envoy="RouteAction.internal_redirect_policy.max_internal_redirects"),
+    ] = None
     """The most redirects of one request that are followed; the client gets the next one. By default 1."""
-    allow_cross_scheme_redirect: Boolean | None = None
+    allow_cross_scheme_redirect: Annotated[
+        Boolean | None, Doc(envoy="RouteAction.internal_redirect_policy.allow_cross_scheme_redirect")
+    ] = None
     """Whether redirects from https to http are followed too; those from http to https never are. By default false."""
     response_headers_to_copy: Annotated[
-        tuple[HeaderName, ...] | None, Field(max_length=16), ALL_CHANGEABLE, unique(None, _AGAIN)
+        tuple[HeaderName, ...] | None,
+        Field(max_length=16),
+        ALL_CHANGEABLE,
+        unique(None, _AGAIN),
+        Doc(envoy="RouteAction.internal_redirect_policy.response_headers_to_copy"),
     ] = None
     """Headers of the redirect that the next request gets."""
 
@@ -40,13 +53,19 @@ class InternalRedirect(Fields):
 class RequestMirror(Fields):
     """Copies of requests, whose responses are dropped. The mirrors of a rule itself keep their backends."""
 
-    backend_ref: Annotated[BackendObjectReference | None, ATOMIC] = None
+    backend_ref: Annotated[
+        BackendObjectReference | None, ATOMIC, Doc(envoy="RouteAction.request_mirror_policies.cluster")
+    ] = None
     """The backend that gets the copies. Without it, the other fields concern the mirrors of the rules themselves."""
-    share: Share | None = None
+    share: Annotated[Share | None, Doc(envoy="RouteAction.request_mirror_policies.runtime_fraction")] = None
     """The share of requests that are copied. By default 100."""
-    host_rewrite_literal: Host | None = None
+    host_rewrite_literal: Annotated[
+        Host | None, Doc(envoy="RouteAction.request_mirror_policies.host_rewrite_literal")
+    ] = None
     """The Host of the copies. By default that of the request."""
-    disable_shadow_host_suffix_append: Boolean | None = None
+    disable_shadow_host_suffix_append: Annotated[
+        Boolean | None, Doc(envoy="RouteAction.request_mirror_policies.disable_shadow_host_suffix_append")
+    ] = None
     """Whether the Host of copies is without the suffix `-shadow`. By default true."""
 
 
@@ -67,11 +86,11 @@ class HttpUpgrade(CheckedFields):
         ),
     )
 
-    type: Annotated[HeaderName, AfterValidator(str.lower)]
+    type: Annotated[HeaderName, AfterValidator(str.lower), Doc(envoy="RouteAction.upgrade_configs.upgrade_type")]
     """The value of the header Upgrade, such as `websocket`, or `CONNECT`; upper and lower case are the same."""
-    enabled: Boolean | None = None
+    enabled: Annotated[Boolean | None, Doc(envoy="RouteAction.upgrade_configs.enabled")] = None
     """Whether requests for it are forwarded; others get 403. By default true."""
-    connect: Annotated[UpgradeConnect | None, ATOMIC] = None
+    connect: Annotated[UpgradeConnect | None, ATOMIC, Doc(envoy="RouteAction.upgrade_configs.connect_config")] = None
     """For CONNECT only."""
 
     def violations(self) -> Iterator[FieldViolation]:
@@ -131,15 +150,19 @@ class HashPolicy(CheckedFields):
         ),
     )
 
-    header: HashHeader | None = None
+    header: Annotated[HashHeader | None, Doc(envoy="RouteAction.hash_policy.header")] = None
     """A header."""
-    cookie: HashCookie | None = None
+    cookie: Annotated[HashCookie | None, Doc(envoy="RouteAction.hash_policy.cookie")] = None
     """A cookie."""
-    query_param: HashQueryParameter | None = None
+    query_param: Annotated[HashQueryParameter | None, Doc(envoy="RouteAction.hash_policy.query_parameter")] = None
     """A parameter of the query."""
-    source_ip: Annotated[HashSourceIP | None, Field(alias="sourceIP")] = None
+    source_ip: Annotated[
+        HashSourceIP | None,
+        Field(alias="sourceIP"),
+        Doc(envoy="RouteAction.hash_policy.connection_properties.source_ip"),
+    ] = None
     """The address of the client."""
-    terminal: Boolean | None = None
+    terminal: Annotated[Boolean | None, Doc(envoy="RouteAction.hash_policy.terminal")] = None
     """Whether later entries are left out where this one has a value. By default false."""
 
     def violations(self) -> Iterator[FieldViolation]:

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from translator.objects.headgate.types import Disableable, Regex, StringMatch
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, unique
+from translator.objects.schema.documentation import Doc
 from translator.objects.schema.header_names import ALL_CHANGEABLE, ChangeableHeader
 from translator.objects.schema.merging import ATOMIC, ByKey
 from translator.objects.schema.scalars import Boolean, DataKey, HeaderName, HeaderValue, ObjectName
@@ -105,13 +106,13 @@ class HeaderOperations(CheckedFields):
     rules: ClassVar[tuple[CelRule, ...]] = (*_one_way(),)
     one_of_items: ClassVar[tuple[tuple[str, ...], ...]] = (WAYS,)
 
-    add: HeaderChanges = ()
+    add: Annotated[HeaderChanges, Doc(envoy="HeaderMutationPerRoute.mutations, APPEND_IF_EXISTS_OR_ADD")] = ()
     """Headers that get a value beside those that they have."""
-    add_if_absent: HeaderChanges = ()
+    add_if_absent: Annotated[HeaderChanges, Doc(envoy="HeaderMutationPerRoute.mutations, ADD_IF_ABSENT")] = ()
     """Headers that get a value if they have none."""
-    remove: HeaderNames = ()
+    remove: Annotated[HeaderNames, Doc(envoy="HeaderMutationPerRoute.mutations, remove")] = ()
     """Headers that are removed."""
-    remove_on_match: HeaderMatches = ()
+    remove_on_match: Annotated[HeaderMatches, Doc(envoy="HeaderMutationPerRoute.mutations, remove_on_match")] = ()
     """Matches of the names of headers that are removed; upper and lower case are the same."""
 
     def violations(self) -> Iterator[FieldViolation]:
@@ -122,14 +123,14 @@ class HeaderOperations(CheckedFields):
 class RequestHeaderModifier(HeaderOperations):
     """Changes of headers of requests."""
 
-    set: SetRequestHeaders = ()
+    set: Annotated[SetRequestHeaders, Doc(envoy="HeaderMutationPerRoute.mutations, OVERWRITE_IF_EXISTS_OR_ADD")] = ()
     """Headers that get a value in place of all values that they have."""
 
 
 class ResponseHeaderModifier(HeaderOperations):
     """Changes of headers of responses."""
 
-    set: HeaderChanges = ()
+    set: Annotated[HeaderChanges, Doc(envoy="HeaderMutationPerRoute.mutations, OVERWRITE_IF_EXISTS_OR_ADD")] = ()
     """Headers that get a value in place of all values that they have."""
 
 
@@ -181,13 +182,13 @@ class HostRewrite(Disableable):
     )
     one_of: ClassVar[tuple[tuple[str, ...], ...]] = (_MEMBERS,)
 
-    auto: AutoHost | None = None
+    auto: Annotated[AutoHost | None, Doc(envoy="RouteAction.auto_host_rewrite")] = None
     """The DNS name of the backend: of one whose endpoints are addresses, Host stays as it is."""
-    header: ChangeableHeader | None = None
+    header: Annotated[ChangeableHeader | None, Doc(envoy="RouteAction.host_rewrite_header")] = None
     """The value of a header of the request; without that header, Host stays as it is."""
-    literal: Host | None = None
+    literal: Annotated[Host | None, Doc(envoy="RouteAction.host_rewrite_literal")] = None
     """A hostname."""
-    path_regex: Annotated[RegexRewrite | None, ATOMIC] = None
+    path_regex: Annotated[RegexRewrite | None, ATOMIC, Doc(envoy="RouteAction.host_rewrite_path_regex")] = None
     """The path of the request, without its query, after a replacement. The pattern has to match the whole path: what it
     does not match is part of the Host."""
 
@@ -203,5 +204,7 @@ class HostRewrite(Disableable):
 class UrlRewrite(Fields):
     """What the path of requests becomes on the way to the backend; the query stays."""
 
-    path_regex: Annotated[RegexRewrite | None, ATOMIC] = None
+    path_regex: Annotated[
+        RegexRewrite | None, ATOMIC, Doc(envoy="RouteAction.regex_rewrite", attach="routes and their rules")
+    ] = None
     """A replacement of each match of a regular expression in the path."""

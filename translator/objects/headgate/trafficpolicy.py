@@ -1,7 +1,7 @@
 """TrafficPolicy: how requests are served at Gateways, listeners, routes, rules and backendRefs (GEP-713)."""
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 from pydantic import model_validator
 
@@ -12,6 +12,7 @@ from translator.objects.headgate.forwarding import HashPolicies, HttpUpgrades, I
 from translator.objects.headgate.headers import HeaderModifiers, HostRewrite, UrlRewrite
 from translator.objects.headgate.policy import AttachedPolicySpec, PolicyTarget, TargetSelector
 from translator.objects.schema.base import CelRule, FieldViolation
+from translator.objects.schema.documentation import Doc
 from translator.objects.schema.scalars import Boolean
 
 SHORT_FORM: Final = CelRule(
@@ -33,15 +34,18 @@ class TrafficPolicySpec(AttachedPolicySpec):
 
     rules: ClassVar[tuple[CelRule, ...]] = (*AttachedPolicySpec.rules, SHORT_FORM, OF_ROUTES)
 
-    cors: HTTPCORSFilter | None = None
+    cors: Annotated[
+        HTTPCORSFilter | None,
+        Doc(envoy="CorsPolicy, Route.response_headers_to_add, routes for preflights"),
+    ] = None
     """Which pages of other origins may make requests, as a CORS filter of a rule says it."""
     header_modifiers: HeaderModifiers | None = None
     """Changes of the headers of requests and responses."""
     host_rewrite: HostRewrite | None = None
     """What the Host of requests becomes on the way to the backend."""
-    auto_host_rewrite: Boolean | None = None
+    auto_host_rewrite: Annotated[Boolean | None, Doc(envoy="RouteAction.auto_host_rewrite")] = None
     """`true` is short for a `hostRewrite` with `auto`, and `false` for one with `disable`."""
-    append_x_forwarded_host: Boolean | None = None
+    append_x_forwarded_host: Annotated[Boolean | None, Doc(envoy="RouteAction.append_x_forwarded_host")] = None
     """Whether backends get the Host of before a rewrite in the header X-Forwarded-Host. By default false."""
     url_rewrite: UrlRewrite | None = None
     """What the path of requests becomes on the way to the backend; at routes and rules only."""

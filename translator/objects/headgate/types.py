@@ -11,6 +11,7 @@ from pydantic import Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation
+from translator.objects.schema.documentation import Doc, TypeName
 from translator.objects.schema.merging import ATOMIC
 from translator.objects.schema.scalars import Boolean
 
@@ -83,7 +84,7 @@ Quantity = Annotated[
 StatusCode = Annotated[int, Field(strict=True, ge=200, le=599)]
 """A status of a final response."""
 
-Regex = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+Regex = Annotated[str, StringConstraints(min_length=1, max_length=1024), TypeName("regular expression")]
 """A regular expression of RE2; it is compiled where it is read."""
 
 
@@ -96,7 +97,7 @@ class Disableable(CheckedFields):
 
     rules: ClassVar[tuple[CelRule, ...]] = ()
 
-    disable: Annotated[Disable | None, ATOMIC] = None
+    disable: Annotated[Disable | None, ATOMIC, Doc(envoy="the setting is left out, the filter is disabled")] = None
     """Switches off what less specific policies say here; no other field may be beside it."""
 
     def violations(self) -> Iterator[FieldViolation]:

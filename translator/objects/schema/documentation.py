@@ -20,3 +20,14 @@ class Doc:
     envoy: str = ""
     default: str = ""
     attach: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TypeName:
+    """The name of a type for the documentation, in the metadata of the type.
+
+    Attributes:
+        name: the name, such as ``regular expression``.
+    """
+
+    name: str
