@@ -125,7 +125,8 @@ def _equal(name: str) -> str:
     return f"(has(a.{name}) ? has(b.{name}) && a.{name} == b.{name} : !has(b.{name}))"
 
 
-_SAME_OBJECT = f"a.group == b.group && a.kind == b.kind && a.name == b.name && {_equal('namespace')}"
+# CEL reserves the word namespace: the API server has a field of that name escaped.
+_SAME_OBJECT = f"a.group == b.group && a.kind == b.kind && a.name == b.name && {_equal('__namespace__')}"
 _SAME = f"{_SAME_OBJECT} && {_equal('sectionName')}"
 TWICE = CelRule(
     f"!has(self.targetRefs) || self.targetRefs.all(a, self.targetRefs.exists_one(b, {_SAME}))",
