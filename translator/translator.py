@@ -76,7 +76,8 @@ class Translator:
                 of one before `set_absent` says that it is not there.
             registry: what is declared of kinds of objects.
         """
-        self._db = Db(registry, on_demand).database
+        self._reader = Db(registry, on_demand)
+        self._db = self._reader.database
         self._db.set(SETTINGS, None, settings)
         self._sync = SyncTracker()
         self._outputs = OutputTable()
@@ -279,6 +280,11 @@ class Translator:
     def trace_resource(self, gateway: Ref, reference: Reference) -> Trace | None:
         """Return what a resource of a Gateway was derived from."""
         return self._roots.trace_resource(gateway, reference)
+
+    @property
+    def reader(self) -> Db:
+        """The database as queries see it, to be read while nothing is evaluated."""
+        return self._reader
 
     @property
     def executions(self) -> Mapping[str, int]:

@@ -28,6 +28,7 @@ from translator.refs import Ref
 from translator.registry import REGISTRY
 from translator.status.nacks import attribute_nacks
 from translator.translator import Translator
+from xds.resources.snapshot import Snapshot
 from xds.server.server import Server, SyncStatus, Timeouts
 
 KEY = f"default/{GATEWAY}"
@@ -118,6 +119,11 @@ class Proxy:
         """Restore what every test starts with; the proxy hears of it with the next objects."""
         self._translator.edit(self._base.get(ref, Edit(ref, None)) for ref in self._applied)
         self._applied = {}
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The resources that the proxy works by."""
+        return self._translator.snapshots[OWN]
 
     def status(self, kind: str, name: str) -> dict[str, Any]:
         """Return the status of an object."""

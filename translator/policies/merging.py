@@ -111,16 +111,30 @@ def leaves(value: Any, info: FieldInfo | None = None) -> Iterator[str]:
         value: the value.
         info: the field that it is of, for its markers.
     """
+    return (each.path for each in leaf_values(value, info))
+
+
+class Leaf(NamedTuple):
+    """A leaf of a value: its path, as users write it, its value, and the field that this is of."""
+
+    path: str
+    value: Any
+    info: FieldInfo | None
+
+
+def leaf_values(value: Any, info: FieldInfo | None = None) -> Iterator[Leaf]:
+    """Yield the leaves that a value sets; the arguments are those of `leaves`."""
     if isinstance(value, Fields) and not is_atomic(info):
         for name, found in _set_fields(value):
             path = _written(value, name)
-            yield from (f"{path}{_dotted(each)}" for each in leaves(found, type(value).model_fields[name]))
+            for each in leaf_values(found, type(value).model_fields[name]):
+                yield each._replace(path=f"{path}{_dotted(each.path)}")
     elif isinstance(value, Mapping):
-        yield from (f"[{key}]" for key in value)
+        yield from (Leaf(f"[{key}]", found, info) for key, found in value.items())
     elif (keyed := by_key(info)) is not None:
-        yield from (f"[{keyed.key(each)}]" for each in value)
+        yield from (Leaf(f"[{keyed.key(each)}]", each, info) for each in value)
     else:
-        yield ALL_OF_IT
+        yield Leaf(ALL_OF_IT, value, info)
 
 
 def _dotted(path: str) -> str:

@@ -1,0 +1,206 @@
+"""Random Gateways with routes, and random requests near what these match."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.live.objects import GATEWAY, ROUTES, Manifest
+from tests.translator.strategies import Raw, fields, maybe, one, some
+
+HOSTS = ("x.test", "*.x.test", "y.x.test", "*.test")
+ASKED_HOSTS = (
+    "x.test",
+    "y.x.test",
+    "y.x.test",
+    "z.y.x.test",
+    "a.x.test",
+    "q.test",
+    "other.example",
+    "X.Test",
+    "y.x.test:81",
+)
+PATHS = ("/", "/p", "/p/q", "/p/q/", "/pq", "/P")
+EXPRESSIONS = ("/p.*", "/p/[a-z]+", "/(p|pq)/?", ".*q")
+ENDINGS = (
+    "",
+    "",
+    "/",
+    "/q",
+    "/q/r",
+    "//q",
+    "/./q",
+    "/../pq",
+    "/%71",
+    "%2Fq",
+    "/..;a/b",
+    "?",
+    "?a=1",
+    "?a=2&a=1",
+    "/q?b=x",
+)
+REGEX = "RegularExpression"
+
+
+@dataclass(frozen=True)
+class World:
+    """Objects beside those that each test begins with; the port of the Gateway's listeners is 0."""
+
+    objects: tuple[Manifest, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request of a client."""
+
+    method: str
+    host: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+
+
+def _matches() -> st.SearchStrategy[Raw]:
+    path = st.one_of(
+        fields(type="PathPrefix", value=one(*PATHS)),
+        fields(type="PathPrefix", value=one(*PATHS)),
+        fields(type="Exact", value=one(*PATHS)),
+        fields(type=REGEX, value=one(*EXPRESSIONS)),
+    )
+    headers = fields(name=one("x-a", "X-B", "host"), value=one("1", "2", "x.test"), type=one("Exact", None)) | fields(
+        name=one("x-a", "x-b"), type=REGEX, value=one("[12]", "1,2", ".*")
+    )
+    query = fields(name=one("a", "b"), value=one("1", "x")) | fields(name=one("a"), type=REGEX, value="[0-9]*")
+    return fields(
+        path=maybe(path),
+        method=maybe(one("GET", "POST", "OPTIONS")),
+        headers=maybe(some(headers, 2, 1, by=lambda found: found["name"].lower())),
+        queryParams=maybe(some(query, 1, 1)),
+    )
+
+
+def _changes() -> st.SearchStrategy[Raw]:
+    header = fields(name=one("x-a", "x-c"), value=one("9", "50%", "a b"))
+    return fields(set=some(header, 1), add=some(header, 1, by=lambda found: found["name"])).filter(
+        lambda found: not {each["name"] for each in found["set"]} & {each["name"] for each in found["add"]}
+    ) | fields(remove=one(["x-a"], ["X-B", "x-c"]))
+
+
+def _path_change() -> st.SearchStrategy[Raw]:
+    return fields(type="ReplaceFullPath", replaceFullPath=one("/new", "/")) | fields(
+        type="ReplacePrefixMatch", replacePrefixMatch=one("/new", "/", "/n/", "")
+    )
+
+
+def _forwarding(number: str) -> st.SearchStrategy[list[Raw]]:
+    request = fields(type="RequestHeaderModifier", requestHeaderModifier=_changes())
+    host = fields(
+        type="RequestHeaderModifier", requestHeaderModifier=one({"set": [{"name": "Host", "value": "set.test"}]})
+    )
+    rewrite = fields(
+        type="URLRewrite", urlRewrite=fields(hostname=maybe(one("new.test")), path=maybe(_path_change()))
+    ).filter(lambda found: bool(found["urlRewrite"]))
+    cors = one({"type": "CORS", "cors": {"allowOrigins": ["https://a.test"]}})
+    return st.tuples(st.none() | request | host, st.none() | rewrite, st.none() | st.none() | cors).map(
+        lambda found: [each for each in found if each is not None]
+    )
+
+
+def _answering() -> st.SearchStrategy[list[Raw]]:
+    redirect = fields(
+        scheme=maybe(one("https", "http")),
+        hostname=maybe(one("to.test")),
+        port=maybe(one(80, 443, 8443)),
+        path=maybe(_path_change()),
+        statusCode=maybe(one(301, 302, 303, 307, 308)),
+    )
+    extension = {"group": "gateway.headgate.dev", "kind": "DirectResponse"}
+    return st.one_of(
+        fields(type="RequestRedirect", requestRedirect=redirect).map(lambda found: [found]),
+        fields(type="ExtensionRef", extensionRef=fields(name=one("teapot", "missing"), **extension)).map(
+            lambda found: [found]
+        ),
+    )
+
+
+def _backends() -> st.SearchStrategy[list[Raw]]:
+    changes = fields(type="RequestHeaderModifier", requestHeaderModifier=_changes())
+    named = one("alpha", "alpha", "beta", "gamma", "empty", "nobody")
+    backend = fields(name=named, port=80, weight=maybe(one(0, 1, 3)), filters=maybe(some(changes, 1)))
+    return some(backend, 2, 1, by=lambda found: found["name"])
+
+
+def _with_legal_prefixes(rule: Raw) -> Raw:
+    """Return a rule whose prefix is replaced only where it matches one prefix (Gateway API, `HTTPPathModifier`)."""
+    replaced = "ReplacePrefixMatch" in repr(rule["filters"])
+    if not replaced:
+        return rule
+    (first, *_) = rule["matches"] or [{}]
+    path = first.get("path", {})
+    prefix = path if path.get("type") == "PathPrefix" else {"type": "PathPrefix", "value": "/p"}
+    return {**rule, "matches": [{**first, "path": prefix}]}
+
+
+def _rule(name: str) -> st.SearchStrategy[Raw]:
+    mark = {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [{"name": "x-rule", "value": name}]}}
+
+    def marked(filters: list[Raw]) -> list[Raw]:
+        return [mark, *filters]
+
+    matches = some(_matches(), 2)
+    forwarding = fields(matches=matches, filters=_forwarding(name).map(marked), backendRefs=_backends())
+    answering = fields(matches=matches, filters=_answering().map(marked))
+    return (forwarding | forwarding | answering).map(_with_legal_prefixes)
+
+
+def _route(name: str) -> st.SearchStrategy[Raw]:
+    rules = st.integers(1, 3).flatmap(lambda count: st.tuples(*(_rule(f"{name}/{place}") for place in range(count))))
+    spec = fields(
+        parentRefs=st.just([{"name": GATEWAY}]),
+        hostnames=one([], [], [], ["*.test"], ["x.test"], ["y.x.test", "*.x.test"]),
+        rules=rules.map(list),
+    )
+    return fields(apiVersion=ROUTES, kind="HTTPRoute", metadata={"name": name}, spec=spec)
+
+
+def _gateways() -> st.SearchStrategy[Raw]:
+    hostnames = one((None,), (None,), (None,), (None, "*.x.test"), ("*.x.test", "y.x.test"), ("x.test",))
+
+    def made(names: tuple[str | None, ...]) -> Raw:
+        listeners: list[dict[str, Any]] = [
+            {"name": f"l{place}", "protocol": "HTTP", "port": 0, **({"hostname": each} if each else {})}
+            for place, each in enumerate(names)
+        ]
+        spec = {"gatewayClassName": "headgate", "listeners": listeners}
+        return {"apiVersion": ROUTES, "kind": "Gateway", "metadata": {"name": GATEWAY}, "spec": spec}
+
+    return hostnames.map(made)
+
+
+def worlds() -> st.SearchStrategy[World]:
+    """Return Gateways with up to three routes, which overlap and fail in many ways."""
+    routes = st.tuples(_route("r1"), st.none() | _route("r2"), st.none() | _route("r3"))
+    return st.tuples(_gateways(), routes).map(
+        lambda found: World((found[0], *(each for each in found[1] if each is not None)))
+    )
+
+
+def requests() -> st.SearchStrategy[Asked]:
+    """Return requests near what the routes match."""
+    preflight = (("Origin", "https://a.test"), ("Access-Control-Request-Method", "GET"))
+    foreign = (("Origin", "https://b.test"), ("Access-Control-Request-Method", "POST"))
+    plain: list[tuple[tuple[str, str], ...]] = [
+        (),
+        (),
+        (("x-a", "1"),),
+        (("X-A", "2"), ("x-b", "1")),
+        (("x-a", "1"), ("x-a", "2")),
+        (("x_c", "1"),),
+    ]
+    paths = st.builds(lambda path, ending: path.rstrip("/") + ending or "/", one(*PATHS), one(*ENDINGS)).map(
+        lambda path: path if path.startswith("/") else f"/{path}"
+    )
+    normal = st.builds(Asked, one("GET", "GET", "GET", "POST"), one(*ASKED_HOSTS), paths, one(*plain))
+    options = st.builds(Asked, one("OPTIONS"), one(*ASKED_HOSTS), paths, one(preflight, foreign, ()))
+    return normal | normal | normal | options

@@ -1,0 +1,62 @@
+"""Clusters of a snapshot, and the endpoints that requests can go to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
+from headgate_proto.envoy.config.core.v3.address_pb2 import Address
+from headgate_proto.envoy.config.core.v3.health_check_pb2 import DEGRADED, HEALTHY, UNKNOWN
+from headgate_proto.envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from translator.envoy.names import object_of_cluster
+from xds import CLUSTER, ENDPOINT, Reference, Snapshot
+
+USABLE = (HEALTHY, UNKNOWN, DEGRADED)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterTarget:
+    """What a cluster's name leads to.
+
+    Attributes:
+        cluster: the name.
+        exists: whether there is such a cluster.
+        endpoints: the addresses of its endpoints, or the name that Envoy resolves.
+        resolved: the name that Envoy resolves; "" if it need not.
+    """
+
+    cluster: str
+    exists: bool = False
+    endpoints: tuple[str, ...] = ()
+    resolved: str = ""
+
+    @property
+    def backend(self) -> str:
+        """The object and its port, which the name of a backend's cluster says."""
+        return object_of_cluster(self.cluster) if self.exists else ""
+
+
+def target(snapshot: Snapshot, name: str) -> ClusterTarget:
+    """Return what a cluster's name leads to."""
+    resource = snapshot.get(Reference(CLUSTER, name))
+    if resource is None:
+        return ClusterTarget(name)
+    cluster = Cluster.FromString(resource.body)
+    assignment = cluster.load_assignment
+    if cluster.type == Cluster.EDS:
+        found = snapshot.get(Reference(ENDPOINT, cluster.eds_cluster_config.service_name or name))
+        assignment = ClusterLoadAssignment.FromString(found.body) if found is not None else assignment
+    endpoints = tuple(
+        _text(each.endpoint.address)
+        for group in assignment.endpoints
+        for each in group.lb_endpoints
+        if each.health_status in USABLE
+    )
+    resolves = cluster.type in (Cluster.STRICT_DNS, Cluster.LOGICAL_DNS)
+    return ClusterTarget(name, True, endpoints, endpoints[0].rpartition(":")[0] if resolves and endpoints else "")
+
+
+def _text(address: Address) -> str:
+    found = address.socket_address
+    host = f"[{found.address}]" if ":" in found.address else found.address
+    return f"{host}:{found.port_value}" if address.HasField("socket_address") else address.pipe.path

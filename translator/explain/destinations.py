@@ -1,0 +1,105 @@
+"""Where a route sends a request, and what the request is when it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, RouteAction, WeightedCluster
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    HttpConnectionManager,
+)
+from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from translator.explain.clusters import ClusterTarget, target
+from translator.explain.filters import Levels, enabled_filters
+from translator.explain.headers import ChangesHeaders, changed, request_changes, response_changes
+from translator.explain.matches import Seen
+from translator.explain.result import Destination
+from translator.explain.rewrites import rewritten_host, rewritten_path
+from xds import Snapshot
+
+ClusterWeight = WeightedCluster.ClusterWeight
+
+MISSING: Final = {
+    RouteAction.SERVICE_UNAVAILABLE: 503,
+    RouteAction.NOT_FOUND: 404,
+    RouteAction.INTERNAL_SERVER_ERROR: 500,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LeavingRequest:
+    """A request at a route that forwards it.
+
+    Attributes:
+        snapshot: the resources of the Gateway.
+        request: the request, as the route sees it.
+        route: the route.
+        messages: the messages that change headers, the first to do so first; those of a backend come before.
+        manager: the connection manager.
+        levels: the messages that configure the filters of the route.
+    """
+
+    snapshot: Snapshot
+    request: Seen
+    route: Route
+    messages: tuple[ChangesHeaders, ...]
+    manager: HttpConnectionManager
+    levels: Levels
+
+
+def destinations(leaving: LeavingRequest) -> Iterator[Destination]:
+    """Yield the clusters that a request may go to."""
+    action = leaving.route.route
+    kind = action.WhichOneof("cluster_specifier")
+    if kind == "cluster":
+        yield _destination(leaving, action.cluster, 1.0, None)
+        return
+    weighted = [each for each in action.weighted_clusters.clusters if each.weight.value]
+    total = sum(each.weight.value for each in weighted)
+    for each in weighted:
+        yield _destination(leaving, each.name, each.weight.value / total, each)
+    if not weighted:
+        yield Destination("", 1.0, status=503, problem="the route names no cluster")
+
+
+def _destination(leaving: LeavingRequest, name: str, share: float, weight: ClusterWeight | None) -> Destination:
+    action, request = leaving.route.route, leaving.request
+    found = target(leaving.snapshot, name)
+    messages = leaving.messages if weight is None else (weight, *leaving.messages)
+    levels = leaving.levels if weight is None else Levels((("ClusterWeight", weight), *leaving.levels.messages))
+    changes = request_changes(messages)
+    host = weight.host_rewrite_literal if weight is not None and weight.host_rewrite_literal else request.authority
+    made = Destination(
+        name,
+        share,
+        found.backend,
+        found.endpoints,
+        rewritten_host(action, replace(request, authority=host), found.resolved),
+        rewritten_path(action, leaving.route.match, request.path),
+        changed(request.headers, changes),
+        changes,
+        response_changes(messages),
+        tuple(enabled_filters(leaving.manager, levels)),
+    )
+    if not found.exists:
+        status = MISSING[action.cluster_not_found_response_code]
+        return replace(made, status=status, problem=f"a backend of the rule cannot be used, so its share gets {status}")
+    return made if found.endpoints else replace(made, status=503, problem=_no_endpoints(found))
+
+
+def _no_endpoints(found: ClusterTarget) -> str:
+    return f"{found.backend or found.cluster} has no ready endpoint"
+
+
+def connections(snapshot: Snapshot, proxy: TcpProxy) -> Iterator[Destination]:
+    """Yield the clusters that connections are forwarded to as they are."""
+    weights: Iterable[tuple[str, int]] = [(each.name, each.weight) for each in proxy.weighted_clusters.clusters]
+    if proxy.cluster:
+        weights = [(proxy.cluster, 1)]
+    total = sum(weight for _, weight in weights)
+    for name, weight in weights:
+        found = target(snapshot, name)
+        problem = "" if found.endpoints else f"{_no_endpoints(found)}: the connection is closed"
+        yield Destination(name, weight / total, found.backend, found.endpoints, problem=problem)

@@ -1,0 +1,137 @@
+"""HTTP filters: which of them run for a route, and those whose answer can be foretold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
+
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import FilterConfig
+from headgate_proto.envoy.extensions.filters.http.buffer.v3.buffer_pb2 import BufferPerRoute
+from headgate_proto.envoy.extensions.filters.http.cors.v3.cors_pb2 import CorsPolicy
+from headgate_proto.envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    HttpConnectionManager,
+)
+from translator.explain.matches import Seen, fraction, string_matches
+from translator.explain.result import EnabledFilter
+
+
+class Configures(Protocol):
+    """A message of Envoy's that configures filters."""
+
+    @property
+    def typed_per_filter_config(self) -> Mapping[str, AnyMessage]:
+        """Return configurations, by the names of the filters."""
+
+
+class Answer(NamedTuple):
+    """An answer of a filter.
+
+    Attributes:
+        status: its status.
+        share: the share of the requests that get it, from 0 to 1.
+        reason: why the request is not served; "" if this is how it is to be served.
+    """
+
+    status: int
+    share: float
+    reason: str
+
+
+class Levels(NamedTuple):
+    """The messages that configure the filters of a route, with their names, the most specific first."""
+
+    messages: tuple[tuple[str, Configures], ...]
+
+    def configuration(self, name: str) -> tuple[str, AnyMessage] | None:
+        """Return the most specific configuration of a filter, and the name of its message; None without one."""
+        for level, message in self.messages:
+            if name in message.typed_per_filter_config:
+                return level, message.typed_per_filter_config[name]
+        return None
+
+
+def enabled_filters(manager: HttpConnectionManager, levels: Levels) -> Iterator[EnabledFilter]:
+    """Yield the filters that run, in the order in which requests pass them."""
+    for each in manager.http_filters:
+        found = levels.configuration(each.name)
+        if found is None:
+            if not each.disabled:
+                yield EnabledFilter(each.name, "HttpConnectionManager")
+        elif not _wrapper(found[1]).disabled:
+            yield EnabledFilter(each.name, found[0])
+
+
+def answers(
+    filters: Sequence[EnabledFilter], levels: Levels, request: Seen, size: int | None
+) -> Iterator[tuple[EnabledFilter, Answer]]:
+    """Yield the filters that answer by themselves, as far as that can be told, in their order.
+
+    Args:
+        filters: the filters that run.
+        levels: their configurations.
+        request: the request.
+        size: the length of its body; None without one.
+    """
+    for each in filters:
+        found = levels.configuration(each.name)
+        config = _unwrapped(found[1]) if found is not None else None
+        for message, answer in _ANSWERS if config is not None else ():
+            made = message()
+            if config is not None and config.Unpack(made):
+                given = answer(each.name, made, request, size)
+                if given is not None:
+                    yield each, given
+
+
+def _wrapper(config: AnyMessage) -> FilterConfig:
+    """Return what a configuration says of the filter itself: whether it is disabled, and its own configuration."""
+    made = FilterConfig()
+    if not config.Unpack(made):
+        made.config.CopyFrom(config)
+    return made
+
+
+def _unwrapped(config: AnyMessage) -> AnyMessage:
+    return _wrapper(config).config
+
+
+def _cors(_name: str, policy: CorsPolicy, request: Seen, _size: int | None) -> Answer | None:
+    """Return the answer to a preflight from an origin that the policy names."""
+    origin, asked = request.value("origin"), request.value("access-control-request-method")
+    if request.method != "OPTIONS" or not origin or not asked:
+        return None
+    if not any(string_matches(each, origin) for each in policy.allow_origin_string_match):
+        return None
+    return Answer(200, 1.0, "")
+
+
+def _fault(name: str, fault: HTTPFault, _request: Seen, _size: int | None) -> Answer | None:
+    """Return the error that a fault answers with."""
+    if not fault.HasField("abort") or not fault.abort.http_status:
+        return None
+    share = fraction(fault.abort.percentage)
+    return (
+        Answer(fault.abort.http_status, share, f"the filter {name} answers {fault.abort.http_status}")
+        if share
+        else None
+    )
+
+
+def _buffer(_name: str, limit: BufferPerRoute, _request: Seen, size: int | None) -> Answer | None:
+    """Return the refusal of a body that is longer than is allowed."""
+    most = limit.buffer.max_request_bytes.value
+    if not limit.HasField("buffer") or size is None or size <= most:
+        return None
+    return Answer(413, 1.0, f"the body of {size} bytes is longer than {most}")
+
+
+_ANSWERS: Final[tuple[tuple[type[Message], Callable[[str, Any, Seen, int | None], Answer | None]], ...]] = (
+    (CorsPolicy, _cors),
+    (HTTPFault, _fault),
+    (BufferPerRoute, _buffer),
+)
+"""The configurations of filters whose answers can be told, and how."""
