@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from headgate.commands import bootstrap, certs, controller, run, status, translate, validate, version
+from headgate.commands import bootstrap, certs, controller, explain, run, status, translate, validate, version
 from headgate.process.errors import UserError
 from translator.errors import ExtensionError
 
@@ -65,6 +65,7 @@ app.command("controller")(controller.command)
 app.command("translate")(translate.command)
 app.command("validate")(validate.command)
 app.command("status")(status.command)
+app.command("explain")(explain.command)
 app.command("bootstrap")(bootstrap.command)
 app.command("certs")(certs.command)
 app.command("version")(version.command)

@@ -23,13 +23,20 @@ VALUE_CLASSES = ("Limits", "LeaseTimings", "Timing", "Timeouts", "Pauses", "Back
 """Classes whose fields are limits; of other classes a field's default is not one."""
 
 NO_LIMIT: Mapping[str, tuple[str, ...]] = {
-    "a port number": ("translator.proxy.*_PORT", "translator.extensions.redirect.DEFAULT_PORTS"),
+    "a port number": (
+        "translator.proxy.*_PORT",
+        "translator.extensions.redirect.DEFAULT_PORTS",
+        "translator.explain.request.DEFAULT_PORTS",
+    ),
     "an HTTP status code": (
         "translator.envoy.route_configuration.MISDIRECTED",
         "translator.envoy.preflights.OK",
         "translator.envoy.preflights.NOT_FOUND",
         "translator.envoy.local_reply.*",
         "translator.envoy.filter_configs.ERROR",
+        "translator.explain.*.MISSING",
+        "translator.explain.*.MISDIRECTED",
+        "translator.explain.rewrites.MOVED",
     ),
     "a tag or bit of DER, of protobuf's wire format or of a message": (
         "translator.gateway.x509.*",
@@ -88,7 +95,12 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "headgate.security.authority.BACKDATED",
         "watchers.files.reader._CLOCK_GRAIN_NS",
     ),
-    "a width of the terminal": ("headgate.reporting.tables.NARROW", "headgate.commands.status.MAX_WIDTH"),
+    "a width of the terminal": ("headgate.reporting.tables.NARROW", "headgate.commands.*.MAX_WIDTH"),
+    "what Envoy does where nothing is set, to show it": (
+        "translator.explain.routes.DEFAULT_TIMEOUT_SECONDS",
+        "translator.explain.routes.DEFAULT_IDLE_SECONDS",
+        "translator.explain.matches.DENOMINATORS",
+    ),
     "the bounds of a histogram": ("headgate.observability.metrics.BUCKETS",),
     "how alike two words are": ("translator.objects.parse._LIKENESS",),
     "a user id, a target, or Envoy's way to say that there is no limit": (

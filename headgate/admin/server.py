@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -10,9 +11,11 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+import orjson
 import prometheus_client
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+from multidict import MultiMapping
 
 from headgate.admin.access import AccessCheck, Handler, known_hosts, require_token
 from headgate.admin.connections import listening
@@ -45,8 +48,12 @@ ENDPOINTS = {
     "/config": "the subscriptions, pending and rejected resources of each xDS client, as JSON; "
     "?node=ID: of one client, also its versions",
     "/explain": "?kind=HTTPRoute&namespace=default&name=shop: the inputs of an object's status; "
-    "?gateway=default/web&type=clusters&name=NAME: the inputs of a resource",
+    "?gateway=default/web&type=clusters&name=NAME: the inputs of a resource; "
+    "?method=GET&url=http://example.com/: what becomes of a request, as `headgate explain` shows it",
 }
+
+#: The seconds that an explanation of a request waits for the evaluation of edits.
+SETTLED_SECONDS = 5.0
 
 RENAMED = {"/why": "/explain"}
 """Paths of earlier versions, and their present names."""
@@ -233,6 +240,8 @@ def _versions(snapshot: Snapshot) -> Iterator[dict[str, dict[str, str]]]:
 async def _explain(state: AdminState, request: web.Request) -> web.Response:
     """Explain a status or a resource by the names of its inputs, without their content: no secret is shown."""
     query = request.query
+    if "url" in query:
+        return await _explain_request(state, query)
     try:
         found = _explained(state, query)
     except KeyError as error:
@@ -251,3 +260,26 @@ def _explained(state: AdminState, query: Any) -> Trace | None:
         return translator.trace_status(Ref(query["kind"], query.get("namespace", ""), query["name"]))
     reference = Reference(SECTIONS.get(query["type"], query["type"]), query["name"])
     return translator.trace_resource(gateway_of(query["gateway"]), reference)
+
+
+async def _explain_request(state: AdminState, query: MultiMapping[str]) -> web.Response:
+    """Explain what becomes of a request, by the resources that are served and the objects that they come from."""
+    # Imported when first asked for: nothing else needs the messages that it reads.
+    from headgate.reporting.explanation import to_json
+    from translator.explain.explain import candidates, chosen
+    from translator.explain.request import parse_request
+
+    translator = state.plane.translator
+    try:
+        size = int(query["size"]) if "size" in query else None
+        asked = parse_request(query.get("method", "GET"), query["url"], query.getall("header", []), size)
+    except ValueError as error:
+        return _text(str(error), 400)
+    # A large route configuration takes a moment to read, during which others are served.
+    found = await asyncio.to_thread(candidates, dict(translator.snapshots), asked, query.get("gateway"))
+    try:
+        async with asyncio.timeout(SETTLED_SECONDS), state.plane.evaluator.settled():
+            made = chosen(translator.reader, found, asked)
+    except TimeoutError:
+        return _text("objects keep changing, and are being evaluated: try again", 503)
+    return web.Response(body=orjson.dumps(to_json(asked, made)), content_type="application/json")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -91,6 +92,19 @@ class Evaluator:
             if not self._translator.nothing_synced:
                 self._ready.set()
             await asyncio.sleep(0)  # lets the server send before the next round
+
+    @contextlib.asynccontextmanager
+    async def settled(self) -> AsyncIterator[None]:
+        """Wait until all edits are evaluated; none is evaluated for as long as the context lasts.
+
+        The context is for reads of the translator, which must not wait in between.
+        """
+        while True:
+            async with self._taking:
+                if not self._changed.is_set():
+                    yield
+                    return
+            await asyncio.sleep(TURN_SECONDS)
 
     @property
     def stalled_seconds(self) -> float:

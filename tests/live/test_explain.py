@@ -14,7 +14,7 @@ from tests.live.worlds import Asked, World, requests, worlds
 from translator.explain.gateway import explain_at
 from translator.explain.headers import changed, is_computed
 from translator.explain.request import Header, parse_request, values
-from translator.explain.result import HeaderChange, Destination, Explanation, RequestOutcome
+from translator.explain.result import Destination, Explanation, HeaderEdit, RequestOutcome
 
 TEAPOT: Manifest = {
     "apiVersion": "gateway.headgate.dev/v1alpha1",
@@ -79,7 +79,7 @@ def _destination_faults(found: Destination, response: Response, asked: Asked) ->
     return [*wrong, *_header_faults(found.response_changes, response, asked)]
 
 
-def _header_faults(changes: tuple[HeaderChange, ...], response: Response, asked: Asked) -> list[str]:
+def _header_faults(changes: tuple[HeaderEdit, ...], response: Response, asked: Asked) -> list[str]:
     computed = {each.name for each in changes if is_computed(each.value)}
     names = dict.fromkeys(each.name for each in changes if each.name not in {"location", *computed})
     told = changed((), changes, tuple(Header(name.lower(), value) for name, value in asked.headers))

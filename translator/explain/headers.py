@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
 from translator.explain.patterns import extract
 from translator.explain.request import Header, Headers, values
-from translator.explain.result import HeaderChange
+from translator.explain.result import HeaderEdit
 
 ACTIONS: Final = {
     HeaderValueOption.APPEND_IF_EXISTS_OR_ADD: "add",
@@ -46,30 +46,30 @@ class ChangesHeaders(Protocol):
         """Return the headers to remove from responses."""
 
 
-def request_changes(messages: Iterable[ChangesHeaders]) -> tuple[HeaderChange, ...]:
+def request_changes(messages: Iterable[ChangesHeaders]) -> tuple[HeaderEdit, ...]:
     """Return the changes of a request's headers by messages, of which the first changes them first."""
     return tuple(
         change for each in messages for change in changes(each.request_headers_to_remove, each.request_headers_to_add)
     )
 
 
-def response_changes(messages: Iterable[ChangesHeaders]) -> tuple[HeaderChange, ...]:
+def response_changes(messages: Iterable[ChangesHeaders]) -> tuple[HeaderEdit, ...]:
     """Return the changes of a response's headers by messages, of which the first changes them first."""
     return tuple(
         change for each in messages for change in changes(each.response_headers_to_remove, each.response_headers_to_add)
     )
 
 
-def changes(removed: Iterable[str], added: Iterable[HeaderValueOption]) -> Iterator[HeaderChange]:
+def changes(removed: Iterable[str], added: Iterable[HeaderValueOption]) -> Iterator[HeaderEdit]:
     """Yield the changes of one message: it removes before it adds."""
     for name in removed:
-        yield HeaderChange("remove", name.lower())
+        yield HeaderEdit("remove", name.lower())
     for each in added:
         if each.header.value or each.keep_empty_value:
-            yield HeaderChange(ACTIONS[each.append_action], each.header.key.lower(), each.header.value)
+            yield HeaderEdit(ACTIONS[each.append_action], each.header.key.lower(), each.header.value)
 
 
-def changed(headers: Headers, made: Iterable[HeaderChange], request: Headers = ()) -> Headers:
+def changed(headers: Headers, made: Iterable[HeaderEdit], request: Headers = ()) -> Headers:
     """Return headers after changes; what Envoy alone can compute stays as its format.
 
     Args:

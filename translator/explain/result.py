@@ -8,7 +8,7 @@ from typing import NamedTuple
 from translator.explain.request import Headers
 
 
-class HeaderChange(NamedTuple):
+class HeaderEdit(NamedTuple):
     """A change of a header.
 
     Attributes:
@@ -60,8 +60,8 @@ class Destination:
     host: str = ""
     path: str = ""
     headers: Headers = ()
-    changes: tuple[HeaderChange, ...] = ()
-    response_changes: tuple[HeaderChange, ...] = ()
+    changes: tuple[HeaderEdit, ...] = ()
+    response_changes: tuple[HeaderEdit, ...] = ()
     filters: tuple[EnabledFilter, ...] = ()
     status: int = 0
     problem: str = ""
@@ -163,7 +163,7 @@ class RequestOutcome:
     status: int = 0
     location: str = ""
     body: str = ""
-    response_changes: tuple[HeaderChange, ...] = ()
+    response_changes: tuple[HeaderEdit, ...] = ()
     destinations: tuple[Destination, ...] = ()
     mirrors: tuple[MirrorTarget, ...] = ()
     timeout: float | None = None

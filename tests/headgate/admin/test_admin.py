@@ -16,11 +16,13 @@ from aiohttp import web
 
 import headgate.admin.connections as connections
 from bench.world import world
+from headgate.admin.client import fetch_explanation
 from headgate.admin.server import AdminState, serving
 from headgate.admin.token import Token
 from headgate.controlplane.plane import ControlPlane
 from headgate.observability.metrics import OTHERS, Metrics, XdsGauges
 from headgate.process.address import Address
+from headgate.process.errors import UserError
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests.headgate.controlplane.planes import batches, make
 from tests.headgate.running import free_port
@@ -249,6 +251,28 @@ async def test_an_explanation_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("headgate.admin.server.MAX_EXPLANATION_LINES", 3)
         _, cut = await admin.get("/explain?kind=HTTPRoute&namespace=shop&name=route-0")
         assert cut.splitlines() == [*whole.splitlines()[:3], "…"]
+
+
+async def test_a_request_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The running Headgate explains requests by what it serves, and refuses what is none."""
+    async with running() as admin:
+        status, text = await admin.get("/explain?method=GET&url=http://host-0.example.com/&header=x:%20y&size=3")
+        assert status == 200
+        (gateway,) = json.loads(text)["gateways"]
+        assert gateway["gateway"] == GATEWAY
+        address = Address("127.0.0.1", admin.port)
+        told = await asyncio.to_thread(fetch_explanation, address, "GET", "http://x.test/", ["a: b"], 3, GATEWAY)
+        assert told["gateways"][0]["gateway"] == GATEWAY
+        with pytest.raises(UserError, match="serves no Gateway a/b"):
+            await asyncio.to_thread(fetch_explanation, address, "GET", "http://x.test/", [], None, "a/b")
+        with pytest.raises(UserError, match="has no scheme"):
+            await asyncio.to_thread(fetch_explanation, address, "GET", "x.test", [], None, None)
+        assert (await admin.get("/explain?url=http://x.test/&size=many"))[0] == 400
+        monkeypatch.setattr("headgate.admin.server.SETTLED_SECONDS", 0.05)
+        monkeypatch.setattr(admin.plane.evaluator, "_changed", asyncio.Event())
+        admin.plane.evaluator._changed.set()
+        status, text = await admin.get("/explain?url=http://x.test/")
+        assert (status, "try again" in text) == (503, True)
 
 
 async def test_a_renamed_path_has_its_new_name() -> None:

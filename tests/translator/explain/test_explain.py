@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.translator.explain.worlds import GATEWAY, SHOP, explained, one, policy, route
-from translator.explain.result import HeaderChange, Explanation, NearMiss, PolicyField
+from translator.explain.result import Explanation, HeaderEdit, NearMiss, PolicyField
 
 ROUTED = GATEWAY + route(f"[{SHOP}]")
 
@@ -51,10 +51,10 @@ def test_changes_on_the_way_are_told() -> None:
     (outcome,) = one(GATEWAY + route(rules), "http://example.com/v1/x?y", "GET", "x-b: 1").outcomes
     (destination,) = outcome.destinations
     assert (destination.host, destination.path) == ("in.test", "/v2/x?y")
-    assert destination.changes == (HeaderChange("remove", "x-b"), HeaderChange("set", "x-a", "100%%"))
+    assert destination.changes == (HeaderEdit("remove", "x-b"), HeaderEdit("set", "x-a", "100%%"))
     assert dict(destination.headers)["x-a"] == "100%"
     assert "x-b" not in dict(destination.headers)
-    assert destination.response_changes == (HeaderChange("add", "x-c", "d"),)
+    assert destination.response_changes == (HeaderEdit("add", "x-c", "d"),)
     ((mirror, share),) = outcome.mirrors
     assert mirror.startswith("default/empty:80/")
     assert share == 0.1

@@ -19,7 +19,7 @@ from translator.explain.filters import Answer, Levels, answers, enabled_filters
 from translator.explain.headers import changed, changes, is_computed
 from translator.explain.matches import Seen
 from translator.explain.request import Header
-from translator.explain.result import HeaderChange, EnabledFilter
+from translator.explain.result import EnabledFilter, HeaderEdit
 
 REQUEST = Seen("GET", "http", "x.test", "/", ())
 
@@ -108,7 +108,7 @@ def test_headers_change_in_order() -> None:
         HeaderValueOption(header={"key": "f", "value": "%REQ(Origin)%"}),
     ]
     made = list(changes(["X"], added))
-    assert made[0] == HeaderChange("remove", "x")
+    assert made[0] == HeaderEdit("remove", "x")
     before = (Header("x", "0"), Header("a", "0"), Header("b", "0"), Header("d", "0"), Header("d", "1"))
     assert changed(before, made, (Header("origin", "o"),)) == (
         Header("a", "0"),

@@ -1,0 +1,148 @@
+"""`headgate explain`: show what becomes of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from headgate.commands.options import (
+    DEFAULT_ADMIN,
+    AdminAddress,
+    Context,
+    ControllerName,
+    ExternalNames,
+    Kubeconfig,
+    OptionalFiles,
+    Output,
+    parse_gateway,
+)
+from headgate.process.errors import UserError
+from translator.api_group import CONTROLLER_NAME
+
+MAX_WIDTH = 10_000
+
+
+def command(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="The method of the request.", show_default=False)],
+    url: Annotated[
+        str | None, typer.Argument(metavar="URL", help="Its URL, with scheme and host.", show_default=False)
+    ] = None,
+    headers: Annotated[
+        list[str] | None,
+        typer.Option("--header", "-H", metavar="NAME: VALUE", help="A header; repeatable.", show_default=False),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", "-d", metavar="DATA|@FILE", help="The body, or the file that has it."),
+    ] = None,
+    gateway: Annotated[
+        str | None,
+        typer.Option(metavar="NAMESPACE/NAME", parser=parse_gateway, help="The Gateway that gets the request."),
+    ] = None,
+    files: OptionalFiles = None,
+    admin_address: AdminAddress = DEFAULT_ADMIN,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Read the objects of a cluster; --kubeconfig and --context imply it.")
+    ] = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    controller_name: ControllerName = CONTROLLER_NAME,
+    external_names: ExternalNames = False,
+    output: Annotated[
+        Output | None, typer.Option("--output", "-o", help="Print all fields as data instead of tables.")
+    ] = None,
+) -> None:
+    """Show what becomes of a request: its listener, route, policies, filters, backend, and what it is changed into.
+
+    It asks the running Headgate, or reads files (-f) or a cluster. No request is sent. The exit status is 1 if the
+    request would not be served.
+
+    **Examples**
+
+    ```
+    headgate explain GET https://shop.example.com/cart
+    headgate explain GET http://shop.example.com:8080/cart -H 'x-user: alice' -f config/
+    headgate explain POST https://shop.example.com/orders -d @order.json --context kind-dev -o json
+    ```
+    """
+    of_cluster = bool(cluster or kubeconfig or context)
+    if of_cluster and files:
+        raise typer.BadParameter("choose one: files with -f, or a cluster with --cluster or --context")
+    if url is None:
+        if "://" not in method:
+            raise UserError(f"there is no URL: write `headgate explain {method.upper()} http://HOST/PATH`")
+        method, url = "GET" if data is None else "POST", method
+    size = None if data is None else _size(data)
+    asked: tuple[str, str, Sequence[str], int | None] = (method, url, headers or (), size)
+    if files or of_cluster:
+        from watchers.kubernetes.kubeconfig import Target
+
+        target = Target(kubeconfig, context) if of_cluster else None
+        found = _offline(asked, gateway, files or (), target, controller_name, external_names)
+    else:
+        found = _running(asked, gateway, admin_address)
+    _show(found, gateway, output)
+    if not found["served"]:
+        raise typer.Exit(1)
+
+
+def _size(data: str) -> int:
+    """Return the length of a body, in bytes."""
+    if not data.startswith("@"):
+        return len(data.encode())
+    try:
+        return Path(data[1:]).stat().st_size
+    except OSError as error:
+        raise UserError(f"-d {data}: {error.strerror}") from error
+
+
+def _running(
+    asked: tuple[str, str, Sequence[str], int | None], gateway: str | None, admin_address: Any
+) -> dict[str, Any]:
+    from headgate.admin.client import fetch_explanation
+
+    return fetch_explanation(admin_address, *asked, gateway)
+
+
+def _offline(
+    asked: tuple[str, str, Sequence[str], int | None],
+    gateway: str | None,
+    files: Sequence[str],
+    target: Any,
+    controller_name: str,
+    external_names: bool,
+) -> dict[str, Any]:
+    from headgate.offline.explain import explained
+    from headgate.offline.translate import FILES, load
+    from translator.inputs import in_cluster
+
+    if target is None:
+        folder, settings = load(files), FILES
+    else:
+        from headgate.cluster.reader import load as load_cluster
+
+        folder = load_cluster(target)
+        settings = in_cluster(controller_name, external_names=external_names, offline=True)
+    for each in folder.diagnostics:
+        typer.echo(str(each), err=True)
+    return explained(folder, settings, *asked, gateway)
+
+
+def _show(found: dict[str, Any], gateway: str | None, output: Output | None) -> None:
+    if output is not None:
+        output.write(found)
+    else:
+        from rich.console import Console
+
+        from headgate.reporting.explanation import tables
+
+        console = Console(highlight=False, markup=False)
+        if not console.is_terminal:
+            console = Console(width=MAX_WIDTH, soft_wrap=True, highlight=False, markup=False)
+        console.print(tables(found))
+    if len(found["gateways"]) > 1 and gateway is None:
+        names = ", ".join(each["gateway"] for each in found["gateways"])
+        typer.echo(f"note: the request may be meant for each of {names}; name one with --gateway", err=True)
