@@ -9,9 +9,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.live.objects import Manifest, exact, prefix, route, rule, traffic_policy
+from tests.live.certificates import client, tls_secret
+from tests.live.objects import Manifest, exact, gateway, prefix, route, rule, traffic_policy
 from tests.live.proxy import Proxy
 from tests.live.test_header_policies import accepted
+from tests.live.test_https import https
 from tests.live.test_mirrors import mirror
 from tests.live.upstream import Answer, Seen, Upstream
 from tests.live.websockets import shout, talk
@@ -162,6 +164,19 @@ async def test_redirects_to_another_scheme(proxy: Proxy, alpha: Upstream, allowe
     await proxy.apply(traffic_policy("gateway", internalRedirect={"allowCrossSchemeRedirect": allowed}), routes())
     found = await proxy.request("/moved/0")
     assert (found.status, found.headers["location"]) == (302, "https://example.com/found")
+
+
+@pytest.mark.parametrize(("allowed", "status"), [(False, 302), (True, 200)])
+async def test_redirects_to_http(proxy: Proxy, alpha: Upstream, allowed: bool, status: int) -> None:
+    """A redirect from https to http is followed if the policy allows it."""
+    alpha.answer = redirecting(302, 1)
+    await proxy.apply(
+        tls_secret("own", "example.com"),
+        gateway(https(proxy, "own")),
+        traffic_policy("gateway", internalRedirect={"allowCrossSchemeRedirect": allowed}),
+        routes(),
+    )
+    assert (await proxy.request("/moved/0", ssl=client(), server_hostname="example.com")).status == status
 
 
 async def test_refused_websockets(proxy: Proxy, alpha: Upstream) -> None:

@@ -247,7 +247,8 @@ def reference_grants() -> Objects:
     route = {"group": GATEWAY_API, "kind": one("HTTPRoute", "HTTPRoute", "GRPCRoute")}
     gateway = {"group": GATEWAY_API, "kind": one("Gateway", "ListenerSet")}
     backend = {"group": EXPERIMENTAL, "kind": "XBackend"}
-    givers = st.one_of([fields(namespace=one(*NAMESPACES), **each) for each in (route, gateway, backend)])
+    policy = {"group": "gateway.headgate.dev", "kind": "TrafficPolicy"}
+    givers = st.one_of([fields(namespace=one(*NAMESPACES), **each) for each in (route, gateway, backend, policy)])
     targets = fields(group="", kind="Service", name=maybe(one("w1", "w2"))) | fields(group="", kind="Secret")
     spec = fields(**{"from": some(givers, 2, 1), "to": some(targets, 2, 1)})
     return object_of(f"{GATEWAY_API}/v1beta1", "ReferenceGrant", ("t1", "t2"), spec=spec)
@@ -267,6 +268,17 @@ def _target(found: Raw) -> tuple[str | None, ...]:
     return tuple(found.get(each) for each in ("kind", "name", "sectionName"))
 
 
+def _forwarding() -> dict[str, st.SearchStrategy[Any]]:
+    """Return fields of policies that routes write, some of them wrong or about what may not be there."""
+    header = one({"name": "x-a", "value": "p"}, {"name": "x-b", "value": "%NO%", "format": True})
+    mirrored = fields(name=one("w1", "w2"), namespace=one(None, None, *NAMESPACES), port=80)
+    return {
+        "headerModifiers": maybe(fields(request=fields(set=some(header, 1)), response=one(None, {"remove": ["x-a"]}))),
+        "hostRewrite": one(None, {"auto": {}}, {"literal": "p.test"}, {"disable": {}}),
+        "requestMirror": maybe(fields(backendRef=maybe(mirrored), share=one(None, 50))),
+    }
+
+
 def traffic_policies() -> Objects:
     """Policies for Gateways, listeners, routes and rules that may or may not be there, and for what cannot have any."""
     gateway = fields(group=GATEWAY_API, kind="Gateway", name=one("g1", "g2"), sectionName=one(None, None, "l1", "no"))
@@ -283,6 +295,9 @@ def traffic_policies() -> Objects:
     spec = fields(
         targetRefs=some(gateway | gateway | listener_set | route | route | service, 2, 1, by=_target),
         cors=maybe(cors),
+        **_forwarding(),
+        inheritance=one(None, None, "Replace"),
+        enforced=one(None, None, True),
     )
     return object_of(
         "gateway.headgate.dev/v1alpha1", "TrafficPolicy", ("p1", "p2"), namespace=one("a", "a", "b"), spec=spec

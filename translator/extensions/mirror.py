@@ -120,9 +120,10 @@ def read_policy(context: PolicyContext) -> FilterOutcome:
     """Read the effective mirror of policies, or what they say of the mirrors that a rule has by itself."""
     found = context.effective.value
     assert isinstance(found, RequestMirror)
-    reference, origin = found.backend_ref, context.origin("backendRef")
+    reference = found.backend_ref
     if reference is None:
         return Outcome(())
+    origin = context.origin("backendRef")
     host, suffix = found.host_rewrite_literal or "", found.disable_shadow_host_suffix_append is False
     if origin.kind != context.kind:
         share = found.share if context.origin("share").kind == context.kind else None
