@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from translator.extensions import (
     backend_tls,
+    compression,
     cors,
+    csrf,
     direct_response,
     experimental_policies,
+    faults,
     hash_policies,
     header_modifier,
     header_mutations,
@@ -27,6 +30,9 @@ from translator.extensions import (
 EXTENSIONS = (
     http_filters.EXTENSION,
     cors.EXTENSION,
+    csrf.EXTENSION,
+    faults.EXTENSION,
+    compression.EXTENSION,
     redirect.EXTENSION,
     direct_response.EXTENSION,
     header_modifier.EXTENSION,

@@ -8,6 +8,9 @@ from pydantic import model_validator
 from translator.api_group import GROUP
 from translator.objects.gateway_api.filters import HTTPCORSFilter
 from translator.objects.gateway_api.policy import Policy
+from translator.objects.headgate.browsers import CSRFPolicy
+from translator.objects.headgate.compression import Compression
+from translator.objects.headgate.faults import FaultInjection
 from translator.objects.headgate.forwarding import HashPolicies, HttpUpgrades, InternalRedirect, RequestMirror
 from translator.objects.headgate.headers import HeaderModifiers, HostRewrite, UrlRewrite
 from translator.objects.headgate.policy import AttachedPolicySpec, PolicyTarget, TargetSelector
@@ -39,6 +42,12 @@ class TrafficPolicySpec(AttachedPolicySpec):
         Doc(envoy="CorsPolicy, Route.response_headers_to_add, routes for preflights"),
     ] = None
     """Which pages of other origins may make requests, as a CORS filter of a rule says it."""
+    csrf: Annotated[CSRFPolicy | None, Doc(envoy="CsrfPolicy")] = None
+    """Refuses requests that change something from pages of other hosts."""
+    compression: Annotated[Compression | None, Doc(envoy="Compressor, Decompressor")] = None
+    """Compresses responses, and decompresses requests."""
+    fault_injection: Annotated[FaultInjection | None, Doc(envoy="HTTPFault")] = None
+    """Delays, errors and slow responses, to see how clients cope."""
     header_modifiers: HeaderModifiers | None = None
     """Changes of the headers of requests and responses."""
     host_rewrite: HostRewrite | None = None
