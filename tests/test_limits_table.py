@@ -37,6 +37,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.explain.*.MISSING",
         "translator.explain.*.MISDIRECTED",
         "translator.explain.rewrites.MOVED",
+        "translator.envoy.http_filters.PARTIAL",
     ),
     "a tag or bit of DER, of protobuf's wire format or of a message": (
         "translator.gateway.x509.*",

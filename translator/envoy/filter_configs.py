@@ -41,6 +41,8 @@ FilterConfigs = tuple[tuple[str, bytes], ...]
 """By the names of filters, sorted, their configurations: messages in an ``Any``, serialised."""
 
 ERROR: Final = 500
+RESPONSES: Final = "custom_response"
+"""The one filter in the slot of responses, so that a route's is in the place of the one that it inherits."""
 SECURITY: Final = "security"
 """The key of the mark in the dynamic metadata of a request."""
 
@@ -94,8 +96,32 @@ def violations(settings: Iterable[RuleSetting]) -> Iterator[str]:
 def difference(configs: FilterConfigs, inherited: FilterConfigs) -> FilterConfigs:
     """Return what a route with `configs` says where it inherits others: those that differ, and those it has not."""
     wide, own = dict(inherited), dict(configs)
-    said = {name: config for name, config in own.items() if wide.get(name) != config}
+    said = {name: _instead(config, wide.get(name)) for name, config in own.items() if wide.get(name) != config}
     return tuple(sorted((said | dict.fromkeys(wide.keys() - own.keys(), _DISABLED)).items()))
+
+
+def _instead(config: bytes, wide: bytes | None) -> bytes:
+    """Return what has a route run the filters of a slot in place of those that it inherits.
+
+    Envoy unites the filters of both by their names: a filter that only the wider slot has runs too. So the route has
+    one under its name that does nothing.
+    """
+    inherited, own = _chain(wide), _chain(config)
+    if inherited is None or own is None:
+        return config
+    names = {each.name for each in own.filter_chain.filters}
+    others = [each.name for each in inherited.filter_chain.filters if each.name not in names]
+    if not others:
+        return config
+    for name in others:
+        own.filter_chain.filters.add(name=name).typed_config.Pack(set_metadata_pb2.Config(), deterministic=True)
+    return _packed(own)
+
+
+def _chain(config: bytes | None) -> FilterChainConfigPerRoute | None:
+    """Return what a configuration says of a slot; None if it is of no slot."""
+    found, made = AnyMessage.FromString(config or b""), FilterChainConfigPerRoute()
+    return made if found.Unpack(made) else None
 
 
 def write(typed_per_filter_config: Any, configs: FilterConfigs) -> None:
@@ -163,14 +189,15 @@ def _explain(error: str) -> CustomResponse:
     return CustomResponse(predicate, policy, rank=-1)
 
 
-def _custom_response(responses: Sequence[CustomResponse]) -> custom_response_pb2.CustomResponse:
-    made = custom_response_pb2.CustomResponse()
+def _custom_response(responses: Sequence[CustomResponse]) -> FilterChainConfigPerRoute:
+    made, chain = custom_response_pb2.CustomResponse(), FilterChainConfigPerRoute()
     for place, each in enumerate(responses):
         matcher = made.custom_response_matcher.matcher_list.matchers.add()
         matcher.predicate.CopyFrom(each.predicate)
         matcher.on_match.action.name = f"response-{place}"
         matcher.on_match.action.typed_config.Pack(each.policy, deterministic=True)
-    return made
+    chain.filter_chain.filters.add(name=RESPONSES).typed_config.Pack(made, deterministic=True)
+    return chain
 
 
 def _marked(fingerprint: str) -> Mapping[str, Message]:

@@ -21,7 +21,6 @@ from headgate_proto.envoy.extensions.filters.http.composite.v3.composite_pb2 imp
 from headgate_proto.envoy.extensions.filters.http.compressor.v3.compressor_pb2 import Compressor
 from headgate_proto.envoy.extensions.filters.http.cors.v3.cors_pb2 import Cors
 from headgate_proto.envoy.extensions.filters.http.csrf.v3.csrf_pb2 import CsrfPolicy
-from headgate_proto.envoy.extensions.filters.http.custom_response.v3.custom_response_pb2 import CustomResponse
 from headgate_proto.envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
 from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_pb2 import FilterChainConfig
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
@@ -38,7 +37,7 @@ BANDWIDTH_LIMIT: Final = "envoy.filters.http.bandwidth_limit"
 COMPRESS_ZSTD: Final = "headgate.compress.zstd"
 COMPRESS_BROTLI: Final = "headgate.compress.brotli"
 COMPRESS_GZIP: Final = "headgate.compress.gzip"
-CUSTOM_RESPONSE: Final = "envoy.filters.http.custom_response"
+CUSTOM_RESPONSE: Final = "headgate.custom_response"
 CLOSED: Final = "headgate.closed"
 BEFORE_FAULT: Final = "headgate.slot.before_fault"
 FAULT: Final = "envoy.filters.http.fault"
@@ -83,9 +82,15 @@ SMALLEST_BUFFER: Final = 1
 """Envoy takes no buffer filter without a size: every route that enables it has its own."""
 
 
+PARTIAL: Final = 206
+"""The status of a part of a resource."""
+
+
 def _compressor(name: str, library: Message, choose_first: bool) -> Compressor:
     # Browsers name gzip first; of equal preferences the first of the list with choose_first is taken.
     made = Compressor(choose_first=choose_first)
+    # Parts of a whole are put together by their places in what was not compressed (RFC 9110, 14.4).
+    made.response_direction_config.uncompressible_response_codes.append(PARTIAL)
     made.compressor_library.name = name
     made.compressor_library.typed_config.Pack(library, deterministic=True)
     return made
@@ -115,7 +120,8 @@ FILTERS: Final = (
     HttpFilter(Stage.COMPRESS_ZSTD, COMPRESS_ZSTD, lambda: _compressor("zstd", Zstd(), True)),
     HttpFilter(Stage.COMPRESS_BROTLI, COMPRESS_BROTLI, lambda: _compressor("brotli", Brotli(), True)),
     HttpFilter(Stage.COMPRESS_GZIP, COMPRESS_GZIP, lambda: _compressor("gzip", Gzip(), False)),
-    HttpFilter(Stage.CUSTOM_RESPONSE, CUSTOM_RESPONSE, CustomResponse),
+    # In a slot: Envoy's filter would try the responses of a route first, and then those that the route inherits.
+    HttpFilter(Stage.CUSTOM_RESPONSE, CUSTOM_RESPONSE, FilterChainConfig),
     HttpFilter(Stage.CLOSED, CLOSED, HTTPFault),
     HttpFilter(Stage.BEFORE_FAULT, BEFORE_FAULT, FilterChainConfig),
     HttpFilter(Stage.FAULT, FAULT, HTTPFault),

@@ -75,7 +75,7 @@ def unpacked(configs: FilterConfigs) -> Mapping[str, Any]:
     known: dict[str, type[Message]] = {
         BUFFER: BufferPerRoute,
         EXT_PROC: FilterChainConfigPerRoute,
-        CUSTOM_RESPONSE: CustomResponse,
+        CUSTOM_RESPONSE: FilterChainConfigPerRoute,
         CLOSED: HTTPFault,
         GUARD: RBACPerRoute,
     }
@@ -100,13 +100,27 @@ def test_a_slot_has_the_filters_of_all_units() -> None:
     assert found.keys() == {EXT_PROC, BUFFER}
 
 
+def test_a_slot_takes_the_place_of_a_wider_one() -> None:
+    """A filter that only the wider slot has is under its name in the narrower one, and does nothing there."""
+    wide = compose([unit(Slotted("a"), Slotted("b"))])
+    said = unpacked(difference(compose([unit(Slotted("c"), Slotted("b"))]), wide))
+    filters = [
+        (each.name, each.typed_config.TypeName().rpartition(".")[2]) for each in said[EXT_PROC].filter_chain.filters
+    ]
+    assert filters == [("c", "HTTPFault"), ("b", "HTTPFault"), ("a", "Config")]
+    off = unpacked(difference((), wide))[EXT_PROC]
+    assert off == RouteFilterConfig(disabled=True)
+
+
 def test_a_closed_unit_answers_before_all_others() -> None:
     """A closed route aborts every request, and its body says why before any other replacement is tried."""
     found = unpacked(compose([unit(Replaced("sorry")), unit(closed=True, error="TrafficPolicy shop/web: no.")]))
     assert found[CLOSED].abort.http_status == 500
     assert (found[CLOSED].abort.percentage.numerator, found[CLOSED].abort.percentage.denominator) == (100, 0)
     bodies = []
-    for each in found[CUSTOM_RESPONSE].custom_response_matcher.matcher_list.matchers:
+    made = CustomResponse()
+    assert found[CUSTOM_RESPONSE].filter_chain.filters[0].typed_config.Unpack(made)
+    for each in made.custom_response_matcher.matcher_list.matchers:
         policy = local_response_policy_pb2.LocalResponsePolicy()
         each.on_match.action.typed_config.Unpack(policy)
         bodies.append(policy.body.inline_string)
