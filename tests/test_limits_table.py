@@ -38,6 +38,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.explain.*.MISDIRECTED",
         "translator.explain.rewrites.MOVED",
         "translator.envoy.http_filters.PARTIAL",
+        "translator.objects.headgate.faults.BODILESS",
     ),
     "a tag or bit of DER, of protobuf's wire format or of a message": (
         "translator.gateway.x509.*",
@@ -50,6 +51,8 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.envoy.route._PATH_RANK",
         "translator.objects.schema.scalars._UNIT",
         "translator.ir.http.MILLION",
+        "translator.envoy.fractions._PERCENT",
+        "translator.extensions.faults.BITS_OF_KIB",
         "translator.objects.headgate.types.MILLIONTHS_OF_PERCENT",
         "xds.resources.snapshot.MODULUS",
     ),
