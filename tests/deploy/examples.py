@@ -29,6 +29,19 @@ def _selector(**fields: Any) -> dict[str, Any]:
     return {"targetSelectors": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", **fields}]}
 
 
+def _policy(**fields: Any) -> dict[str, Any]:
+    return {"targetRefs": [_ROUTE], **fields}
+
+
+def _request(**fields: Any) -> dict[str, Any]:
+    return _policy(headerModifiers={"request": fields})
+
+
+_HEADER: Final = {"name": "X-A", "value": "a"}
+_SECRET: Final = {"name": "X-A", "secretRef": {"name": "a", "key": "b"}}
+_REGEX: Final = {"pattern": "^/(a)", "substitution": "/\\1"}
+_GATEWAY: Final = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "a"}
+
 _LABELLED: Final = _selector(matchLabels={"a": "b"})["targetSelectors"][0]
 
 EXAMPLES: Final = (
@@ -128,6 +141,49 @@ EXAMPLES: Final = (
     Example(_T, _cors(allowOrigins=["https://a.com", "https://a.com"]), "allowOrigins"),
     Example(_T, _cors(allowMethods=["get"]), "allowMethods"),
     Example(_T, _cors(maxAge=0), "maxAge"),
+    Example(_T, _request(set=[_HEADER, {**_SECRET, "name": "x-b"}], remove=["x-c"], removeOnMatch=[{"prefix": "x-"}])),
+    Example(_T, _request(add=[{**_HEADER, "format": True}], addIfAbsent=[{"name": "x-b", "value": "%"}])),
+    Example(_T, _request(set=[_HEADER, _HEADER]), "set"),
+    Example(_T, _request(set=[_HEADER], add=[{"name": "x-a", "value": "b"}]), "request"),
+    Example(_T, _request(addIfAbsent=[_HEADER], remove=["x-a"]), "request"),
+    Example(_T, _request(set=[{**_SECRET, "value": "a"}]), "set"),
+    Example(_T, _request(set=[{**_SECRET, "format": True}]), "format"),
+    Example(_T, _request(set=[{"name": "Host", "value": "a"}]), "name"),
+    Example(_T, _request(add=[{"name": ":path", "value": "a"}]), "name"),
+    Example(_T, _request(remove=["Content-Length"]), "remove"),
+    Example(_T, _request(remove=["x-a"] * 2), "remove"),
+    Example(_T, _request(removeOnMatch=[{"prefix": "a", "suffix": "b"}]), "removeOnMatch"),
+    Example(_T, _policy(headerModifiers={"response": {"set": [_HEADER]}})),
+    Example(_T, _policy(headerModifiers={"response": {"set": [_SECRET]}}), "value"),
+    Example(_T, _policy(hostRewrite={"auto": {}}, appendXForwardedHost=True)),
+    Example(_T, _policy(hostRewrite={"pathRegex": _REGEX})),
+    Example(_T, _policy(hostRewrite={}), "hostRewrite"),
+    Example(_T, _policy(hostRewrite={"auto": {}, "literal": "a"}), "hostRewrite"),
+    Example(_T, _policy(hostRewrite={"disable": {}, "header": "x-a"}), "hostRewrite"),
+    Example(_T, _policy(hostRewrite={"literal": "a b"}), "literal"),
+    Example(_T, _policy(autoHostRewrite=False)),
+    Example(_T, _policy(autoHostRewrite=True, hostRewrite={"literal": "a"}), "autoHostRewrite"),
+    Example(_T, _policy(urlRewrite={"pathRegex": _REGEX})),
+    Example(_T, _policy(urlRewrite={"pathRegex": {"pattern": "a"}}), "substitution"),
+    Example(_T, {"targetRefs": [_GATEWAY], "urlRewrite": {"pathRegex": _REGEX}}, "urlRewrite"),
+    Example(_T, {"targetSelectors": [{**_LABELLED, "kind": "Gateway"}], "urlRewrite": {}}, "urlRewrite"),
+    Example(_T, _policy(internalRedirect={"redirectResponseCodes": [302, 307], "maxRedirects": 10})),
+    Example(_T, _policy(internalRedirect={"redirectResponseCodes": [304]}), "redirectResponseCodes"),
+    Example(_T, _policy(internalRedirect={"maxRedirects": 11}), "maxRedirects"),
+    Example(_T, _policy(internalRedirect={"responseHeadersToCopy": ["Host"]}), "responseHeadersToCopy"),
+    Example(_T, _policy(requestMirror={"backendRef": {"name": "a", "port": 80}, "share": "0.25%"})),
+    Example(_T, _policy(requestMirror={"share": 100})),
+    Example(_T, _policy(requestMirror={"share": 101}), "share"),
+    Example(_T, _policy(requestMirror={"share": "100.1%"}), "share"),
+    Example(_T, _policy(requestMirror={"share": "1"}), "share"),
+    Example(_T, _policy(httpUpgrade=[{"type": "websocket", "enabled": False}, {"type": "CONNECT", "connect": {}}])),
+    Example(_T, _policy(httpUpgrade=[{"type": "a"}, {"type": "a"}]), "httpUpgrade"),
+    Example(_T, _policy(httpUpgrade=[{"type": "a", "connect": {}}]), "httpUpgrade"),
+    Example(_T, _policy(hashPolicies=[{"sourceIP": {}, "terminal": True}, {"queryParam": {"name": "a"}}])),
+    Example(_T, _policy(hashPolicies=[{"cookie": {"name": "a", "ttl": "1h", "path": "/"}}])),
+    Example(_T, _policy(hashPolicies=[{}]), "hashPolicies"),
+    Example(_T, _policy(hashPolicies=[{"sourceIP": {}, "header": {"name": "a"}}]), "hashPolicies"),
+    Example(_T, _policy(hashPolicies=[{"cookie": {"name": "a", "ttl": "1 hour"}}]), "ttl"),
 )
 
 

@@ -156,25 +156,19 @@ def read(context: PolicyContext) -> FilterOutcome:
     assert isinstance(found, HeaderModifiers)
     reader = _Reader(context)
     request, response = reader.mutations("request", found.request), reader.mutations("response", found.response)
-    if reader.closed:
+    if reader.problems:
         return Outcome(None, tuple(reader.problems))
     enforced = tuple(sorted({each.name for each in request if isinstance(each, Change) and reader.is_enforced(each)}))
     settings: list[RuleSetting] = [HeaderMutations(request, response)] if request or response else []
     settings += [EnforcedHeaders(enforced)] if enforced else []
-    return Outcome(tuple(settings), tuple(reader.problems))
+    return Outcome(tuple(settings))
 
 
 class _Reader:
-    """Reads the lists of a policy, without what is wrong in them, and collects that.
-
-    Attributes:
-        problems: what is wrong.
-        closed: whether one of them is that the value of a header is not known.
-    """
+    """Reads the lists of a policy, and collects what is wrong with them."""
 
     def __init__(self, context: PolicyContext) -> None:
         self.problems: list[Problem] = []
-        self.closed = False
         self._context = context
 
     def mutations(self, direction: str, found: HeaderOperations | None) -> Mutations:
@@ -196,7 +190,6 @@ class _Reader:
                 continue
             text = (each.value or "").strip(" \t")
             if isinstance(each, SetRequestHeader) and each.secret_ref is not None:
-                self.closed = True
                 self._refuse(f"{leaf}.secretRef", "values of Secrets are not supported yet: write a value")
             elif not each.format:
                 yield Change(way, each.name, literal(text))
