@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.live.objects import GATEWAY, ROUTES, Manifest
 from tests.translator.strategies import Raw, fields, maybe, one, some
 
+HEADGATE = "gateway.headgate.dev/v1alpha1"
 HOSTS = ("x.test", "*.x.test", "y.x.test", "*.test")
 ASKED_HOSTS = (
     "x.test",
@@ -93,7 +94,7 @@ def _path_change() -> st.SearchStrategy[Raw]:
     )
 
 
-def _forwarding(number: str) -> st.SearchStrategy[list[Raw]]:
+def _forwarding() -> st.SearchStrategy[list[Raw]]:
     request = fields(type="RequestHeaderModifier", requestHeaderModifier=_changes())
     host = fields(
         type="RequestHeaderModifier", requestHeaderModifier=one({"set": [{"name": "Host", "value": "set.test"}]})
@@ -142,20 +143,22 @@ def _with_legal_prefixes(rule: Raw) -> Raw:
     return {**rule, "matches": [{**first, "path": prefix}]}
 
 
-def _rule(name: str) -> st.SearchStrategy[Raw]:
-    mark = {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [{"name": "x-rule", "value": name}]}}
+def _rule(mark: str, name: str) -> st.SearchStrategy[Raw]:
+    marking = {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [{"name": "x-rule", "value": mark}]}}
 
     def marked(filters: list[Raw]) -> list[Raw]:
-        return [mark, *filters]
+        return [marking, *filters]
 
     matches = some(_matches(), 2)
-    forwarding = fields(matches=matches, filters=_forwarding(name).map(marked), backendRefs=_backends())
-    answering = fields(matches=matches, filters=_answering().map(marked))
+    forwarding = fields(name=name, matches=matches, filters=_forwarding().map(marked), backendRefs=_backends())
+    answering = fields(name=name, matches=matches, filters=_answering().map(marked))
     return (forwarding | forwarding | answering).map(_with_legal_prefixes)
 
 
 def _route(name: str) -> st.SearchStrategy[Raw]:
-    rules = st.integers(1, 3).flatmap(lambda count: st.tuples(*(_rule(f"{name}/{place}") for place in range(count))))
+    rules = st.integers(1, 3).flatmap(
+        lambda count: st.tuples(*(_rule(f"{name}/{place}", f"n{place}") for place in range(count)))
+    )
     spec = fields(
         parentRefs=st.just([{"name": GATEWAY}]),
         hostnames=one([], [], [], ["*.test"], ["x.test"], ["y.x.test", "*.x.test"]),
@@ -178,11 +181,60 @@ def _gateways() -> st.SearchStrategy[Raw]:
     return hostnames.map(made)
 
 
+def _operations() -> st.SearchStrategy[Raw]:
+    header = fields(name=one("x-a", "x-c", "x-d"), value=one("p", "100%"))
+    computed = fields(name=one("x-a", "x-c"), value=one("%REQ(x-b)%", "%REQ(X-A)%"), format=True)
+    matches = one({"prefix": "x-b"}, {"suffix": "A"}, {"regex": "x-[bc]"}, {"contains": "-a"}, {"exact": "X-c"})
+    lists = fields(
+        set=maybe(some(header | computed, 1)),
+        add=maybe(some(header, 1)),
+        addIfAbsent=maybe(some(header, 1)),
+        remove=maybe(one(["x-a"], ["x-b"])),
+        removeOnMatch=maybe(some(matches, 1)),
+    )
+    return lists.filter(_in_one_way)
+
+
+def _in_one_way(found: Raw) -> bool:
+    names = [each["name"] for way in ("set", "add", "addIfAbsent") for each in found.get(way, ())]
+    names += found.get("remove", [])
+    return bool(found) and len(set(names)) == len(names)
+
+
+def _response_operations() -> st.SearchStrategy[Raw]:
+    return fields(set=maybe(some(fields(name=one("x-e", "x-f"), value="q"), 1)), remove=maybe(one(["x-rule"], ["x-g"])))
+
+
+def _policy(name: str) -> st.SearchStrategy[Raw]:
+    group = {"group": ROUTES.partition("/")[0]}
+    route = fields(kind="HTTPRoute", name=one("r1", "r2"), sectionName=maybe(one("n0", "n1")), **group)
+    gateway = fields(kind="Gateway", name=GATEWAY, sectionName=maybe(one("l0")), **group)
+    host = one(
+        {"literal": "policy.test"},
+        {"header": "x-a"},
+        {"pathRegex": {"pattern": "^/([a-z]+).*$", "substitution": "\\1.test"}},
+        {"disable": {}},
+    )
+    path = one(
+        {"pathRegex": {"pattern": "q", "substitution": "Q"}}, {"pathRegex": {"pattern": "^/", "substitution": "/v/"}}
+    )
+    modifiers = fields(request=maybe(_operations()), response=maybe(_response_operations()))
+    common = {
+        "headerModifiers": maybe(modifiers),
+        "hostRewrite": maybe(host),
+        "appendXForwardedHost": maybe(one(True, False)),
+    }
+    of_route = fields(targetRefs=route.map(lambda found: [found]), urlRewrite=maybe(path), **common)
+    of_gateway = fields(targetRefs=gateway.map(lambda found: [found]), enforced=maybe(one(True)), **common)
+    return fields(apiVersion=HEADGATE, kind="TrafficPolicy", metadata={"name": name}, spec=of_route | of_gateway)
+
+
 def worlds() -> st.SearchStrategy[World]:
-    """Return Gateways with up to three routes, which overlap and fail in many ways."""
-    routes = st.tuples(_route("r1"), st.none() | _route("r2"), st.none() | _route("r3"))
-    return st.tuples(_gateways(), routes).map(
-        lambda found: World((found[0], *(each for each in found[1] if each is not None)))
+    """Return Gateways with up to three routes, which overlap and fail in many ways, and policies for them."""
+    routes = st.tuples(_route("r1"), *(st.none() | _route(name) for name in ("r2", "r3")))
+    policies = st.tuples(*(st.none() | _policy(name) for name in ("p1", "p2", "p3")))
+    return st.tuples(_gateways(), routes, policies).map(
+        lambda found: World((found[0], *(each for each in (*found[1], *found[2]) if each is not None)))
     )
 
 

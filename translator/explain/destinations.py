@@ -15,8 +15,9 @@ from translator.explain.clusters import ClusterTarget, target
 from translator.explain.filters import Levels, enabled_filters
 from translator.explain.headers import ChangesHeaders, changed, request_changes, response_changes
 from translator.explain.matches import Seen
+from translator.explain.mutations import mutations, request_edits, response_edits
 from translator.explain.result import Destination
-from translator.explain.rewrites import rewritten_host, rewritten_path
+from translator.explain.rewrites import forwarded_host, rewritten_host, rewritten_path
 from xds import Snapshot
 
 ClusterWeight = WeightedCluster.ClusterWeight
@@ -69,19 +70,25 @@ def _destination(leaving: LeavingRequest, name: str, share: float, weight: Clust
     found = target(leaving.snapshot, name)
     messages = leaving.messages if weight is None else (weight, *leaving.messages)
     levels = leaving.levels if weight is None else Levels((("ClusterWeight", weight), *leaving.levels.messages))
-    changes = request_changes(messages)
+    filters = tuple(enabled_filters(leaving.manager, levels))
+    mutated = tuple(mutations(filters, levels))
+    before = request_edits(mutated, request.headers)
+    changes = (*before, *request_changes(messages))
     host = weight.host_rewrite_literal if weight is not None and weight.host_rewrite_literal else request.authority
+    at_router = replace(request, authority=host, headers=changed(request.headers, changes))
+    rewritten = rewritten_host(action, at_router, found.resolved)
+    changes = (*changes, *forwarded_host(action, at_router, rewritten))
     made = Destination(
         name,
         share,
         found.backend,
         found.endpoints,
-        rewritten_host(action, replace(request, authority=host), found.resolved),
+        host if rewritten is None else rewritten,
         rewritten_path(action, leaving.route.match, request.path),
         changed(request.headers, changes),
         changes,
-        response_changes(messages),
-        tuple(enabled_filters(leaving.manager, levels)),
+        (*response_changes(messages), *response_edits(mutated)),
+        filters,
     )
     if not found.exists:
         status = MISSING[action.cluster_not_found_response_code]

@@ -11,12 +11,15 @@ from google.protobuf.message import Message
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import FilterConfig
 from headgate_proto.envoy.extensions.filters.http.buffer.v3.buffer_pb2 import BufferPerRoute
 from headgate_proto.envoy.extensions.filters.http.cors.v3.cors_pb2 import CorsPolicy
+from headgate_proto.envoy.extensions.filters.http.csrf.v3.csrf_pb2 import CsrfPolicy
 from headgate_proto.envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
-from translator.explain.matches import Seen, fraction, string_matches
+from translator.explain.matches import Seen, fraction, header_mismatch, string_matches
 from translator.explain.result import EnabledFilter
+
+CHANGING_METHODS: Final = frozenset({"POST", "PUT", "DELETE", "PATCH"})
 
 
 class Configures(Protocol):
@@ -52,6 +55,13 @@ class Levels(NamedTuple):
             if name in message.typed_per_filter_config:
                 return level, message.typed_per_filter_config[name]
         return None
+
+
+def configurations(name: str, levels: Levels) -> Iterator[AnyMessage]:
+    """Yield the configurations of a filter at all levels, the most specific first."""
+    for _, message in levels.messages:
+        if name in message.typed_per_filter_config:
+            yield _unwrapped(message.typed_per_filter_config[name])
 
 
 def enabled_filters(manager: HttpConnectionManager, levels: Levels) -> Iterator[EnabledFilter]:
@@ -109,9 +119,11 @@ def _cors(_name: str, policy: CorsPolicy, request: Seen, _size: int | None) -> A
     return Answer(200, 1.0, "")
 
 
-def _fault(name: str, fault: HTTPFault, _request: Seen, _size: int | None) -> Answer | None:
+def _fault(name: str, fault: HTTPFault, request: Seen, _size: int | None) -> Answer | None:
     """Return the error that a fault answers with."""
     if not fault.HasField("abort") or not fault.abort.http_status:
+        return None
+    if any(header_mismatch(each, request) for each in fault.headers):
         return None
     share = fraction(fault.abort.percentage)
     return (
@@ -129,9 +141,28 @@ def _buffer(_name: str, limit: BufferPerRoute, _request: Seen, size: int | None)
     return Answer(413, 1.0, f"the body of {size} bytes is longer than {most}")
 
 
+def _csrf(_name: str, policy: CsrfPolicy, request: Seen, _size: int | None) -> Answer | None:
+    """Return the refusal of a request that changes something and comes from a page of another origin."""
+    if request.method not in CHANGING_METHODS:
+        return None
+    share = fraction(policy.filter_enabled.default_value)
+    source = _authority(request.value("origin") or "") or _authority(request.value("referer") or "")
+    known = any(string_matches(each, source) for each in policy.additional_origins)
+    if not share or (source and (source == _authority(request.authority) or known)):
+        return None
+    text = f"the origin {source} is none that csrf allows" if source else "csrf asks for an Origin or Referer"
+    return Answer(403, share, text)
+
+
+def _authority(text: str) -> str:
+    """Return the host and port of a URL, or of an origin."""
+    return text.partition("://")[2].partition("/")[0] if "://" in text else "" if text == "null" else text
+
+
 _ANSWERS: Final[tuple[tuple[type[Message], Callable[[str, Any, Seen, int | None], Answer | None]], ...]] = (
     (CorsPolicy, _cors),
     (HTTPFault, _fault),
     (BufferPerRoute, _buffer),
+    (CsrfPolicy, _csrf),
 )
 """The configurations of filters whose answers can be told, and how."""

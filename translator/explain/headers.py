@@ -18,6 +18,9 @@ ACTIONS: Final = {
     HeaderValueOption.OVERWRITE_IF_EXISTS: "set if present",
 }
 
+MATCHING: Final = "remove if the name"
+"""The action of an edit that removes headers by a match of their names; the name of the edit says which."""
+
 _EXTRACTION: Final = re.compile(
     r"%CEL\(re\.extract\(response\.headers\['(?P<name>[^']+)'\], '(?P<pattern>[^']*)', '(?P<substitution>[^']*)'\)\)%"
 )
@@ -69,23 +72,25 @@ def changes(removed: Iterable[str], added: Iterable[HeaderValueOption]) -> Itera
             yield HeaderEdit(ACTIONS[each.append_action], each.header.key.lower(), each.header.value)
 
 
-def changed(headers: Headers, made: Iterable[HeaderEdit], request: Headers = ()) -> Headers:
+def changed(headers: Headers, made: Iterable[HeaderEdit], request: Headers | None = None) -> Headers:
     """Return headers after changes; what Envoy alone can compute stays as its format.
 
     Args:
         headers: the headers before.
         made: the changes, in their order.
-        request: the headers of the request, for those of a response.
+        request: the headers of the request, for those of a response; None if they are those that change.
     """
     found = list(headers)
     for each in made:
         there = any(header.name == each.name for header in found)
-        value = formatted(each.value, found, request)
+        value = formatted(each.value, found, found if request is None else request)
         if (
             value is None
             or (there and each.action == "add if absent")
             or (each.action == "set if present" and not there)
         ):
+            continue
+        if each.action == MATCHING:
             continue
         if each.action in ("remove", "set", "set if present"):
             found = [header for header in found if header.name != each.name]

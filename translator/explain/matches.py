@@ -85,7 +85,7 @@ def mismatch(match: RouteMatch, request: Seen) -> Mismatch | None:
     if match.HasField("grpc") and not request.is_grpc:
         return Mismatch(f"the content-type is not {GRPC}", near=True)
     for header in match.headers:
-        if reason := _header_mismatch(header, request):
+        if reason := header_mismatch(header, request):
             return Mismatch(reason, near=True)
     for parameter in match.query_parameters:
         if reason := _parameter_mismatch(parameter, request):
@@ -148,7 +148,7 @@ def in_words(match: RouteMatch) -> Iterator[str]:
         name = "method" if header.name == ":method" else f"header {header.name}"
         yield f"{name} {_condition(header)}"
     for parameter in match.query_parameters:
-        yield f"query parameter {parameter.name} {_string_in_words(parameter.string_match)}"
+        yield f"query parameter {parameter.name} {string_in_words(parameter.string_match)}"
 
 
 def _path_in_words(match: RouteMatch) -> str:
@@ -161,8 +161,8 @@ def _path_in_words(match: RouteMatch) -> str:
     return f"{prefix.rstrip('/')}/*"
 
 
-def _header_mismatch(matcher: HeaderMatcher, request: Seen) -> str:
-    """Return why a header does not match; one of several values is enough (observed, 1.40)."""
+def header_mismatch(matcher: HeaderMatcher, request: Seen) -> str:
+    """Return why a header does not match, "" if it does; one of several values is enough (observed, 1.40)."""
     found = request.values(matcher.name.lower())
     if matcher.WhichOneof("header_match_specifier") == "present_match":
         holds = bool(found) == matcher.present_match
@@ -191,10 +191,11 @@ def _condition(matcher: HeaderMatcher) -> str:
     negated = "not " if matcher.invert_match else ""
     if matcher.WhichOneof("header_match_specifier") in ("present_match", None):
         return f"{negated}present"
-    return negated + _string_in_words(_as_string(matcher))
+    return negated + string_in_words(_as_string(matcher))
 
 
-def _string_in_words(matcher: StringMatcher) -> str:
+def string_in_words(matcher: StringMatcher) -> str:
+    """Return a condition of a text, for people."""
     kind = matcher.WhichOneof("match_pattern")
     if kind == "safe_regex":
         return f"~ {matcher.safe_regex.regex}"
@@ -211,6 +212,6 @@ def _parameter_mismatch(matcher: QueryParameterMatcher, request: Seen) -> str:
     if matcher.WhichOneof("query_parameter_match_specifier") == "string_match" and not string_matches(
         matcher.string_match, found[0]
     ):
-        wanted = _string_in_words(matcher.string_match).removeprefix("= ")
+        wanted = string_in_words(matcher.string_match).removeprefix("= ")
         return f"the query parameter {matcher.name} is {found[0]}, not {wanted}"
     return ""

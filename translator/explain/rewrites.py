@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import RedirectAction, RouteAction, RouteMatch
@@ -9,6 +10,7 @@ from headgate_proto.envoy.type.matcher.v3.regex_pb2 import RegexMatchAndSubstitu
 from translator.explain.matches import Seen
 from translator.explain.paths import without_query
 from translator.explain.patterns import replace_all
+from translator.explain.result import HeaderEdit
 
 MOVED = {
     RedirectAction.MOVED_PERMANENTLY: 301,
@@ -52,8 +54,8 @@ def _matched(match: RouteMatch, plain: str) -> int:
     return len(plain)
 
 
-def rewritten_host(action: RouteAction, request: Seen, endpoint_name: str) -> str:
-    """Return the Host of a request after an action.
+def rewritten_host(action: RouteAction, request: Seen, endpoint_name: str) -> str | None:
+    """Return the Host of a request after an action; None if that leaves it as it is.
 
     Args:
         action: the action.
@@ -64,13 +66,27 @@ def rewritten_host(action: RouteAction, request: Seen, endpoint_name: str) -> st
     if kind == "host_rewrite_literal":
         return action.host_rewrite_literal
     if kind == "host_rewrite_header":
-        return request.value(action.host_rewrite_header.lower()) or request.authority
+        return request.value(action.host_rewrite_header.lower()) or None
     if kind == "host_rewrite_path_regex":
         rewrite = action.host_rewrite_path_regex
         return replace_all(rewrite.pattern.regex, rewrite.substitution, without_query(request.path))
     if kind == "auto_host_rewrite" and action.auto_host_rewrite.value and endpoint_name:
         return endpoint_name
-    return request.authority
+    return None
+
+
+def forwarded_host(action: RouteAction, request: Seen, rewritten: str | None) -> Iterator[HeaderEdit]:
+    """Yield the header that tells a backend the Host of before a rewrite.
+
+    Args:
+        action: the action.
+        request: the request, with the host as it is before.
+        rewritten: the Host after the action.
+    """
+    known = request.value("x-forwarded-host")
+    if not action.append_x_forwarded_host or rewritten is None or (known or "").split(",")[-1] == request.authority:
+        return
+    yield HeaderEdit("set", "x-forwarded-host", f"{known},{request.authority}" if known else request.authority)
 
 
 def location(action: RedirectAction, match: RouteMatch, request: Seen) -> str:

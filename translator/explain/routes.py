@@ -15,6 +15,7 @@ from translator.explain.destinations import LeavingRequest, destinations
 from translator.explain.filters import Levels, answers, enabled_filters
 from translator.explain.headers import ChangesHeaders, changed, response_changes
 from translator.explain.matches import Seen, fraction, in_words, mismatch, share
+from translator.explain.mutations import mutations, response_edits
 from translator.explain.request import Header, values
 from translator.explain.result import MirrorTarget, NearMiss, RequestOutcome, Retries
 from translator.explain.rewrites import MOVED, location
@@ -113,7 +114,7 @@ def _of_action(scope: HostScope, route: Route, made: RequestOutcome, levels: Lev
     if scope.configuration.most_specific_header_mutations_wins:
         messages.reverse()
     action = route.WhichOneof("action")
-    answered = response_changes(messages)
+    answered = (*response_changes(messages), *response_edits(tuple(mutations(made.filters, levels))))
     if action == "redirect":
         target = location(route.redirect, route.match, scope.request)
         (target, *_) = values(changed((Header("location", target),), answered, scope.request.headers), "location")

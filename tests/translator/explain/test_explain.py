@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.translator.explain.worlds import GATEWAY, SHOP, explained, one, policy, route
+from tests.translator.explain.worlds import GATEWAY, SHOP, explained, one, policy, route, translated
+from translator.explain.explain import explain
+from translator.explain.request import parse_request
 from translator.explain.result import Explanation, HeaderEdit, NearMiss, PolicyField
 
 ROUTED = GATEWAY + route(f"[{SHOP}]")
@@ -298,3 +300,15 @@ spec:
     assert outcome.rule is not None
     assert outcome.rule.route == "TCPRoute default/db"
     assert why(found) == "default/empty:80 has no ready endpoint: the connection is closed"
+
+
+def test_an_explanation_leaves_nothing_behind() -> None:
+    """What it evaluates beside what is served is forgotten with the next evaluation, and changes no output."""
+    translator = translated(
+        ROUTED + policy("p", "kind: Gateway, name: web", "cors: {allowOrigins: ['https://a.test']}")
+    )
+    memos = translator.memos
+    request = parse_request("GET", "http://example.com/")
+    assert explain(translator.reader, translator.snapshots, request)[0].served
+    changes = translator.evaluate()
+    assert (translator.memos, changes.snapshots, changes.statuses) == (memos, {}, {})

@@ -1,0 +1,100 @@
+"""What TrafficPolicies change of a request is told, with the policy that each effective field comes from."""
+
+from __future__ import annotations
+
+from headgate_proto.envoy.extensions.filters.http.csrf.v3.csrf_pb2 import CsrfPolicy
+from tests.translator.explain.test_filters import answer
+from tests.translator.explain.worlds import GATEWAY, SHOP, one, policy, route
+from translator.explain.filters import Answer
+from translator.explain.matches import Seen
+from translator.explain.request import Header
+from translator.explain.result import HeaderEdit, PolicyField
+
+ROUTED = GATEWAY + route(f"[{SHOP}]")
+ROUTE = "kind: HTTPRoute, name: shop"
+
+
+def test_header_modifiers_change_requests_before_the_route_and_responses_after_it() -> None:
+    """The edits are told in Envoy's order; what is removed by a match is told by name as far as it is known."""
+    modifiers = """headerModifiers:
+    request: {set: [{name: x-a, value: p}], removeOnMatch: [{prefix: x-b}]}
+    response: {add: [{name: x-e, value: 50%}]}"""
+    rules = """
+    - filters: [{type: RequestHeaderModifier, requestHeaderModifier: {add: [{name: x-c, value: d}]}}]
+      backendRefs: [{name: shop, port: 80}]"""
+    world = GATEWAY + route(rules) + policy("p", ROUTE, modifiers)
+    (outcome,) = one(world, "http://example.com/", "GET", "x-a: 1", "x-bb: 2", "y: 3").outcomes
+    (destination,) = outcome.destinations
+    assert destination.changes == (
+        HeaderEdit("remove if the name", "begins with x-b"),
+        HeaderEdit("remove", "x-bb"),
+        HeaderEdit("set", "x-a", "p"),
+        HeaderEdit("add", "x-c", "d"),
+    )
+    assert destination.headers == (
+        Header("y", "3"),
+        Header("x-forwarded-proto", "http"),
+        Header("x-a", "p"),
+        Header("x-c", "d"),
+    )
+    assert destination.response_changes == (HeaderEdit("add", "x-e", "50%%"),)
+    assert outcome.rule is not None
+    assert {each.field for each in outcome.rule.policies} == {
+        "headerModifiers.request.set[x-a]",
+        "headerModifiers.request.add[x-c]",
+        "headerModifiers.request.removeOnMatch",
+        "headerModifiers.response.add[x-e]",
+    }
+
+
+def test_hosts_and_paths_are_rewritten_by_policies() -> None:
+    """The Host and path that the backend gets are told, and the header that tells it the former Host."""
+    spec = """hostRewrite: {header: X-Tenant}
+  appendXForwardedHost: true
+  urlRewrite: {pathRegex: {pattern: "^/v1/", substitution: /}}"""
+    world = ROUTED + policy("p", ROUTE, spec)
+    (outcome,) = one(world, "http://example.com/v1/a", "GET", "x-tenant: t.test", "x-forwarded-host: z").outcomes
+    (destination,) = outcome.destinations
+    assert (destination.host, destination.path) == ("t.test", "/a")
+    assert destination.changes == (HeaderEdit("set", "x-forwarded-host", "z,example.com"),)
+    (outcome,) = one(world, "http://example.com/v1/a").outcomes
+    assert outcome.destinations[0].host == "example.com"
+    assert outcome.destinations[0].changes == ()
+
+
+def test_what_a_rule_says_itself_is_told_beside_policies() -> None:
+    """Where a rule's own fields are merged with policies, each leaf has the one that it comes from."""
+    spec = "headerModifiers: {request: {set: [{name: x-a, value: p}, {name: x-d, value: q}]}}"
+    rules = """
+    - filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-a, value: own}]}}]
+      backendRefs: [{name: shop, port: 80}]"""
+    (outcome,) = one(GATEWAY + route(rules) + policy("p", ROUTE, spec)).outcomes
+    assert outcome.rule is not None
+    found = {each.field: each for each in outcome.rule.policies}
+    assert found["headerModifiers.request.set[x-a]"][2:4] == ("HTTPRoute default/shop", "rule fields")
+    assert found["headerModifiers.request.set[x-d]"] == PolicyField(
+        "headerModifiers.request.set[x-d]", {"name": "x-d", "value": "q"}, "TrafficPolicy default/p", "route"
+    )
+    assert dict(outcome.destinations[0].headers)["x-a"] == "own"
+
+
+def test_requests_of_other_origins_are_refused() -> None:
+    """A request that changes something needs an Origin or Referer of the same host, or one that is allowed."""
+    policy_ = CsrfPolicy()
+    policy_.filter_enabled.default_value.numerator = 100
+    policy_.additional_origins.add(exact="a.test")
+
+    def status(method: str, **headers: str) -> list[int]:
+        sent = tuple(Header(name, value) for name, value in headers.items())
+        return [each.status for each in answer(policy_, None, Seen(method, "https", "x.test", "/", sent))]
+
+    assert status("GET", origin="https://b.test") == []
+    assert status("POST", origin="https://b.test") == [403]
+    assert status("POST", origin="https://a.test") == []
+    assert status("POST", origin="https://x.test") == []
+    assert status("POST", origin="null", referer="https://x.test/a") == []
+    assert answer(policy_, None, Seen("PUT", "https", "x.test", "/", ())) == [
+        Answer(403, 1, "csrf asks for an Origin or Referer")
+    ]
+    policy_.filter_enabled.default_value.numerator = 0
+    assert status("POST", origin="https://b.test") == []
