@@ -30,7 +30,7 @@ WRONG: tuple[Any, ...] = (
     *([], ["\0"], {"a": [{}]}, "", "\0", "no such value", 3.5, True, "x", "-1s", "1 hour", "101%", "1.5.2"),
     *(-1, 0, 10**12, "x" * 20000, "%NOPE%", "1 +", [[]], "99Ei"),
 )
-ATTEMPTS, FIRST_ATTEMPTS = 1000, 100
+ATTEMPTS = 600
 
 
 class Maker:
@@ -51,7 +51,7 @@ class Maker:
             return {}
         for attempt in range(ATTEMPTS):
             # Rules between fields forbid that many are set, or ask for more than one.
-            share = self._share if attempt < FIRST_ATTEMPTS else self._random.random()
+            share = (self._share, 1 / len(model.model_fields), self._random.random())[attempt % 3]
             found = {}
             for name, info in model.model_fields.items():
                 alias = info.alias or name
@@ -61,6 +61,15 @@ class Maker:
             if is_valid(model, found):
                 return found
         raise LookupError(f"{model.__name__}: no valid value with {'.'.join(path)} found")
+
+    def field(self, model: type[Fields], name: str) -> Any:
+        """Return a valid value of a field of a model, by its name in Python."""
+        info = model.model_fields[name]
+        for _ in range(ATTEMPTS):
+            found = self._value(info.annotation, tuple(info.metadata))
+            if takes(info.annotation, tuple(info.metadata), found):
+                return found
+        raise LookupError(f"{model.__name__}.{name}: no valid value found")
 
     def _value(self, annotation: Any, metadata: tuple[Any, ...], path: tuple[str, ...] = ()) -> Any:
         core, more = peel(annotation)
@@ -93,10 +102,15 @@ def valid_scalars(core: Any, metadata: tuple[Any, ...]) -> list[Any]:
     """
     if get_origin(core) is Literal:
         return list(get_args(core))
-    found = [each for each in SCALARS if takes(core, metadata, each)]
+    found = _taken(core, tuple(each for each in metadata if _is_hashable(each)))
     if not found:
         raise LookupError(f"no valid {type_name(core, metadata)} is known ({core}, {metadata})")
     return found
+
+
+@cache
+def _taken(core: Any, metadata: tuple[Any, ...]) -> list[Any]:
+    return [each for each in SCALARS if takes(core, metadata, each)]
 
 
 def wrong_values(leaf: Leaf) -> Iterator[Any]:

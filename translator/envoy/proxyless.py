@@ -84,14 +84,12 @@ def _write_match(match: route_components_pb2.RouteMatch) -> None:
 
 
 def _write_action(action: route_components_pb2.RouteAction) -> None:
-    longest = action.max_stream_duration.max_stream_duration
-    limits = [each for each in (action.timeout.ToMilliseconds(), longest.ToMilliseconds()) if each]
+    limit = action.timeout.ToMilliseconds()
     action.ClearField("timeout")
     action.ClearField("idle_timeout")
     action.ClearField("cluster_not_found_response_code")
-    action.ClearField("max_stream_duration")
-    if limits:
-        action.max_stream_duration.max_stream_duration.FromMilliseconds(min(limits))
+    if limit:
+        action.max_stream_duration.max_stream_duration.FromMilliseconds(limit)
     if action.HasField("retry_policy"):
         _write_retries(action)
 

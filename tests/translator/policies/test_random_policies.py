@@ -1,0 +1,75 @@
+"""Whatever policies say that is valid, Envoy takes what becomes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from bench.world import GATEWAY, NAMESPACE, Raw, edit, manifest, world
+from tests.translator.golden.envoy import envoy_error
+from tests.translator.values import Maker
+from translator.inputs import Settings
+from translator.objects.headgate.policy import AttachedPolicySpec
+from translator.objects.headgate.trafficpolicy import TrafficPolicy
+from translator.refs import Ref
+from translator.translator import Translator
+from xds import Snapshot
+
+WEB = Ref("Gateway", NAMESPACE, GATEWAY)
+SPEC = TrafficPolicy.spec_model()
+GROUP = "gateway.networking.k8s.io"
+TARGETS: tuple[Raw, ...] = (
+    {"group": GROUP, "kind": "Gateway", "name": GATEWAY},
+    {"group": GROUP, "kind": "Gateway", "name": GATEWAY, "sectionName": "http"},
+    {"group": GROUP, "kind": "HTTPRoute", "name": "route-0"},
+    {"group": GROUP, "kind": "HTTPRoute", "name": "route-1"},
+)
+FIELDS = tuple(name for name in SPEC.model_fields if name not in AttachedPolicySpec.model_fields)
+
+
+def policy(random: Random, number: int) -> Raw:
+    """Return a valid policy of a random target that sets some random fields."""
+    target = random.choice(TARGETS)
+    spec: dict[str, Any] = {"targetRefs": [target]}
+    maker = Maker(random, share=random.choice((0.1, 0.4, 0.8)))
+    for field in random.sample(FIELDS, random.randint(1, 4)):
+        if field == "auto_host_rewrite" or (field == "url_rewrite" and target["kind"] != "HTTPRoute"):
+            continue  # short for another field; for routes only
+        spec[SPEC.model_fields[field].alias or field] = maker.field(SPEC, field)
+    if target["kind"] == "Gateway" and random.random() < 0.2:
+        spec["enforced"] = True
+    if random.random() < 0.2:
+        spec["inheritance"] = random.choice(("Merge", "Replace"))
+    return manifest("gateway.headgate.dev/v1alpha1", "TrafficPolicy", f"policy-{number}", spec=spec)
+
+
+def snapshot(seed: int) -> Snapshot:
+    """Return the snapshot of a Gateway with a few random policies."""
+    random = Random(seed)
+    made = Translator(Settings(offline=True))
+    # Names of objects in policies are those that `tests.translator.values` knows.
+    service = manifest("v1", "Service", "a", spec={"ports": [{"name": "a", "port": 8080}]})
+    made.edit([*world(3, 2, 3), edit(service)])
+    made.edit([edit(policy(random, number)) for number in range(random.randint(1, 3))])
+    assert made.evaluate().failures == []
+    return made.snapshots[WEB]
+
+
+@settings(
+    max_examples=4,
+    # A seed says nothing of its size, so that a smaller one is no simpler.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(seeds=st.lists(st.integers(0, 2**32), min_size=20, max_size=20, unique=True))
+def test_envoy_takes_what_becomes_of_valid_policies(seeds: list[int], envoy_path: Path, tmp_path: Path) -> None:
+    """A real Envoy accepts the resources of Gateways with random valid policies at random levels."""
+    made = {seed: snapshot(seed) for seed in seeds}
+    if envoy_error(envoy_path, tmp_path, made.values()):
+        errors = {seed: envoy_error(envoy_path, tmp_path, [found]) for seed, found in made.items()}
+        assert {seed: error for seed, error in errors.items() if error} == {}
+        raise AssertionError("Envoy rejects all together, but none alone")
