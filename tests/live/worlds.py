@@ -205,6 +205,18 @@ def _response_operations() -> st.SearchStrategy[Raw]:
     return fields(set=maybe(some(fields(name=one("x-e", "x-f"), value="q"), 1)), remove=maybe(one(["x-rule"], ["x-g"])))
 
 
+def _csrf() -> st.SearchStrategy[Raw]:
+    origins = one([{"exact": "a.test"}], [{"regex": "[ab].test"}])
+    return st.just({"disable": {}}) | fields(additionalOrigins=maybe(origins), percentageEnabled=maybe(one(0, 50)))
+
+
+def _faults() -> st.SearchStrategy[Raw]:
+    share = maybe(one(0, 30))
+    abort = fields(httpStatus=one(503, 599), percentage=share) | fields(grpcStatus=one(0, 5, 14), percentage=share)
+    headers = one([{"name": "x-a", "exact": "1"}], [{"name": "x-b", "regex": "[12]"}], [{"name": "x-b", "prefix": "1"}])
+    return st.just({"disable": {}}) | fields(abort=abort, headers=maybe(headers))
+
+
 def _policy(name: str) -> st.SearchStrategy[Raw]:
     group = {"group": ROUTES.partition("/")[0]}
     route = fields(kind="HTTPRoute", name=one("r1", "r2"), sectionName=maybe(one("n0", "n1")), **group)
@@ -223,6 +235,8 @@ def _policy(name: str) -> st.SearchStrategy[Raw]:
         "headerModifiers": maybe(modifiers),
         "hostRewrite": maybe(host),
         "appendXForwardedHost": maybe(one(True, False)),
+        "csrf": maybe(_csrf()),
+        "faultInjection": st.none() | st.none() | _faults(),
     }
     of_route = fields(targetRefs=route.map(lambda found: [found]), urlRewrite=maybe(path), **common)
     of_gateway = fields(targetRefs=gateway.map(lambda found: [found]), enforced=maybe(one(True)), **common)
@@ -250,9 +264,11 @@ def requests() -> st.SearchStrategy[Asked]:
         (("x-a", "1"), ("x-a", "2")),
         (("x_c", "1"),),
     ]
+    origins = (("Origin", "https://a.test"),), (("Origin", "null"), ("Referer", "http://x.test/a")), foreign[:1]
+    plain += [*origins, (("Referer", "https://b.test:81/?q"),)]
     paths = st.builds(lambda path, ending: path.rstrip("/") + ending or "/", one(*PATHS), one(*ENDINGS)).map(
         lambda path: path if path.startswith("/") else f"/{path}"
     )
-    normal = st.builds(Asked, one("GET", "GET", "GET", "POST"), one(*ASKED_HOSTS), paths, one(*plain))
+    normal = st.builds(Asked, one("GET", "GET", "GET", "POST", "PUT"), one(*ASKED_HOSTS), paths, one(*plain))
     options = st.builds(Asked, one("OPTIONS"), one(*ASKED_HOSTS), paths, one(preflight, foreign, ()))
     return normal | normal | normal | options

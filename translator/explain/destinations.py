@@ -15,7 +15,7 @@ from translator.explain.clusters import ClusterTarget, target
 from translator.explain.filters import Levels, enabled_filters
 from translator.explain.headers import ChangesHeaders, changed, request_changes, response_changes
 from translator.explain.matches import Seen
-from translator.explain.mutations import mutations, request_edits, response_edits
+from translator.explain.mutations import cors_edits, mutations, request_edits, response_edits
 from translator.explain.result import Destination
 from translator.explain.rewrites import forwarded_host, rewritten_host, rewritten_path
 from xds import Snapshot
@@ -87,7 +87,7 @@ def _destination(leaving: LeavingRequest, name: str, share: float, weight: Clust
         rewritten_path(action, leaving.route.match, request.path),
         changed(request.headers, changes),
         changes,
-        (*response_changes(messages), *response_edits(mutated)),
+        (*response_changes(messages), *response_edits(mutated), *cors_edits(filters, levels, request)),
         filters,
     )
     if not found.exists:

@@ -109,28 +109,29 @@ def _unwrapped(config: AnyMessage) -> AnyMessage:
     return _wrapper(config).config
 
 
+def allows_origin(policy: CorsPolicy, request: Seen) -> bool:
+    """Return whether a request comes from a page of an origin that a policy names."""
+    origin = request.value("origin")
+    return bool(origin) and any(string_matches(each, origin or "") for each in policy.allow_origin_string_match)
+
+
 def _cors(_name: str, policy: CorsPolicy, request: Seen, _size: int | None) -> Answer | None:
     """Return the answer to a preflight from an origin that the policy names."""
-    origin, asked = request.value("origin"), request.value("access-control-request-method")
-    if request.method != "OPTIONS" or not origin or not asked:
-        return None
-    if not any(string_matches(each, origin) for each in policy.allow_origin_string_match):
-        return None
-    return Answer(200, 1.0, "")
+    asked = request.method == "OPTIONS" and request.value("access-control-request-method")
+    return Answer(200, 1.0, "") if asked and allows_origin(policy, request) else None
 
 
 def _fault(name: str, fault: HTTPFault, request: Seen, _size: int | None) -> Answer | None:
-    """Return the error that a fault answers with."""
-    if not fault.HasField("abort") or not fault.abort.http_status:
+    """Return the error that a fault answers with; a status of gRPC is a header of a response with status 200."""
+    kind = fault.abort.WhichOneof("error_type")
+    share = fraction(fault.abort.percentage)
+    if kind not in ("http_status", "grpc_status") or not share:
         return None
     if any(header_mismatch(each, request) for each in fault.headers):
         return None
-    share = fraction(fault.abort.percentage)
-    return (
-        Answer(fault.abort.http_status, share, f"the filter {name} answers {fault.abort.http_status}")
-        if share
-        else None
-    )
+    if kind == "grpc_status":
+        return Answer(200, share, f"the filter {name} answers the status {fault.abort.grpc_status} of gRPC")
+    return Answer(fault.abort.http_status, share, f"the filter {name} answers {fault.abort.http_status}")
 
 
 def _buffer(_name: str, limit: BufferPerRoute, _request: Seen, size: int | None) -> Answer | None:
@@ -156,7 +157,7 @@ def _csrf(_name: str, policy: CsrfPolicy, request: Seen, _size: int | None) -> A
 
 def _authority(text: str) -> str:
     """Return the host and port of a URL, or of an origin."""
-    return text.partition("://")[2].partition("/")[0] if "://" in text else "" if text == "null" else text
+    return text.partition("://")[2].partition("/")[0] if "://" in text else text
 
 
 _ANSWERS: Final[tuple[tuple[type[Message], Callable[[str, Any, Seen, int | None], Answer | None]], ...]] = (

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from headgate_proto.envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation
+from headgate_proto.envoy.extensions.filters.http.cors.v3.cors_pb2 import CorsPolicy
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import (
     HeaderMutationPerRoute,
     Mutations,
 )
-from translator.explain.filters import Levels, configurations
+from translator.explain.filters import Levels, allows_origin, configurations
 from translator.explain.headers import MATCHING, changed, changes
-from translator.explain.matches import string_in_words, string_matches
+from translator.explain.matches import Seen, string_in_words, string_matches
 from translator.explain.request import Headers
 from translator.explain.result import EnabledFilter, HeaderEdit
 
@@ -43,6 +45,19 @@ def request_edits(found: Iterable[Mutations], headers: Headers) -> tuple[HeaderE
 def response_edits(found: Sequence[Mutations]) -> tuple[HeaderEdit, ...]:
     """Return the changes of a response's headers, which are not known yet."""
     return tuple(edit for each in found for mutation in each.response_mutations for edit in _edits(mutation, ()))
+
+
+def cors_edits(filters: Iterable[EnabledFilter], levels: Levels, request: Seen) -> Iterator[HeaderEdit]:
+    """Yield what the CORS filter sets in the responses of backends, which come from other filters before."""
+    for each in filters:
+        for config in islice(configurations(each.name, levels), 1):
+            policy = CorsPolicy()
+            if config.Unpack(policy) and allows_origin(policy, request):
+                yield HeaderEdit("set", "access-control-allow-origin", request.value("origin") or "")
+                if policy.allow_credentials.value:
+                    yield HeaderEdit("set", "access-control-allow-credentials", "true")
+                if policy.expose_headers:
+                    yield HeaderEdit("set", "access-control-expose-headers", policy.expose_headers)
 
 
 def _edits(mutation: HeaderMutation, headers: Headers) -> Iterator[HeaderEdit]:

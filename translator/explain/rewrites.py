@@ -66,7 +66,7 @@ def rewritten_host(action: RouteAction, request: Seen, endpoint_name: str) -> st
     if kind == "host_rewrite_literal":
         return action.host_rewrite_literal
     if kind == "host_rewrite_header":
-        return request.value(action.host_rewrite_header.lower()) or None
+        return next(iter(request.values(action.host_rewrite_header.lower())), "") or None
     if kind == "host_rewrite_path_regex":
         rewrite = action.host_rewrite_path_regex
         return replace_all(rewrite.pattern.regex, rewrite.substitution, without_query(request.path))

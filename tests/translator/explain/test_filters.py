@@ -73,6 +73,17 @@ def test_a_fault_answers_its_share() -> None:
     assert answer(fault) == []
     fault.abort.percentage.numerator = 20
     assert answer(fault) == [Answer(500, 0.2, "the filter f answers 500")]
+    fault.headers.add(name="x-a").string_match.exact = "1"
+    assert answer(fault) == []
+    assert answer(fault, None, Seen("GET", "http", "x.test", "/", (Header("x-a", "1"),))) != []
+
+
+def test_a_status_of_grpc_is_no_status_of_http() -> None:
+    """Whoever asks gets 200, and the status in a header."""
+    fault = HTTPFault()
+    fault.abort.grpc_status = 5
+    fault.abort.percentage.numerator = 100
+    assert answer(fault) == [Answer(200, 1, "the filter f answers the status 5 of gRPC")]
 
 
 @pytest.mark.parametrize(("size", "expected"), [(None, []), (10, []), (11, [413])])
