@@ -20,6 +20,7 @@ from translator.objects.schema.documentation import Doc, TypeName
 
 NAMED: Mapping[str, Any] = {
     "duration": scalars.Milliseconds,
+    "duration of 1ms or more": scalars.PositiveMilliseconds,
     "share": types.Share,
     "quantity": types.Quantity,
     "format": Format,

@@ -24,19 +24,16 @@ from tests.xds.sample_resources import cluster, endpoints, https_listener
 from tests.xds.talk import Talk
 from translator.conditions import MOST_CHARACTERS as MOST_TOLD
 from translator.conditions import verdict
-from translator.db import Db
 from translator.engine.query import MOST_CHARACTERS, QueryError
-from translator.extension import FilterContext
-from translator.extensions.retry import Retry
-from translator.extensions.timeouts import MAX_IDLE_MILLISECONDS, RouteTimeouts, read
+from translator.extensions.retry import RouteRetry
+from translator.extensions.timeouts import MAX_IDLE_MILLISECONDS, RouteTimeouts
 from translator.gateway.der import MOST_LENGTH_BYTES, DerError, element
 from translator.inputs import AttributedNack
-from translator.ir.http import RouteMatch
+from translator.ir.http import RouteMatch, Rule
 from translator.ir.listener import ListenerContext
-from translator.objects.gateway_api.httproute import HTTPRouteRule
+from translator.objects.headgate.timeouts import RequestTimeouts, Retry
 from translator.outcome import Problem
 from translator.refs import Ref
-from translator.registry import REGISTRY
 from translator.status import programmed
 from watchers.files import inotify as watch
 from watchers.files import symlinks as lookup
@@ -222,7 +219,10 @@ def test_a_long_field_manager_is_cut() -> None:
 def test_the_time_between_tries_is_bounded(backoff: int, longest: int) -> None:
     """It grows to ten times the first and to an hour, and is never shorter than the first."""
     found = route_components_pb2.Route()
-    Retry((503,), 2, backoff).apply_to_route(found, ListenerContext(80, tls=False), RouteMatch())
+    asked = Retry.model_validate(
+        {"statusCodes": [503], "attempts": 2, "backoffBaseInterval": f"{backoff // 1000}s{backoff % 1000}ms"}
+    )
+    RouteRetry(asked).apply_to_route(found, ListenerContext(80, tls=False), RouteMatch())
     assert found.route.retry_policy.retry_back_off.max_interval.ToMilliseconds() == longest
 
 
@@ -274,10 +274,11 @@ async def test_a_watch_that_cannot_be_begun_is_tried_again(
 @pytest.mark.parametrize(("attempts", "silence"), [(1, 2 * LONGEST_DURATION), (2, 0)])
 def test_silence_that_envoy_cannot_count_is_not_limited(attempts: int, silence: int) -> None:
     """Where a request may take thousands of days, as after some of the longest tries, its silence has no limit."""
-    timeouts, retry = {"backendRequest": "99999h"}, {"attempts": attempts}
-    rule = HTTPRouteRule.model_validate({"timeouts": timeouts, "retry": retry})
-    found = read(FilterContext(Db(REGISTRY), "", Ref("HTTPRoute", "shop", "cart"), "", (), rule)).value
-    assert found == (RouteTimeouts(0, silence),)
+    timeouts = RouteTimeouts(RequestTimeouts.model_validate({"backendRequest": "99999h"}))
+    rule = Rule("0", (), (timeouts, RouteRetry(Retry.model_validate({"attempts": attempts}))))
+    found = rule.settings[0]
+    assert isinstance(found, RouteTimeouts)
+    assert (found.request, found.silence) == (0, silence)
     assert 2 * LONGEST_DURATION <= MAX_IDLE_MILLISECONDS < 3 * LONGEST_DURATION
 
 

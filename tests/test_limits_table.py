@@ -54,6 +54,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.envoy.fractions._PERCENT",
         "translator.extensions.faults.BITS_OF_KIB",
         "translator.objects.headgate.types.MILLIONTHS_OF_PERCENT",
+        "translator.objects.headgate.timeouts.KIB",
         "xds.resources.snapshot.MODULUS",
     ),
     "how often something is looked at: a later look finds the same": (

@@ -18,6 +18,8 @@ from tests.live.upstream import Upstream
 @pytest_asyncio.fixture(loop_scope="session")
 async def probed(envoy_path: Path, upstreams: dict[str, Upstream]) -> AsyncIterator[Proxy]:
     """Yield a proxy whose policies are of the kind ProbePolicy."""
+    for each in upstreams.values():
+        each.reset()
     async with running_proxy(envoy_path, registry=with_probe()) as (proxy, _):
         slices = [each for name in ("alpha", "beta") for each in endpoints(name, [upstreams[name].port])]
         listener = {"name": "http", "protocol": "HTTP", "port": proxy.port}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from headgate_proto.envoy.config.core.v3 import protocol_pb2
 from headgate_proto.envoy.config.listener.v3 import listener_components_pb2
@@ -15,12 +16,15 @@ from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2,
 from translator.envoy.config_source import ADS, sds
 from translator.envoy.descriptors import limited
 from translator.envoy.hooks import CONNECTION_MANAGER
+from translator.envoy.http_filters import BUFFER
 from translator.envoy.local_reply import local_replies
 from translator.envoy.names import CLOSED, cluster_name, listener_name, table_name
 from translator.envoy.overload import MAX_DOWNSTREAM_CONNECTIONS
 from translator.ir.l4 import L4Chain
 from translator.ir.listener import FilterChain, HttpChain, PeerValidation, SocketPort
 
+WHOLE_REQUESTS: Final = frozenset({BUFFER})
+"""The filters that wait for the end of a request, which one that opens a WebSocket does not have."""
 Filters = Iterable[hcm_pb2.HttpFilter]
 Manager = hcm_pb2.HttpConnectionManager
 
@@ -136,7 +140,8 @@ def _manager(chain: HttpChain, http_filters: Filters) -> Manager:
     made.rds.config_source.CopyFrom(ADS)
     made.http_filters.extend(http_filters)
     made.local_reply_config.CopyFrom(local_replies())
-    made.upgrade_configs.add(upgrade_type="websocket")
+    upgrade = made.upgrade_configs.add(upgrade_type="websocket")
+    upgrade.filters.extend(each for each in made.http_filters if each.name not in WHOLE_REQUESTS)
     made.use_remote_address.value = True
     # The header is the backend's; Envoy's own name would stand there whatever a filter sets or removes.
     made.server_header_transformation = Manager.PASS_THROUGH

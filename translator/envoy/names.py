@@ -67,3 +67,9 @@ def trust_bundle_name(sources: Iterable[Ref]) -> str:
     names = [f"{each.namespace or each.kind}/{each.name}" for each in sources]  # no namespace has capital letters
     of_cluster = names and names[0].startswith("ClusterTrustBundle/")
     return ",".join(names) if of_cluster else "ConfigMap/" + ",".join(names)
+
+
+def names_of_route(route: str) -> tuple[str, str, str]:
+    """Return the namespace and name of the object that a ``Route`` is of, and the name of its rule, by its own name."""
+    _, namespace, name, _, rule, *_ = route.split("/")
+    return namespace, name, rule

@@ -84,12 +84,14 @@ def _write_match(match: route_components_pb2.RouteMatch) -> None:
 
 
 def _write_action(action: route_components_pb2.RouteAction) -> None:
-    limit = action.timeout.ToMilliseconds()
+    longest = action.max_stream_duration.max_stream_duration
+    limits = [each for each in (action.timeout.ToMilliseconds(), longest.ToMilliseconds()) if each]
     action.ClearField("timeout")
     action.ClearField("idle_timeout")
     action.ClearField("cluster_not_found_response_code")
-    if limit:
-        action.max_stream_duration.max_stream_duration.FromMilliseconds(limit)
+    action.ClearField("max_stream_duration")
+    if limits:
+        action.max_stream_duration.max_stream_duration.FromMilliseconds(min(limits))
     if action.HasField("retry_policy"):
         _write_retries(action)
 

@@ -20,11 +20,11 @@ is more than clients can send until there is a connection.
 """
 
 
-def avoid_tried_hosts(policy: route_components_pb2.RetryPolicy) -> None:
-    """Make a policy try another endpoint each time, if there is one."""
+def avoid_tried_hosts(policy: route_components_pb2.RetryPolicy, selections: int = SELECTIONS) -> None:
+    """Make a policy try another endpoint each time, if there is one; it is chosen by chance, up to so many times."""
     predicate = policy.retry_host_predicate.add(name="envoy.retry_host_predicates.previous_hosts")
     predicate.typed_config.Pack(previous_hosts_pb2.PreviousHostsPredicate())
-    policy.host_selection_retry_max_attempts = SELECTIONS
+    policy.host_selection_retry_max_attempts = selections
 
 
 def try_at_once(policy: route_components_pb2.RetryPolicy) -> None:

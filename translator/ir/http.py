@@ -161,6 +161,10 @@ class RuleSetting:
         """
         return ()
 
+    def beside(self, settings: tuple[RuleSetting, ...]) -> RuleSetting:
+        """Return the setting as it is in a rule with `settings`, itself among them: some depend on others."""
+        return self
+
     def over(self, wide: RuleSetting) -> RuleSetting | None:
         """Return this setting of a backend with what it leaves to the rule's of the same type; None if both apply."""
         return None
@@ -208,6 +212,10 @@ class Rule:
     settings: tuple[RuleSetting, ...] = ()
     backends: tuple[WeightedBackend, ...] = ()
     error: str = ""
+
+    def __post_init__(self) -> None:
+        if self.settings:
+            object.__setattr__(self, "settings", tuple(each.beside(self.settings) for each in self.settings))
 
     def with_backends(self, change: Callable[[Backend], Backend]) -> Rule:
         """Return the rule with each of its backends changed, those of its settings too."""

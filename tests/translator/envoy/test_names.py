@@ -12,7 +12,7 @@ from headgate_proto.envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssi
 from translator.envoy.cluster import cluster, load_assignment
 from translator.envoy.hooks import ClusterHook, EndpointsHook
 from translator.envoy.names import cluster_name
-from translator.extensions.retry import MaxStreamDuration
+from translator.extensions.attempts import MaxStreamDuration
 from translator.ir.backend import Backend, BackendKey, BackendSetting, Protocol
 
 KEY = BackendKey("Service", "shop", "cart")

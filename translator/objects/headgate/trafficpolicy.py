@@ -14,6 +14,8 @@ from translator.objects.headgate.faults import FaultInjection
 from translator.objects.headgate.forwarding import HashPolicies, HttpUpgrades, InternalRedirect, RequestMirror
 from translator.objects.headgate.headers import HeaderModifiers, HostRewrite, UrlRewrite
 from translator.objects.headgate.policy import AttachedPolicySpec, PolicyTarget, TargetSelector
+from translator.objects.headgate.timeouts import OwnRetry, OwnTimeouts, WholeBandwidthLimit, WholeRequests
+from translator.objects.headgate.tracing import StatPrefix, Traces
 from translator.objects.schema.base import CelRule, FieldViolation
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.scalars import Boolean
@@ -66,6 +68,18 @@ class TrafficPolicySpec(AttachedPolicySpec):
     """Protocols that clients may change to, beside WebSocket."""
     hash_policies: HashPolicies = None
     """What of requests chooses an endpoint, where a backend's load balancer hashes."""
+    timeouts: OwnTimeouts = None
+    """How long requests and connections may take; a rule's own timeouts go before."""
+    retry: OwnRetry = None
+    """When requests are tried again; a rule's own retry goes before."""
+    buffer: WholeRequests = None
+    """Has requests kept until they are whole, up to a length."""
+    bandwidth_limit: WholeBandwidthLimit = None
+    """The bandwidth of requests and responses."""
+    stat_prefix: StatPrefix = None
+    """The name under which the requests of a route are counted; `{namespace}`, `{route}`, `{rule}` are its names."""
+    tracing: Traces = None
+    """Which requests are traced, and what their spans say."""
 
     @model_validator(mode="before")
     @classmethod

@@ -100,6 +100,15 @@ class Disableable(CheckedFields):
     disable: Annotated[Disable | None, ATOMIC, Doc(envoy="the setting is left out, the filter is disabled")] = None
     """Switches off what less specific policies say here; no other field may be beside it."""
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Add the rule to those of a subclass, which knows the fields."""
+        super().__pydantic_init_subclass__(**kwargs)
+        others = [info.alias or name for name, info in cls.model_fields.items() if name != "disable"]
+        given = " || ".join(f"has(self.{each})" for each in others)
+        message = f"must not be set together with {', '.join(others)}: remove one of them"
+        cls.rules = (CelRule(f"!has(self.disable) || !({given})", message, "disable"), *cls.rules)
+
     def violations(self) -> Iterator[FieldViolation]:
         """Yield a violation if it is switched off and set at once."""
         others = [name for name in type(self).model_fields if name != "disable" and getattr(self, name) is not None]

@@ -1,0 +1,83 @@
+"""The unit `tracing` of TrafficPolicies: which requests are traced, and their spans (Envoy's ``Route.tracing``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Tracing as RouteTracing
+from headgate_proto.envoy.type.tracing.v3.custom_tag_pb2 import CustomTag
+from headgate_proto.envoy.type.v3.percent_pb2 import FractionalPercent
+from translator.envoy.hooks import RouteHook
+from translator.extension import Extension, FilterOutcome, PolicyContext, PolicyUnit
+from translator.ir.http import MILLION, RouteMatch, RuleSetting
+from translator.ir.listener import ListenerContext
+from translator.objects.headgate.tracing import MetadataValue, Tracing, TracingAttribute
+from translator.objects.headgate.trafficpolicy import TrafficPolicy
+from translator.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class TracedRequests(RuleSetting, RouteHook):
+    """Which requests of a route are traced, and what their spans say, of those that the listener has traced."""
+
+    asked: Tracing
+
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
+        """Write the ``Tracing``."""
+        asked, found = self.asked, route.tracing
+        if asked.disable is not None:
+            for each in (found.client_sampling, found.random_sampling, found.overall_sampling):
+                _write_share(each, 0)
+            return
+        for each, share in (
+            (found.client_sampling, asked.client_sampling),
+            (found.random_sampling, asked.random_sampling),
+            (found.overall_sampling, asked.overall_sampling),
+        ):
+            _write_share(each, MILLION if share is None else share)
+        for attribute in asked.attributes or ():
+            _write_attribute(found, attribute)
+        found.operation = asked.span_name or ""
+
+
+def _write_share(message: FractionalPercent, share: int) -> None:
+    message.numerator, message.denominator = share, FractionalPercent.MILLION
+
+
+def _write_attribute(tracing: RouteTracing, found: TracingAttribute) -> None:
+    tag = tracing.custom_tags.add(tag=found.name)
+    if found.literal is not None:
+        tag.literal.value = found.literal.value
+    elif found.environment is not None:
+        tag.environment.name = found.environment.name
+        tag.environment.default_value = found.environment.default_value or ""
+    elif found.request_header is not None:
+        tag.request_header.name = found.request_header.name
+        tag.request_header.default_value = found.request_header.default_value or ""
+    elif found.metadata is not None:
+        _write_metadata(tag.metadata, found.metadata)
+    else:
+        tag.value = found.format or ""
+
+
+def _write_metadata(message: CustomTag.Metadata, found: MetadataValue) -> None:
+    getattr(message.kind, _KINDS[found.kind or "Request"]).SetInParent()
+    message.metadata_key.key = found.metadata_key.key
+    for each in found.metadata_key.path:
+        message.metadata_key.path.add(key=each.key)
+    message.default_value = found.default_value or ""
+
+
+_KINDS: Final = {"Request": "request", "Route": "route", "Cluster": "cluster", "Host": "host"}
+
+
+def read(context: PolicyContext) -> FilterOutcome:
+    """Read the effective tracing."""
+    found = context.effective.value
+    assert isinstance(found, Tracing)
+    return Outcome((TracedRequests(found),))
+
+
+EXTENSION = Extension("tracing", units=(PolicyUnit(TrafficPolicy, "tracing", read, TracedRequests),))
