@@ -309,7 +309,7 @@ def applied_unit(db: Db, stack: Stack, unit: PolicyUnit) -> UnitSettings:
 
 def _applied(db: Db, stack: Stack, unit: PolicyUnit, read: FilterOutcome) -> UnitSettings:
     if unit.closed is True and (invalid := _never_valid(db, stack, unit)) is not None:
-        return UnitSettings((), True, f"{invalid} is not valid: {unit.path} is not known.")
+        return UnitSettings((), True, f"{invalid} is not valid: {unit.path} cannot be applied.")
     if read.value is None:
         return UnitSettings((), True, f"{_last(db, stack, unit)}: {unit.path} cannot be applied.")
     return UnitSettings(read.value, unit.closed is True)

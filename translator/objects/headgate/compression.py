@@ -1,20 +1,20 @@
 """The unit `compression` of TrafficPolicies."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt, StringConstraints
 
 from translator.objects.headgate.types import Disableable
 from translator.objects.schema.base import Fields, unique
 from translator.objects.schema.documentation import Doc
+from translator.objects.schema.scalars import MEDIA_TYPE
 
 Library = Literal["Gzip", "Brotli", "Zstd"]
 Libraries = Annotated[
     tuple[Library, ...], Field(min_length=1, max_length=3), unique(None, "is in the list already: remove it")
 ]
 
-_MEDIA_TYPE: Final = r"^[A-Za-z0-9!#$&^_.+\-]+/[A-Za-z0-9!#$&^_.+\-]+$"
-MediaType = Annotated[str, StringConstraints(min_length=3, max_length=127, pattern=_MEDIA_TYPE)]
+MediaType = Annotated[str, StringConstraints(min_length=3, max_length=127, pattern=MEDIA_TYPE)]
 
 
 class ResponseCompression(Disableable):

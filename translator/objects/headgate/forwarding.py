@@ -14,7 +14,14 @@ from translator.objects.schema.base import CelRule, CheckedFields, Fields, Field
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.header_names import ALL_CHANGEABLE
 from translator.objects.schema.merging import ATOMIC, ByKey
-from translator.objects.schema.scalars import Boolean, HeaderName, Milliseconds
+from translator.objects.schema.scalars import (
+    COOKIE_ATTRIBUTE,
+    COOKIE_PATH,
+    COOKIE_VALUE,
+    Boolean,
+    HeaderName,
+    Milliseconds,
+)
 
 _AGAIN: Final = "is in the list already: remove it"
 
@@ -109,9 +116,9 @@ class HashHeader(Fields):
 class CookieAttribute(Fields):
     """An attribute of a cookie."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern="^[A-Za-z][-A-Za-z0-9]*$")]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=COOKIE_ATTRIBUTE)]
     """Its name, such as `SameSite`."""
-    value: Annotated[str, StringConstraints(max_length=1024, pattern="^[ -:<-~]*$")] | None = None
+    value: Annotated[str, StringConstraints(max_length=1024, pattern=COOKIE_VALUE)] | None = None
     """Its value; without one, only the name is written."""
 
 
@@ -123,7 +130,7 @@ class HashCookie(Fields):
     ttl: Milliseconds | None = None
     """How long clients keep a cookie that the proxy has set, in whole seconds; `0s` for as long as the browser runs.
     Without it, the proxy sets no cookie."""
-    path: Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern="^/[!-:<-~]*$")] | None = None
+    path: Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=COOKIE_PATH)] | None = None
     """The path of a cookie that the proxy sets."""
     attributes: Annotated[tuple[CookieAttribute, ...] | None, Field(max_length=8), unique("name", _AGAIN)] = None
     """Other attributes of a cookie that the proxy sets."""

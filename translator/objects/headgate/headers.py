@@ -12,13 +12,18 @@ from translator.objects.schema.base import CelRule, CheckedFields, Fields, Field
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.header_names import ALL_CHANGEABLE, ChangeableHeader
 from translator.objects.schema.merging import ATOMIC, ByKey
-from translator.objects.schema.scalars import Boolean, DataKey, HeaderName, HeaderValue, ObjectName
+from translator.objects.schema.scalars import (
+    HOST,
+    SUBSTITUTION,
+    Boolean,
+    DataKey,
+    HeaderName,
+    HeaderValue,
+    ObjectName,
+)
 
-HOST: Final = r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?$"
 Host = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=HOST)]
 """A hostname, with a port if it has one."""
-
-SUBSTITUTION: Final = "^[!-~]*$"
 
 _TWICE: Final = "has the header name of an earlier entry: put the values into one, with commas between them"
 _AGAIN: Final = "is in the list already: remove it"

@@ -11,6 +11,7 @@ from translator.objects.schema.base import CelRule, Fields, FieldViolation, rais
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.merging import ATOMIC
 from translator.objects.schema.scalars import (
+    HEADER_PREFIX,
     Boolean,
     Count,
     HeaderName,
@@ -229,7 +230,7 @@ class RequestBandwidth(Fields):
 class ResponseTrailers(Fields):
     """Trailers of responses that say for how long, in milliseconds, requests and responses were held up."""
 
-    prefix: Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z0-9-]*$")] | None = None
+    prefix: Annotated[str, StringConstraints(max_length=64, pattern=HEADER_PREFIX)] | None = None
     """What their names begin with, before `-bandwidth-request-delay-ms` and others. By default nothing."""
 
 

@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from translator.objects.schema.base import ClusterMeta, ClusterObject, Fields
-from translator.objects.schema.scalars import Text
+from translator.objects.schema.scalars import BUNDLE_NAME, Text
 
-BundleName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[^/%\x00-\x1f]+$")]
+BundleName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=BUNDLE_NAME)]
 
 
 class BundleMeta(ClusterMeta):

@@ -34,6 +34,14 @@ QUALIFIED_NAME: Final = rf"^({_DOMAIN}/)?([A-Za-z0-9][-A-Za-z0-9_.]{{0,61}})?[A-
 ANNOTATION_KEY: Final = f"(?i){QUALIFIED_NAME}"
 LABEL_VALUE: Final = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
 DATA_KEY: Final = "^[-._a-zA-Z0-9]+$"
+HOST: Final = r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?$"
+SUBSTITUTION: Final = "^[!-~]*$"
+MEDIA_TYPE: Final = r"^[A-Za-z0-9!#$&^_.+\-]+/[A-Za-z0-9!#$&^_.+\-]+$"
+COOKIE_PATH: Final = "^/[!-:<-~]*$"
+COOKIE_ATTRIBUTE: Final = "^[A-Za-z][-A-Za-z0-9]*$"
+COOKIE_VALUE: Final = "^[ -:<-~]*$"
+HEADER_PREFIX: Final = "^[a-z0-9-]*$"
+BUNDLE_NAME: Final = r"^[^/%\x00-\x1f]+$"
 
 PATTERNS: Final[Mapping[str, str]] = {
     DNS_LABEL: "may hold lower-case letters, digits and '-', and starts and ends with a letter or digit",
@@ -55,6 +63,14 @@ PATTERNS: Final[Mapping[str, str]] = {
     ANNOTATION_KEY: "must be a name of up to 63 letters, digits, '-', '_' and '.', or a domain, '/' and such a name",
     LABEL_VALUE: "may hold letters, digits, '-', '_' and '.', and starts and ends with a letter or digit",
     DATA_KEY: "may hold letters, digits, '-', '_' and '.'",
+    HOST: "must be a hostname or an IPv4 address, with a port if need be, like api.example.com:8443",
+    SUBSTITUTION: "may hold only visible ASCII characters: write others in the form %20",
+    MEDIA_TYPE: "must be a type and a subtype, like text/plain, without parameters",
+    COOKIE_PATH: "must begin with '/', and may hold only visible ASCII characters but ';'",
+    COOKIE_ATTRIBUTE: "must be the name of an attribute, like SameSite: letters, digits and '-'",
+    COOKIE_VALUE: "may hold only ASCII characters but ';' and control characters",
+    HEADER_PREFIX: "may hold lower-case letters, digits and '-'",
+    BUNDLE_NAME: "must not hold '/', '%' and control characters",
 }
 """What each pattern asks for, in words, for the messages."""
 
