@@ -1,0 +1,69 @@
+"""Every row of docs/policies/reference.md that a policy's unit implements has a golden case and a live test."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import yaml
+
+from deploy.reference import rows
+from tests.translator.golden.case import HERE, Case
+from tests.translator.values import paths
+from translator.objects.headgate.trafficpolicy import TrafficPolicy
+
+LIVE = Path(__file__).parents[2] / "live"
+LEAVES = tuple(leaf.path for kind, leaf, unit in rows() if kind is TrafficPolicy and unit is not None)
+
+NOT_YET = "timeouts retry buffer bandwidthLimit statPrefix tracing responseOverride sessionPersistence"
+"""Units that need no case and no test yet."""
+WITHOUT_LIVE = {
+    "spec.httpUpgrade[].connect.terminate": "no listener of Headgate's takes CONNECT yet",
+}
+"""Fields that no live test can set, and why."""
+
+
+def uncovered(covered: Callable[[str], bool]) -> set[str]:
+    """Return the leaves that are not covered and should be."""
+    return {
+        each for each in LEAVES if not covered(each) and each.split(".")[1].removesuffix("[]") not in NOT_YET.split()
+    }
+
+
+def golden_fields() -> Iterator[str]:
+    """Yield the paths of all fields that the TrafficPolicies of golden cases set."""
+    for path in sorted(HERE.glob("*/*.yaml")):
+        for step in Case.read(path).steps:
+            text = re.sub(r"\$\{\w+\}", "x", step.input)
+            for document in yaml.safe_load_all(text):
+                if document and document["kind"] == TrafficPolicy.kind:
+                    yield from paths(document["spec"], "spec")
+
+
+def test_every_field_has_a_golden_case() -> None:
+    """A golden case sets each field of each unit."""
+    assert uncovered(set(golden_fields()).__contains__) == set()
+
+
+def names(path: Path) -> set[str]:
+    """Return the words of a module that may be names of fields: strings, and names of arguments."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+        elif isinstance(node, ast.keyword) and node.arg is not None:
+            found.add(node.arg)
+    return found
+
+
+def test_every_field_has_a_live_test() -> None:
+    """A module of live tests names each field of each unit, with those around it."""
+    modules = [names(path) for path in LIVE.glob("*.py")]
+    assert uncovered(lambda leaf: any(words(leaf) <= module for module in modules)) == set(WITHOUT_LIVE)
+
+
+def words(leaf: str) -> set[str]:
+    """Return the names in a path below the spec."""
+    return {each.removesuffix("[]") for each in leaf.split(".")[1:]}
