@@ -101,7 +101,7 @@ def _over(wide: Effective, near: Contribution, info: FieldInfo | None) -> Effect
 
 
 ALL_OF_IT: Final = ""
-"""The path of the one leaf of a value that is no struct, or atomic as a whole."""
+"""The path of the one leaf of a value that is no struct, one without fields such as `Disable`, or atomic as a whole."""
 
 
 def leaves(value: Any, info: FieldInfo | None = None) -> Iterator[str]:
@@ -124,7 +124,7 @@ class Leaf(NamedTuple):
 
 def leaf_values(value: Any, info: FieldInfo | None = None) -> Iterator[Leaf]:
     """Yield the leaves that a value sets; the arguments are those of `leaves`."""
-    if isinstance(value, Fields) and not is_atomic(info):
+    if isinstance(value, Fields) and not is_atomic(info) and type(value).model_fields:
         for name, found in _set_fields(value):
             path = _written(value, name)
             for each in leaf_values(found, type(value).model_fields[name]):

@@ -8,7 +8,7 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translator.objects.headgate.headers import WAYS, HeaderModifiers, ResponseHeaderModifier
+from translator.objects.headgate.headers import WAYS, HeaderModifiers, HostRewrite, ResponseHeaderModifier
 from translator.policies.merging import Contribution, merge
 from translator.refs import Ref
 
@@ -55,3 +55,14 @@ def test_the_most_specific_policy_changes_a_header(given_policies: list[tuple[Ch
         expected |= {name: (way, level) for name, way in changes.items()} if enforced else {}
     assert changes_of(merged.value.response) == {name: way for name, (way, _) in expected.items()}
     assert {each.name for each in merged.origins.values()} == {str(level) for _, level in expected.values()}
+
+
+def test_a_struct_without_fields_comes_from_a_policy() -> None:
+    """What is only written, such as `auto` and `disable`, has an origin, and may be enforced."""
+    gateway, route = (Ref("TrafficPolicy", "default", name) for name in ("gateway", "route"))
+    auto = HostRewrite.model_validate({"auto": {}})
+    off = HostRewrite.model_validate({"disable": {}})
+    merged = merge([Contribution(0, gateway, auto), Contribution(1, route, off)])
+    assert (merged.value, merged.origins) == (off, {"disable": route})
+    merged = merge([Contribution(0, gateway, auto, enforced=True), Contribution(1, route, off)])
+    assert (merged.value, merged.origins, merged.enforced) == (auto, {"auto": gateway}, frozenset({"auto"}))
