@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -80,9 +81,9 @@ def _grid() -> Table:
 
 
 def _connection(found: Json, asked: Json) -> Iterator[tuple[str, str]]:
-    yield from _named(found, {"listener": "Listener", "filterChain": "Filter chain"})
+    yield from _named(found, {"listener": "Listener"})
     yield from (("", each) for each in found.get("listeners", []))
-    yield from _named(found, {"virtualHost": "Virtual host"})
+    yield from _named(found, {"filterChain": "Filter chain", "virtualHost": "Virtual host"})
     if found.get("path", asked["path"]) != asked["path"]:
         yield "Normalised path", found["path"]
 
@@ -124,7 +125,9 @@ def _rows(found: Json, asked: Json, grpc: bool) -> Iterator[tuple[str, str]]:
 
 
 def _policy(found: Json) -> str:
-    text = f"{found['field']} = {found['value']}  from {found['policy']} ({found['level']})"
+    value = found["value"]
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = f"{found['field']} = {shown}  from {found['policy']} ({found['level']})"
     return f"{text}: {found['problem']}" if "problem" in found else text
 
 

@@ -12,7 +12,7 @@ from translator.envoy.http_filters import CLOSED
 from translator.envoy.names import table_name
 from translator.explain.result import Destination, Explanation, RequestOutcome, RuleFacts
 from translator.explain.routes import PREFLIGHT
-from translator.explain.units import policy_fields
+from translator.explain.units import backend_fields, policy_fields
 from translator.gateway.attachment import Binding, attachment
 from translator.gateway.certificates import listener_certificates
 from translator.gateway.client_certificate import presented_certificate
@@ -119,7 +119,9 @@ def _with_rule(db: Db, found: Explanation, gateway: Ref, outcome: RequestOutcome
     if view is None:
         return replace(outcome, rule=facts)
     stack = (*view.wide, *view.own)
-    facts = replace(facts, policies=tuple(policy_fields(db, name.route, view.spec, view.plain, stack)))
+    fields = tuple(policy_fields(db, name.route, view.spec, view.plain, stack))
+    of_backends = tuple(backend_fields(db, name.route, view.spec, stack, fields))
+    facts = replace(facts, policies=(*fields, *of_backends))
     error = _error(db, outcome, view, stack)
     made = replace(outcome, rule=replace(facts, error=error), problem=error or outcome.problem)
     return replace(made, destinations=tuple(_with_reason(each, view.read.problems) for each in made.destinations))
@@ -155,8 +157,9 @@ def _error(db: Db, outcome: RequestOutcome, view: _RuleView, stack: Stack) -> st
         return next((each.error for each in units if each.error), outcome.problem)
     if outcome.route.endswith(PREFLIGHT):
         return "no route answers this preflight" if outcome.status == 404 else ""
-    if view.read.value.error:
-        return view.read.value.error
+    if error := view.read.value.error:
+        reasons = (each.message for each in view.read.problems)
+        return next((f"{error} {each}" for each in reasons if each not in error), error)
     if outcome.status >= 500 and not view.read.value.answers and not outcome.problem:
         return "Envoy would not take the rule as it is written; the status of its route says why"
     return ""

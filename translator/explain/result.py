@@ -174,7 +174,12 @@ class RequestOutcome:
     @property
     def problems(self) -> tuple[str, ...]:
         """Why it is not served, or some of it is not."""
-        return tuple(dict.fromkeys(filter(None, (self.problem, *(each.problem for each in self.destinations)))))
+        found = [(self.share, self.problem), *((self.share * each.share, each.problem) for each in self.destinations)]
+        return tuple(dict.fromkeys(_of_share(share, problem) for share, problem in found if problem))
+
+
+def _of_share(share: float, problem: str) -> str:
+    return problem if share >= 1 else f"{share * 100:.4g}% of requests: {problem}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Final, get_args
 
 from pydantic import PlainValidator
 from pydantic.fields import FieldInfo
 
 from translator.db import Db
+from translator.envoy.hooks import FILTER
 from translator.explain.result import PolicyField
 from translator.extension import PolicyUnit
 from translator.ir.http import Rule
@@ -17,7 +18,8 @@ from translator.objects.gateway_api.rules import RouteRule
 from translator.objects.headgate.types import MILLIONTHS_OF_PERCENT, Share
 from translator.objects.schema.base import Fields
 from translator.objects.schema.scalars import Milliseconds
-from translator.policies.effective import Stack, effective, effective_beside
+from translator.policies.attachment import referenced_policies
+from translator.policies.effective import Stack, effective, effective_beside, stacked
 from translator.policies.merging import Effective, leaf_values
 from translator.refs import Ref
 from translator.routes.policies import of, overrides, unit_settings, units_of
@@ -44,6 +46,32 @@ def policy_fields(db: Db, route: Ref, spec: RouteRule[Any], rule: Rule, stack: S
                 continue
         problems = unit_settings(db, policies, unit.field).problems if own is None else ()
         yield from _fields(unit, found, policies, route, problems[0].message if problems else "")
+
+
+def backend_fields(
+    db: Db, route: Ref, spec: RouteRule[Any], stack: Stack, of_rule: Container[PolicyField]
+) -> Iterator[PolicyField]:
+    """Yield the fields of the policies that the filters of single backends name, which concern filters of Envoy only.
+
+    Args:
+        db: the database.
+        route: the route.
+        spec: the rule in the spec of the route.
+        stack: the policies that concern the rule.
+        of_rule: the effective fields of the rule, which are not said again.
+    """
+    for place, each in enumerate(spec.backend_refs):
+        named = referenced_policies(db, each.filters, route.namespace)
+        whole = (*stack, *stacked(Level.BACKEND_REF, named))
+        for unit in units_of(db, whole) if named else ():
+            policies = of(whole, unit)
+            read = unit_settings(db, policies, unit.field)
+            if read.value is not None and not FILTER.of(read.value):
+                continue
+            problem = read.problems[0].message if read.problems else ""
+            for found in _fields(unit, effective(db, policies, unit.field), policies, route, problem):
+                if found not in of_rule:
+                    yield found._replace(field=f"backendRefs[{place}]: {found.field}")
 
 
 def _fields(unit: PolicyUnit, found: Effective, stack: Stack, route: Ref, problem: str) -> Iterator[PolicyField]:

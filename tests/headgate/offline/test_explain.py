@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +179,23 @@ def test_a_request_too_long_to_ask_about_is_refused() -> None:
     found = headgate("explain", "GET", "http://example.com/", "-H", f"x: {'y' * 8000}")
     assert found.exit_code == 1
     assert "may have 8000 bytes" in found.stderr
+
+
+def test_the_page_shows_what_the_command_prints(tmp_path: Path) -> None:
+    """The examples of docs/explain.md give the output that is there."""
+    page = (Path(__file__).parents[3] / "docs" / "explain.md").read_text()
+    objects, policies = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "objects.yaml").write_text(objects)
+    url = "http://localhost:8080/cart"
+    shown = headgate("explain", "GET", url, "-f", str(tmp_path)).stdout
+    block = page.partition(f"    GET {url}\n")[2].partition("\n\nWith")[0]
+    assert _lines(f"GET {url}\n{block}") == _lines(shown)
+    (tmp_path / "policies.yaml").write_text(policies)
+    shown = headgate("explain", "GET", url, "-H", "x-version: 2", "-f", str(tmp_path)).stdout
+    block = page.partition("`-H 'x-version: 2'` has\n")[2].partition("\n\nA field")[0]
+    assert set(_lines(block)) - {"..."} <= set(_lines(shown))
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines with something in them, without the blanks around them."""
+    return [each.strip() for each in text.splitlines() if each.strip()]

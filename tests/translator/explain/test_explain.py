@@ -98,6 +98,7 @@ def test_shares_of_the_requests_are_told() -> None:
     (outcome,) = found.outcomes
     assert [each.share for each in outcome.destinations] == [0.75, 0.25]
     assert [each.status for each in outcome.destinations] == [0, 500]
+    assert why(found).startswith("25% of requests: a backend of the rule cannot be used, so its share gets 500: spec.")
     assert "spec.rules[0].backendRefs[1]: Service default/nobody" in why(found)
 
 
@@ -122,7 +123,12 @@ def test_shares_that_are_routes_of_their_own_are_told() -> None:
             "spec.rules[0].filters[0].extensionRef: DirectResponse default/gone does not exist; create it or correct "
             "the reference.",
         ),
-        ("[{backendRefs: [{name: nobody, port: 80}]}]", 500, "The rule has no backend that could answer."),
+        (
+            "[{backendRefs: [{name: nobody, port: 80}]}]",
+            500,
+            "The rule has no backend that could answer. spec.rules[0].backendRefs[0]: Service default/nobody does not "
+            "exist; create it or correct the reference.",
+        ),
         (
             "[{matches: [{method: POST}], backendRefs: [{name: shop, port: 80}]}]",
             404,
@@ -299,7 +305,7 @@ spec:
     ]
     assert outcome.rule is not None
     assert outcome.rule.route == "TCPRoute default/db"
-    assert why(found) == "default/empty:80 has no ready endpoint: the connection is closed"
+    assert why(found) == "50% of requests: default/empty:80 has no ready endpoint: the connection is closed"
 
 
 def test_an_explanation_leaves_nothing_behind() -> None:

@@ -78,6 +78,36 @@ def test_what_a_rule_says_itself_is_told_beside_policies() -> None:
     assert dict(outcome.destinations[0].headers)["x-a"] == "own"
 
 
+def test_policies_of_single_backends_are_told() -> None:
+    """A field of a policy that a filter of a backendRef names is said with the backendRef; the rule's are not again."""
+    named = """
+    - backendRefs:
+      - {name: shop, port: 80}
+      - name: shop
+        port: 80
+        filters: [{type: ExtensionRef, extensionRef: {group: gateway.headgate.dev, kind: TrafficPolicy, name: own}}]"""
+    value = "headerModifiers: {{request: {{set: [{{name: {}, value: v}}]}}}}"
+    own = policy("own", ROUTE, value.format("x-own")).replace("targetRefs: [{", "targetRefs: []\n  # [{")
+    world = GATEWAY + route(named) + policy("wide", ROUTE, value.format("x-wide")) + own.replace("targetRefs: []", "")
+    (outcome,) = one(world).outcomes
+    assert outcome.rule is not None
+    assert [each[0] for each in outcome.rule.policies] == [
+        "headerModifiers.request.set[x-wide]",
+        "backendRefs[1]: headerModifiers.request.set[x-own]",
+    ]
+    assert outcome.rule.policies[1].level == "backend ref"
+
+
+def test_a_closed_unit_names_its_policy() -> None:
+    """A unit that cannot be built refuses requests, and the reason names the policy and the unit."""
+    secret = "headerModifiers: {request: {set: [{name: x-a, secretRef: {name: s, key: k}}]}}"
+    found = one(ROUTED + policy("p", ROUTE, secret))
+    assert [each.status for each in found.outcomes] == [500]
+    assert found.problems == ("TrafficPolicy default/p: spec.headerModifiers cannot be applied.",)
+    assert found.outcomes[0].rule is not None
+    assert found.outcomes[0].rule.policies[0].problem
+
+
 def test_requests_of_other_origins_are_refused() -> None:
     """A request that changes something needs an Origin or Referer of the same host, or one that is allowed."""
     policy_ = CsrfPolicy()
