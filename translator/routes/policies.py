@@ -11,6 +11,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.envoy.filter_configs import FilterConfigs, UnitSettings, compose, difference, violations
 from translator.envoy.hooks import FILTER
+from translator.envoy.retry import BUFFER_BYTES
 from translator.envoy.route_policies import InheritedPolicies, RoutePolicies
 from translator.extension import FilterOutcome, PolicyContext, PolicyUnit, policy_units
 from translator.gateway.client_certificate import presented_certificate
@@ -240,7 +241,9 @@ def own_filters(db: Db, wide: Stack, own: Stack, apart: tuple[str, ...]) -> OwnF
 
 
 def _held(units: Iterable[UnitSettings]) -> int:
-    return max((each.buffered_bytes for one in units for each in one.settings), default=0)
+    """Return how many bytes of a body the filters of units hold; 0 if no more than all routes may hold."""
+    found = max((each.buffered_bytes for one in units for each in one.settings), default=0)
+    return found if found > BUFFER_BYTES else 0
 
 
 def _with_own_filters(
