@@ -17,6 +17,7 @@ Schema = dict[str, Any]
 
 UNSET: Final = "default only in the description"
 INT32: Final = 2**31 - 1
+VALIDATIONS: Final = "x-kubernetes-validations"
 KEYWORDS: Final = (
     "type",
     "format",
@@ -35,7 +36,7 @@ KEYWORDS: Final = (
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
     "required",
-    "x-kubernetes-validations",
+    VALIDATIONS,
 )
 """The keywords that are copied from the JSON schema, in this order."""
 
@@ -100,7 +101,10 @@ def _described(schema: Schema, model: type[Fields]) -> Schema:
         default = _default_text(of_field.pop(UNSET, None))
         if text := f"{texts.get(name) or of_field.get('description', '')} {default}".strip():
             of_field["description"] = text
+        of_type = of_field.get(VALIDATIONS, [])
         of_field |= _uniqueness(field) | _validations(_rules(field))
+        if of_type and of_field[VALIDATIONS] is not of_type:
+            of_field[VALIDATIONS] = of_type + of_field[VALIDATIONS]
         nested = _nested(field.annotation)
         if nested is not None:
             _described(of_field.get("items", of_field), nested)
@@ -115,7 +119,7 @@ def _validations(rules: Iterable[CelRule]) -> Schema:
         {"rule": each.cel, "message": each.message, **({"fieldPath": f".{each.field}"} if each.field else {})}
         for each in rules
     ]
-    return {"x-kubernetes-validations": found} if found else {}
+    return {VALIDATIONS: found} if found else {}
 
 
 def _rules(field: FieldInfo) -> Iterator[CelRule]:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar, cast
 from translator.db import Db
 from translator.envoy.http_filter import HttpFilter
 from translator.ir.http import RuleSetting
+from translator.ir.l4 import L4Setting
 from translator.ir.listener import ListenerSetting
 from translator.kinds import BackendKind, PolicyKind, StatusKind
 from translator.objects.gateway_api.filters import RouteFilter
@@ -140,6 +141,8 @@ class PolicyUnit:
         own: returns what the fields of a rule itself say, as a value of the unit; None if they say nothing. It is
             merged with what policies say, and replaces what readers of the rule make of these fields. Without it a
             rule that has a setting of its own has nothing of the policies'.
+        connections: takes the effective value at a route of connections or datagrams, returns its settings; None for a
+            unit that concerns requests only.
         disabled: the settings of a route that must not have what it inherits, for a unit with an `inherit` of its own.
     """
 
@@ -151,6 +154,7 @@ class PolicyUnit:
     inherit: Callable[[tuple[RuleSetting, ...]], tuple[ListenerSetting, ...]] | None = None
     own: Callable[[RouteRule[Any]], Fields | None] | None = None
     disabled: tuple[RuleSetting, ...] = ()
+    connections: Callable[[Any], tuple[L4Setting, ...]] | None = None
 
     @property
     def path(self) -> str:

@@ -42,6 +42,8 @@ _SECRET: Final = {"name": "X-A", "secretRef": {"name": "a", "key": "b"}}
 _REGEX: Final = {"pattern": "^/(a)", "substitution": "/\\1"}
 _GATEWAY: Final = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "a"}
 
+_RATE: Final = {"limit": {"value": "1Mi", "unit": "Second"}}
+
 _LABELLED: Final = _selector(matchLabels={"a": "b"})["targetSelectors"][0]
 
 EXAMPLES: Final = (
@@ -184,6 +186,45 @@ EXAMPLES: Final = (
     Example(_T, _policy(hashPolicies=[{}]), "hashPolicies"),
     Example(_T, _policy(hashPolicies=[{"sourceIP": {}, "header": {"name": "a"}}]), "hashPolicies"),
     Example(_T, _policy(hashPolicies=[{"cookie": {"name": "a", "ttl": "1 hour"}}]), "ttl"),
+    Example(_T, _policy(timeouts={"request": "1h30m", "backendRequest": "500ms", "streamIdle": "0s"})),
+    Example(_T, _policy(timeouts={"request": "0s", "backendRequest": "10s", "idle": "99999h"})),
+    Example(_T, _policy(timeouts={"request": "10s", "backendRequest": "11s"}), "backendRequest"),
+    Example(_T, _policy(timeouts={"request": "1.5s"}), "request"),
+    Example(_T, _policy(timeouts={"streamIdle": 10}), "streamIdle"),
+    Example(_T, _policy(retry={})),
+    Example(_T, _policy(retry={"retryOn": ["5xx", "unavailable"], "attempts": 0, "statusCodes": [409, 599]})),
+    Example(_T, _policy(retry={"perTryTimeout": "1s", "hosts": {"attempts": 1}, "budget": {"percent": "0.5%"}})),
+    Example(_T, _policy(retry={"backoffBaseInterval": "1s", "backoffMaxInterval": "1s"})),
+    Example(_T, _policy(retry={"rateLimitedBackoff": {"headers": [{"name": "a", "format": "UnixTimestamp"}]}})),
+    Example(_T, _policy(retry={"retriableHeaders": [{"name": "x-a", "exact": "a", "invert": True}]})),
+    Example(_T, _policy(retry={"retryOn": ["4xx"]}), "retryOn"),
+    Example(_T, _policy(retry={"retryOn": ["5xx", "5xx"]}), "retryOn"),
+    Example(_T, _policy(retry={"attempts": 101}), "attempts"),
+    Example(_T, _policy(retry={"statusCodes": [399]}), "statusCodes"),
+    Example(_T, _policy(retry={"backoffBaseInterval": "0s"}), "backoffBaseInterval"),
+    Example(_T, _policy(retry={"backoffMaxInterval": "24ms"}), "backoffMaxInterval"),
+    Example(_T, _policy(retry={"backoffBaseInterval": "2s", "backoffMaxInterval": "1s"}), "backoffMaxInterval"),
+    Example(_T, _policy(retry={"rateLimitedBackoff": {"headers": []}}), "headers"),
+    Example(_T, _policy(retry={"requestHeaders": [{"name": "x-a", "exact": "a", "prefix": "b"}]}), "requestHeaders"),
+    Example(_T, _policy(retry={"budget": {"percent": 101}}), "percent"),
+    Example(_T, _policy(retry={"priorities": {}}), "updateFrequency"),
+    Example(_T, _policy(buffer={"maxRequestSize": "64Ki"}, bandwidthLimit={"disable": {}})),
+    Example(_T, _policy(buffer={"maxRequestSize": 1})),
+    Example(_T, _policy(buffer={"maxRequestSize": 0}), "maxRequestSize"),
+    Example(_T, _policy(buffer={"maxRequestSize": "0Mi"}), "maxRequestSize"),
+    Example(_T, _policy(buffer={"maxRequestSize": "1 MB"}), "maxRequestSize"),
+    Example(_T, _policy(buffer={"maxRequestSize": "1Mi", "disable": {}}), "disable"),
+    Example(_T, _policy(bandwidthLimit={"request": _RATE, "response": {**_RATE, "responseTrailers": {"prefix": "a"}}})),
+    Example(_T, _policy(bandwidthLimit={"request": {"limit": {"value": "1Mi", "unit": "Minute"}}}), "unit"),
+    Example(_T, _policy(bandwidthLimit={"response": {"limit": {}}}), "value"),
+    Example(_T, _policy(bandwidthLimit={"disable": {}, "request": _RATE}), "disable"),
+    Example(_T, _policy(statPrefix="{namespace}_{route}")),
+    Example(_T, _policy(statPrefix=""), "statPrefix"),
+    Example(_T, _policy(tracing={"randomSampling": "0.5%", "spanName": "%REQ(:METHOD)%"})),
+    Example(_T, _policy(tracing={"attributes": [{"name": "a", "literal": {"value": "b"}}]})),
+    Example(_T, _policy(tracing={"attributes": [{"name": "a", "format": "c", "requestHeader": {"name": "c"}}]}), "a"),
+    Example(_T, _policy(tracing={"attributes": [{"name": "a"}]}), "attributes"),
+    Example(_T, _policy(tracing={"disable": {}, "clientSampling": 1}), "disable"),
 )
 
 

@@ -15,7 +15,7 @@ from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_pro
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from translator.envoy.config_source import ADS, sds
 from translator.envoy.descriptors import limited
-from translator.envoy.hooks import CONNECTION_MANAGER
+from translator.envoy.hooks import CONNECTION_MANAGER, TCP_PROXY
 from translator.envoy.http_filters import BUFFER
 from translator.envoy.local_reply import local_replies
 from translator.envoy.names import CLOSED, cluster_name, listener_name, table_name
@@ -94,6 +94,8 @@ def _forward(made: listener_components_pb2.FilterChain, chain: L4Chain, prefix: 
     else:
         for name, each in zip(names, chain.backends, strict=True):
             proxy.weighted_clusters.clusters.add(name=name, weight=each.weight)
+    for setting in TCP_PROXY.of(chain.settings):
+        setting.apply_to_tcp_proxy(proxy)
     made.filters.add(name="envoy.filters.network.tcp_proxy").typed_config.Pack(proxy, deterministic=True)
 
 

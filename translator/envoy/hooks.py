@@ -17,6 +17,8 @@ from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
+from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from headgate_proto.envoy.extensions.filters.udp.udp_proxy.v3.udp_proxy_pb2 import UdpProxyConfig
 from translator.envoy.filter_entries import FilterEntry
 from translator.ir.backend import Backend
 from translator.ir.http import RouteMatch
@@ -108,6 +110,24 @@ class FilterHook(Protocol):
         """Yield what this setting gives the filters."""
 
 
+class TcpProxyHook(Protocol):
+    """Writes into the ``TcpProxy`` that forwards the connections of a route."""
+
+    __slots__ = ()
+
+    def apply_to_tcp_proxy(self, proxy: TcpProxy) -> None:
+        """Write this setting."""
+
+
+class UdpProxyHook(Protocol):
+    """Writes into the ``UdpProxyConfig`` of a port, which forwards the datagrams of a route."""
+
+    __slots__ = ()
+
+    def apply_to_udp_proxy(self, proxy: UdpProxyConfig) -> None:
+        """Write this setting."""
+
+
 class EndpointsHook(Protocol):
     """Writes into the ``ClusterLoadAssignment`` of a backend; the setting is part of the hash in the cluster's name."""
 
@@ -149,6 +169,8 @@ PREFLIGHT: Final = Hook[PreflightHook](PreflightHook)
 WEIGHTED_CLUSTER: Final = Hook[WeightedClusterHook](WeightedClusterHook)
 CLUSTER: Final = Hook[ClusterHook](ClusterHook)
 FILTER: Final = Hook[FilterHook](FilterHook)
+TCP_PROXY: Final = Hook[TcpProxyHook](TcpProxyHook)
+UDP_PROXY: Final = Hook[UdpProxyHook](UdpProxyHook)
 ENDPOINTS: Final = Hook[EndpointsHook](EndpointsHook)
 HOOKS: Final[tuple[Hook[Any], ...]] = (
     LISTENER,
@@ -160,6 +182,8 @@ HOOKS: Final[tuple[Hook[Any], ...]] = (
     WEIGHTED_CLUSTER,
     CLUSTER,
     FILTER,
+    TCP_PROXY,
+    UDP_PROXY,
     ENDPOINTS,
 )
 """All hooks."""

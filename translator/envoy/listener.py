@@ -45,7 +45,7 @@ def listener(
     for each in others:
         made.additional_addresses.add().address.CopyFrom(_address(each, spec.port))
     if spec.port.protocol == "UDP":
-        forward_datagrams(made, spec.port)
+        forward_datagrams(made, spec.port, spec.datagrams)
     else:
         _serve_connections(made, spec, http_filters, descriptors)
     for setting in LISTENER.of(spec.settings):

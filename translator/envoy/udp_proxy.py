@@ -1,8 +1,8 @@
 """Envoy's UDP proxy: a listener, a cluster, and its endpoints for each port of UDP.
 
 Envoy's UDP proxy has no weights of clusters. So each port has a cluster of its own, whose localities are the backends,
-by their weights. Nothing of a route is in the listener or the cluster: a change of routes changes the endpoints only,
-and ends no session but those with endpoints that are gone.
+by their weights. Nothing of a route is in the listener or the cluster, but for what its policies set: a change of
+routes changes the endpoints only, and ends no session but those with endpoints that are gone.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from headgate_proto.envoy.extensions.filters.udp.udp_proxy.v3 import route_pb2, 
 from translator.envoy.cluster import endpoint
 from translator.envoy.config_source import ADS
 from translator.envoy.descriptors import limited
+from translator.envoy.hooks import UDP_PROXY
 from translator.envoy.names import cluster_name, listener_name
 from translator.ir.backend import Backend, BackendEndpoint
+from translator.ir.l4 import L4Setting
 from translator.ir.listener import SocketPort
 
 Share = tuple[Backend | None, int, tuple[BackendEndpoint, ...]]
@@ -35,8 +37,8 @@ NOWHERE: Final = BackendEndpoint("127.0.0.1", 0)
 """Where datagrams go that no backend gets: no socket has port 0, and the kernel sends nothing to it."""
 
 
-def forward_datagrams(listener: listener_pb2.Listener, port: SocketPort) -> None:
-    """Complete the listener of a port of UDP."""
+def forward_datagrams(listener: listener_pb2.Listener, port: SocketPort, settings: Iterable[L4Setting] = ()) -> None:
+    """Complete the listener of a port of UDP; `settings` shape the sessions of its route."""
     name = listener_name(port)
     # Its datagrams are shared among the threads of the proxy by their source, so Envoy insists.
     listener.enable_reuse_port.value = True
@@ -47,6 +49,8 @@ def forward_datagrams(listener: listener_pb2.Listener, port: SocketPort) -> None
     route.typed_config.Pack(route_pb2.Route(cluster=name), deterministic=True)
     proxy.idle_timeout.seconds = IDLE_SESSION_SECONDS
     proxy.upstream_socket_config.max_rx_datagram_size.value = MAX_DATAGRAM_BYTES
+    for setting in UDP_PROXY.of(settings):
+        setting.apply_to_udp_proxy(proxy)
     added = listener.listener_filters.add(name="envoy.filters.udp_listener.udp_proxy")
     added.typed_config.Pack(proxy, deterministic=True)
 

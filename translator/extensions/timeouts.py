@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
-from translator.envoy.hooks import RouteHook
+from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from headgate_proto.envoy.extensions.filters.udp.udp_proxy.v3.udp_proxy_pb2 import UdpProxyConfig
+from translator.envoy.hooks import RouteHook, TcpProxyHook, UdpProxyHook
 from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader, PolicyContext, PolicyUnit
 from translator.extensions.attempts import LimitedAttempts, limited, repeated
 from translator.ir.backend import Backend
 from translator.ir.http import RouteMatch, RuleSetting
+from translator.ir.l4 import L4Setting
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.httproute import HTTPRouteRule, HTTPRouteTimeouts
 from translator.objects.headgate.timeouts import RequestTimeouts
@@ -114,6 +117,26 @@ def _countable(milliseconds: int) -> int:
     return milliseconds if milliseconds <= MAX_IDLE_MILLISECONDS else 0
 
 
+@dataclass(frozen=True, slots=True)
+class IdleConnections(L4Setting, TcpProxyHook, UdpProxyHook):
+    """How long neither side of a connection may send anything, in milliseconds; 0 for as long as they like."""
+
+    milliseconds: int
+
+    def apply_to_tcp_proxy(self, proxy: TcpProxy) -> None:
+        """Write the ``idle_timeout``."""
+        proxy.idle_timeout.FromMilliseconds(self.milliseconds)
+
+    def apply_to_udp_proxy(self, proxy: UdpProxyConfig) -> None:
+        """Write the ``idle_timeout``; sessions without one would never end."""
+        proxy.idle_timeout.FromMilliseconds(self.milliseconds or MAX_IDLE_MILLISECONDS)
+
+
+def connections(found: RequestTimeouts) -> tuple[L4Setting, ...]:
+    """Return the timeout of connections, if policies set one."""
+    return () if found.idle is None else (IdleConnections(_countable(found.idle)),)
+
+
 def own(rule: object) -> RequestTimeouts | None:
     """Return what a rule's own fields say; None if it has none."""
     if not isinstance(rule, HTTPRouteRule) or rule.timeouts is None or rule.timeouts == HTTPRouteTimeouts():
@@ -134,12 +157,13 @@ def read_policy(context: PolicyContext) -> FilterOutcome:
     """Read the effective timeouts."""
     found = context.effective.value
     assert isinstance(found, RequestTimeouts)
-    return Outcome((RouteTimeouts(found),))
+    limits = (found.request, found.backend_request, found.stream_idle, found.max_stream)
+    return Outcome((RouteTimeouts(found),) if any(each is not None for each in limits) else ())
 
 
 EXTENSION = Extension(
     "timeouts",
-    units=(PolicyUnit(TrafficPolicy, "timeouts", read_policy, RouteTimeouts, own=own),),
+    units=(PolicyUnit(TrafficPolicy, "timeouts", read_policy, RouteTimeouts, own=own, connections=connections),),
     filters=(FilterReader(read),),
     conformance=("HTTPRouteRequestTimeout",),
 )

@@ -8,6 +8,12 @@ from dataclasses import dataclass, replace
 from translator.ir.backend import Backend
 
 
+class L4Setting:
+    """A setting of connections or datagrams: a frozen dataclass that implements hooks of `translator.envoy.hooks`."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class L4Backend:
     """A share of a rule's connections; `backend` is None where the reference is broken: they are closed."""
@@ -45,12 +51,14 @@ class L4Chain:
         backends: those of a weight above 0; where none of them is a backend, all connections are closed.
         route: the kind, namespace and name of the route that they are of; None without one.
         rule: the name of the rule.
+        settings: what shapes the connections besides.
     """
 
     port: int
     backends: tuple[L4Backend, ...] = ()
     route: tuple[str, str, str] | None = None
     rule: str = ""
+    settings: tuple[L4Setting, ...] = ()
 
     @property
     def reachable(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
-from translator.ir.l4 import L4Chain
+from translator.ir.l4 import L4Chain, L4Setting
 
 
 class ListenerSetting:
@@ -197,6 +197,7 @@ class PortListener:
             UDP, which has no connections, none.
         exclusive: no other program may share the port, which Envoy allows by default.
         settings: what shapes the listener besides.
+        datagrams: what shapes the sessions of a port of UDP besides.
     """
 
     gateway: str
@@ -205,3 +206,4 @@ class PortListener:
     chains: tuple[FilterChain, ...] = ()
     exclusive: bool = False
     settings: tuple[ListenerSetting, ...] = ()
+    datagrams: tuple[L4Setting, ...] = ()

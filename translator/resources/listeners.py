@@ -20,7 +20,7 @@ from translator.gateway.gateways import allows_underscores, unsupported_paramete
 from translator.gateway.listeners import ListenerState
 from translator.gateway.ports import accepted_listeners, port_listeners
 from translator.infrastructure.addresses import bind_addresses
-from translator.ir.l4 import L4Chain
+from translator.ir.l4 import L4Chain, L4Setting
 from translator.ir.listener import (
     Certificate,
     ChainMatch,
@@ -33,7 +33,7 @@ from translator.ir.listener import (
 )
 from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.refs import Ref
-from translator.routes.policies import effective_l4_rules
+from translator.routes.policies import connection_settings, effective_l4_rules
 from xds import Resource
 
 
@@ -79,7 +79,8 @@ def port_listener(db: Db, gateway: Ref, port: SocketPort) -> PortListener | None
     chains: dict[FilterChain, None] = {}
     served = _served(db, gateway, port)
     if port.protocol == "UDP":
-        return PortListener(key_of(gateway), port, addresses) if served else None
+        sessions = tuple(each for state, _ in served for each in datagram_settings(db, state.table))
+        return PortListener(key_of(gateway), port, addresses, datagrams=sessions) if served else None
     for state, certificates in served:
         chains |= dict.fromkeys(_chains(db, gateway, state, tuple(map(secret_name, certificates))))
     if not chains:
@@ -127,7 +128,15 @@ def l4_chain(db: Db, table: RouteConfigKey, domain: str) -> L4Chain:
     if first is None or not rules:
         return L4Chain(table.port)
     rule = rules[0].value  # a route of connections has one
-    return L4Chain(table.port, tuple(each for each in rule.backends if each.weight), first.route, rule.name)
+    backends = tuple(each for each in rule.backends if each.weight)
+    settings = connection_settings(db, first.route, rule.name, first.known_stack)
+    return L4Chain(table.port, backends, first.route, rule.name, settings)
+
+
+@query(firewall=True)
+def datagram_settings(db: Db, table: RouteConfigKey) -> tuple[L4Setting, ...]:
+    """Return what shapes the sessions of a port of UDP."""
+    return l4_chain(db, table, "").settings
 
 
 @query(firewall=True)

@@ -17,7 +17,7 @@ from translator.extension import FilterOutcome, PolicyContext, PolicyUnit, polic
 from translator.gateway.client_certificate import presented_certificate
 from translator.ir.backend import BackendKey
 from translator.ir.http import Rule, RuleSetting, WeightedBackend
-from translator.ir.l4 import L4Rule
+from translator.ir.l4 import L4Rule, L4Setting
 from translator.ir.listener import ListenerSetting
 from translator.kinds import Level
 from translator.objects.gateway_api.route import Route
@@ -94,6 +94,26 @@ def effective_l4_rules(db: Db, route: Ref, gateway: Ref, passthrough: bool) -> t
         for place, each in enumerate(l4_rules(db, route, passthrough))
     )
     return _presenting(found, presented_certificate(db, gateway)) if found else ()
+
+
+def connection_settings(db: Db, route: Ref, rule: str, stack: Stack | None) -> tuple[L4Setting, ...]:
+    """Return what policies ask for of the connections or datagrams of a rule.
+
+    Args:
+        db: the database.
+        route: the route, of connections or datagrams.
+        rule: the name of the rule.
+        stack: the policies of a listener and its Gateway that the route has to know (`route_stack`).
+    """
+    if stack is None:
+        return ()
+    whole = (*stack, *stack_of_route(db, route, rule))
+    found: list[L4Setting] = []
+    for unit in units_of(db, whole):
+        if unit.connections is not None:
+            value = effective(db, of(whole, unit), unit.field).value
+            found += unit.connections(value) if value is not None else ()
+    return tuple(found)
 
 
 def _presenting(found: tuple[Outcome[R], ...], certificate: BackendKey | None) -> tuple[Outcome[R], ...]:

@@ -24,6 +24,7 @@ from translator.envoy.route_configuration import route_configuration, virtual_ho
 from translator.extensions import EXTENSIONS
 from translator.ir.backend import BackendSetting
 from translator.ir.http import RuleSetting
+from translator.ir.l4 import L4Setting
 from translator.ir.listener import (
     ChainMatch,
     FilterChain,
@@ -39,7 +40,7 @@ TABLE = RouteConfigKey("shop/web", 80)
 
 def settings() -> Iterator[type]:
     """Yield the types of settings that extensions have, but for what `dataclass` made classes with slots from."""
-    pending: list[type] = [RuleSetting, BackendSetting, ListenerSetting]
+    pending: list[type] = [RuleSetting, BackendSetting, ListenerSetting, L4Setting]
     while pending:
         found: list[type] = pending.pop().__subclasses__()
         pending += found

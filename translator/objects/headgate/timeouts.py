@@ -1,7 +1,7 @@
 """Fields of a TrafficPolicy for the time, the size and the repetition of requests."""
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, StrictInt, StringConstraints
 
@@ -199,13 +199,24 @@ OwnRetry = Annotated[Retry | None, AfterValidator(_growing)]
 """The retries of one policy, with the rule between their pauses."""
 
 
-Size = Annotated[Quantity, Field(ge=1)]
+_SOME_BYTES: Final = CelRule(
+    "type(self) == int ? self > 0 : !self.matches('^[0.]+[a-zA-Z]*$')", "must be at least 1 byte: set a size"
+)
+
+
+def _some_bytes(size: int | None) -> int | None:
+    if size == 0:
+        raise_violations([FieldViolation((), _SOME_BYTES.message)])
+    return size
+
+
+_some_bytes.rules = (_SOME_BYTES,)  # type: ignore[attr-defined]  # for custom resource definitions
 
 
 class Buffer(Disableable):
     """Keeps each request until it is whole: a backend sees none that was cut off, or is too long."""
 
-    max_request_size: Annotated[Size | None, Doc(envoy="BufferPerRoute.buffer")] = None
+    max_request_size: Annotated[Quantity | None, AfterValidator(_some_bytes), Doc(envoy="BufferPerRoute.buffer")] = None
     """The longest body of a request, which is kept in memory; longer ones get 413."""
 
 
@@ -247,14 +258,6 @@ KIB: Final = 1024
 
 class BandwidthLimit(Disableable):
     """The bandwidth that all requests of a route have together, all responses, or both."""
-
-    rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            "!has(self.request) || !has(self.response) || self.request.limit == self.response.limit",
-            "must have the limit of request: there is one for both directions",
-            "response",
-        ),
-    )
 
     request: RequestBandwidth | None = None
     """Bodies of requests."""

@@ -141,12 +141,17 @@ def _positive_milliseconds(duration: object) -> int:
     return found
 
 
-_DURATION_SCHEMA: Final = WithJsonSchema({"type": "string", "maxLength": 28, "pattern": DURATION})
+_DURATION_SCHEMA: Final = {"type": "string", "maxLength": 28, "pattern": DURATION}
+_SOME_TIME: Final = {"rule": "duration(self) > duration('0s')", "message": "must be longer than 0s"}
 
-Milliseconds = Annotated[int, PlainValidator(milliseconds), _DURATION_SCHEMA]
+Milliseconds = Annotated[int, PlainValidator(milliseconds), WithJsonSchema(_DURATION_SCHEMA)]
 """A duration of GEP-2257, held as a whole number of milliseconds."""
 
-PositiveMilliseconds = Annotated[int, PlainValidator(_positive_milliseconds), _DURATION_SCHEMA]
+PositiveMilliseconds = Annotated[
+    int,
+    PlainValidator(_positive_milliseconds),
+    WithJsonSchema({**_DURATION_SCHEMA, "x-kubernetes-validations": [_SOME_TIME]}),
+]
 """Such a duration of 1 ms at least."""
 
 
