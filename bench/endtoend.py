@@ -41,7 +41,7 @@ def measure(others: int) -> Latency:
         RuntimeError: the response did not change in time; the message has Headgate's log.
     """
     with tempfile.TemporaryDirectory(prefix="headgate-bench-") as root:
-        folder, port = Path(root) / "config", _free_port()
+        folder, port = Path(root) / "config", free_port()
         folder.mkdir()
         _write(folder / "gateway.yaml", [gateway(port)])
         _write(folder / "others.yaml", [route(number, max(1, others // 100), 1) for number in range(others)])
@@ -95,7 +95,7 @@ def _until_answer(port: int, number: int, log: Path) -> None:
 def _running(root: Path, folder: Path) -> Iterator[Path]:
     """Run Headgate on free ports, with its state in `root`; yield the path of its log."""
     log = root / "headgate.log"
-    options = {"--xds-address": f"127.0.0.1:{_free_port()}", "--admin-address": f"127.0.0.1:{_free_port()}"}
+    options = {"--xds-address": f"127.0.0.1:{free_port()}", "--admin-address": f"127.0.0.1:{free_port()}"}
     options["--state-dir"] = str(root / "state")
     command = [
         sys.executable,
@@ -118,7 +118,8 @@ def _running(root: Path, folder: Path) -> Iterator[Path]:
                 process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback interface that nothing uses."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]

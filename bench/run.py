@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from bench import endtoend, memory, translation, xds_streams
+from bench import endtoend, filters, memory, translation, xds_streams
 from bench.translation import Edited, Figures
 
 LIMIT_MILLISECONDS = 100
@@ -24,6 +24,14 @@ def main() -> None:
             f"slowest {found.slowest:.1f} ms (target: median below {LIMIT_MILLISECONDS} ms)",
             highlight=False,
         )
+    cost = filters.measure()
+    console.print(f"\nEnvoy's CPU time a request, with {cost.filters} disabled HTTP filters and without:")
+    low, middle, high = cost.ratio
+    console.print(
+        f"  {cost.with_all:.1f} and {cost.without:.1f} µs: a ratio of {middle:.3f} "
+        f"(quartiles of {filters.ROUNDS} rounds in turns: {low:.3f} and {high:.3f})",
+        highlight=False,
+    )
     console.print("\nThe translator: from parsed objects to snapshots and statuses, then single edits of it")
     console.print("(ms, in parentheses the multiple of the first line, then the executed queries):")
     console.print(table(translation.measure_all()))

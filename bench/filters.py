@@ -1,0 +1,133 @@
+"""The cost of the HTTP filters that every connection manager has and no route uses: Envoy's CPU time a request."""
+
+from __future__ import annotations
+
+import json
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.endtoend import HOST, PATIENCE_SECONDS, edited, free_port
+from bench.world import GATEWAY, NAMESPACE, edit, gateway
+from build_proto import envoy_binary
+from headgate.envoy.static import static_bootstrap
+from headgate.reporting.proto_json import resources
+from translator.inputs import Settings
+from translator.refs import Ref
+from translator.translator import Translator
+
+ROUNDS = 12
+REQUESTS = 4_000
+REQUEST = f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+RESPONSE = b"HTTP/1.1 302 "
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU time a request, in microseconds: the median of rounds, with all filters and without those that are disabled.
+
+    Attributes:
+        filters: the number of disabled filters.
+        ratio: the quartiles of the ratios of rounds that followed each other: their width is that of the noise.
+    """
+
+    filters: int
+    with_all: float
+    without: float
+    ratio: tuple[float, ...]
+
+
+def measure() -> Cost:
+    """Send requests to an Envoy that has the filters and to one that has not, in turns."""
+    port = free_port()
+    made = Translator(Settings(offline=True))
+    made.edit([edit(gateway(port)), edit(edited(0))])
+    made.evaluate()
+    snapshot = made.snapshots[Ref("Gateway", NAMESPACE, GATEWAY)]
+    whole = static_bootstrap(resources(snapshot, redacted=False))
+    other = free_port()
+    bare = json.loads(json.dumps(whole))
+    disabled = _remove_disabled(bare)
+    for each in bare["static_resources"]["listeners"]:
+        each["address"]["socket_address"]["port_value"] = other
+    with _running(whole, port) as full, _running(bare, other) as reduced:
+        _round(full, port)
+        _round(reduced, other)
+        pairs = []
+        for number in range(ROUNDS):
+            # What comes first changes, so that neither has the warmer caches.
+            first, second = ((full, port), (reduced, other))[:: 1 if number % 2 else -1]
+            found = {each[1]: _round(*each) for each in (first, second)}
+            pairs.append((found[port], found[other]))
+    ratio = tuple(statistics.quantiles([one / two for one, two in pairs], n=4))
+    return Cost(disabled, statistics.median(one for one, _ in pairs), statistics.median(two for _, two in pairs), ratio)
+
+
+def _remove_disabled(value: Any) -> int:
+    """Remove the disabled filters from all connection managers; return how many there were."""
+    if isinstance(value, list):
+        return sum(map(_remove_disabled, value))
+    if not isinstance(value, dict):
+        return 0
+    removed = 0
+    if "http_filters" in value:
+        kept = [each for each in value["http_filters"] if not each.get("disabled")]
+        removed = len(value["http_filters"]) - len(kept)
+        value["http_filters"] = kept
+    return removed + sum(map(_remove_disabled, value.values()))
+
+
+@contextmanager
+def _running(config: dict[str, Any], port: int) -> Iterator[int]:
+    """Run an Envoy with one worker; yield its process id once it listens."""
+    config["admin"]["address"]["socket_address"]["port_value"] = 0
+    with tempfile.TemporaryDirectory(prefix="headgate-bench-") as folder:
+        path = Path(folder) / "envoy.json"
+        path.write_text(json.dumps(config))
+        options = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]
+        command = [str(envoy_binary()), *options, "--config-path", str(path)]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            try:
+                _until_listening(port)
+                yield process.pid
+            finally:
+                process.terminate()
+
+
+def _until_listening(port: int) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError("Envoy does not listen")
+
+
+def _round(process: int, port: int) -> float:
+    """Return the CPU time a request that a number of requests take, one after another, in microseconds."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
+        before = _cpu_nanoseconds(process)
+        for _ in range(REQUESTS):
+            connection.sendall(REQUEST)
+            received = b""
+            while not received.endswith(b"\r\n\r\n"):
+                chunk = connection.recv(1 << 16)
+                if not chunk or not (received + chunk).startswith(RESPONSE):
+                    raise RuntimeError(f"Envoy does not answer as it should: {received + chunk!r}")
+                received += chunk
+    return (_cpu_nanoseconds(process) - before) / REQUESTS / 1000
+
+
+def _cpu_nanoseconds(process: int) -> int:
+    """Return the CPU time of all threads of a process, which Linux counts more finely than `times` says."""
+    return sum(int(each.read_text().split()[0]) for each in Path(f"/proc/{process}/task").glob("*/schedstat"))
