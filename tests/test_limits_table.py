@@ -46,8 +46,8 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "xds.server.field_count._*",
     ),
     "a unit, a rank or a modulus": (
-        "translator.policies.attachment.SHARDS",
-        "translator.policies.attachment.LISTENERS",
+        "translator.policies.targets.SHARDS",
+        "translator.policies.targets.LISTENERS",
         "translator.envoy.route._PATH_RANK",
         "translator.objects.schema.scalars._UNIT",
         "translator.ir.http.MILLION",

@@ -101,6 +101,8 @@ class Settings:
         machine: the IP addresses of this machine, for Gateways that listen on all of them; standalone.
         descriptors: how many file descriptors a proxy may have, which lowers its limits of connections and of sessions
             of UDP if need be; None leaves them at their defaults.
+        policy_namespaces: namespaces whose policies may select targets by labels in every namespace, without
+            ReferenceGrants.
     """
 
     controller_name: str = CONTROLLER_NAME
@@ -111,14 +113,27 @@ class Settings:
     own: tuple[OwnAddress, ...] = ()
     machine: tuple[str, ...] = ()
     descriptors: int | None = None
+    policy_namespaces: frozenset[str] = frozenset()
 
 
 def in_cluster(
-    controller_name: str = CONTROLLER_NAME, *, external_names: bool = False, offline: bool = False
+    controller_name: str = CONTROLLER_NAME,
+    *,
+    external_names: bool = False,
+    offline: bool = False,
+    policy_namespaces: frozenset[str] = frozenset(),
 ) -> Settings:
     """Make the settings for the objects of a cluster; `Settings` says what its arguments are."""
     own = OwnAddress(ADMIN_PORT, f"the proxy's own {OWN_PORTS[ADMIN_PORT]}")
-    return Settings(controller_name, False, ("0.0.0.0",), external_names, offline, (own,))
+    return Settings(
+        controller_name,
+        False,
+        ("0.0.0.0",),
+        external_names,
+        offline,
+        (own,),
+        policy_namespaces=policy_namespaces,
+    )
 
 
 class StillServed(StrEnum):

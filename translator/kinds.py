@@ -119,8 +119,11 @@ class Level(IntEnum):
 BackendSettings = Outcome[tuple[BackendSetting, ...] | None]
 """The settings of a backend; None instead of a tuple if requests to it must be refused."""
 
-REQUEST_LEVELS: Final = frozenset({Level.GATEWAY, Level.LISTENER_SET, Level.LISTENER, Level.ROUTE, Level.RULE})
+TARGET_LEVELS: Final = frozenset({Level.GATEWAY, Level.LISTENER_SET, Level.LISTENER, Level.ROUTE, Level.RULE})
 """The levels of the targets of policies whose units are merged from one level to the next."""
+
+REQUEST_LEVELS: Final = TARGET_LEVELS | {Level.EXTENSION_REF, Level.BACKEND_REF}
+"""All levels of such policies: those of targets, and of the filters that name policies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,7 @@ class Registry:
         policies: the kinds of policies.
         statuses: the declarations of statuses; that of a subclass is before that of its base class.
         units: the units of policies; `translator.extension.policy_units` gives them their type.
+        closed_units: by the kind of policies that have units, the fields that fail closed, as users write them.
         written_units: those of them that each route has to write, since routes do not inherit them in Envoy: the kind
             of the policies, and the field of their specs.
         packages: the packages that declare indexes.
@@ -191,6 +195,7 @@ class Registry:
     policies: tuple[PolicyKind, ...]
     statuses: tuple[StatusKind, ...]
     units: tuple[object, ...]
+    closed_units: Mapping[str, frozenset[str]]
     written_units: tuple[tuple[str, str], ...]
     packages: tuple[str, ...]
     filters: tuple[object, ...]

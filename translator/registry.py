@@ -25,6 +25,7 @@ from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
 from translator.objects.parse import Kinds
 from translator.objects.schema.base import KubernetesObject
 from translator.routes import ROUTES
+from translator.routes.policy_filters import policy_filter
 from translator.status import backend, gateway, gatewayclass, gatewayparameters, listenerset, policy, route
 
 KUBERNETES_KINDS = (
@@ -68,7 +69,7 @@ def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> R
     policies = tuple(kind for each in found for kind in each.policies)
     units = [unit for each in found for unit in each.units]
     _check_units(policies, units)
-    filters = tuple(reader for each in found for reader in each.filters)
+    filters = (*(reader for each in found for reader in each.filters), policy_filter(policies))
     written = tuple((each.policy.kind, each.field) for each in units if each.inherit is None)
     kinds: list[type[KubernetesObject]] = [GatewayClass, Gateway, ListenerSet]
     kinds += (each.model for each in ROUTES)
@@ -83,11 +84,21 @@ def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> R
         policies,
         statuses,
         tuple(units),
+        _closed(units),
         written,
         ("translator", *packages),
         filters,
         found,
     )
+
+
+def _closed(units: Iterable[PolicyUnit]) -> dict[str, frozenset[str]]:
+    """Return the fields that fail closed, by the kind of the policies, for kinds with units."""
+    found: dict[str, frozenset[str]] = {}
+    for each in units:
+        own = {each.policy.spec_model().model_fields[each.field].alias or each.field} if each.closed else set()
+        found[each.policy.kind] = found.get(each.policy.kind, frozenset()) | own
+    return found
 
 
 def _check_units(policies: Iterable[PolicyKind], units: Iterable[PolicyUnit]) -> None:

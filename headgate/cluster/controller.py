@@ -66,6 +66,7 @@ class ControllerSettings:
         external_names: whether Services of type ExternalName may be backends.
         class_finalizer: whether GatewayClasses get a finalizer while Gateways use them.
         admin_hosts: further names in the Host header that the admin server accepts.
+        policy_namespaces: those whose policies may select targets by labels everywhere.
     """
 
     target: Target
@@ -80,6 +81,7 @@ class ControllerSettings:
     external_names: bool
     class_finalizer: bool = False
     admin_hosts: tuple[str, ...] = ()
+    policy_namespaces: frozenset[str] = frozenset()
 
 
 def run(settings: ControllerSettings) -> None:
@@ -124,7 +126,11 @@ class Controller:
         metrics = Metrics()
         cluster_metrics = ClusterMetrics(metrics.registry)
         translator = Translator(
-            in_cluster(settings.controller_name, external_names=settings.external_names),
+            in_cluster(
+                settings.controller_name,
+                external_names=settings.external_names,
+                policy_namespaces=settings.policy_namespaces,
+            ),
             on_demand=[model.kind for model in ON_DEMAND],
         )
         identity = f"{socket.gethostname()}_{uuid.uuid4()}"

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from headgate.commands.options import (
+    NO_NAMESPACES,
     AdminAddress,
     AdminHosts,
     Context,
@@ -14,6 +15,7 @@ from headgate.commands.options import (
     ExternalNames,
     HowToLog,
     Kubeconfig,
+    PolicyNamespaces,
     WhatToLog,
     XdsAddress,
 )
@@ -73,6 +75,7 @@ def command(
         ),
     ] = "",
     external_names: ExternalNames = False,
+    policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
     class_finalizer: Annotated[
         bool,
         typer.Option(
@@ -114,5 +117,6 @@ def command(
             external_names=external_names,
             class_finalizer=class_finalizer,
             admin_hosts=tuple(admin_host or ()),
+            policy_namespaces=policy_namespaces,
         )
     )

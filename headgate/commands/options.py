@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 import yaml
 
 from headgate.observability.logging import LogFormat, LogLevel
 from headgate.process.address import DEFAULT_ADMIN, DEFAULT_XDS, Address
+from translator.objects.schema.scalars import DNS_LABEL
 
 __all__ = ["DEFAULT_ADMIN", "DEFAULT_XDS"]
 
@@ -146,6 +148,32 @@ HowToLog = Annotated[
     typer.Option(envvar="HEADGATE_LOG_FORMAT", help="The log format; auto: console on a terminal, else json."),
 ]
 WhatToLog = Annotated[LogLevel, typer.Option(envvar="HEADGATE_LOG_LEVEL", help="The lowest level that is logged.")]
+
+
+def parse_namespaces(text: str | frozenset[str]) -> frozenset[str]:
+    """Parse an option's value, names of namespaces with commas between; raise a usage error for any other text."""
+    if isinstance(text, frozenset):
+        return text
+    found = frozenset(filter(None, (each.strip() for each in text.split(","))))
+    for each in sorted(found):
+        if len(each) > 63 or not re.fullmatch(DNS_LABEL, each):
+            raise typer.BadParameter(f"{each!r} is not the name of a namespace")
+    return found
+
+
+NO_NAMESPACES: Final[frozenset[str]] = frozenset()
+PolicyNamespaces = Annotated[
+    frozenset[str],
+    typer.Option(
+        "--policy-namespaces",
+        parser=parse_namespaces,
+        envvar="HEADGATE_POLICY_NAMESPACES",
+        metavar="NAMES",
+        help="Namespaces, with commas between, whose policies may select targets by labels in every namespace, without "
+        "ReferenceGrants.",
+        show_default=False,
+    ),
+]
 _FILES = typer.Option(
     "--file", "-f", metavar="FILE|DIR|-", help="A folder of YAML, a file, or standard input; repeatable."
 )

@@ -10,10 +10,12 @@ import typer
 from headgate.commands.options import (
     DEFAULT_ADMIN,
     DEFAULT_XDS,
+    NO_NAMESPACES,
     AdminAddress,
     AdminHosts,
     EnvoyPath,
     HowToLog,
+    PolicyNamespaces,
     StateDir,
     WhatToLog,
     XdsAddress,
@@ -46,6 +48,7 @@ def command(
             "--no-envoy", envvar="HEADGATE_NO_ENVOY", help="Run no Envoy; connect your own with `headgate bootstrap`."
         ),
     ] = False,
+    policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
     state_dir: StateDir = None,
     log_format: HowToLog = LogFormat.AUTO,
     log_level: WhatToLog = LogLevel.INFO,
@@ -75,4 +78,4 @@ def command(
         )
     envoy = None if no_envoy else find_envoy(envoy_path)
     state, hosts = state_dir or default_root(), tuple(admin_host or ())
-    run(RunSettings(tuple(paths), xds_address, admin_address, state, envoy, xds_tls, hosts))
+    run(RunSettings(tuple(paths), xds_address, admin_address, state, envoy, xds_tls, hosts, policy_namespaces))

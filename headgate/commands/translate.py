@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headgate.commands.options import (
+    NO_NAMESPACES,
     Context,
     ControllerName,
     ExternalNames,
@@ -16,6 +18,7 @@ from headgate.commands.options import (
     OptionalFiles,
     Output,
     OutputFormat,
+    PolicyNamespaces,
     parse_gateway,
 )
 from headgate.process.errors import UserError
@@ -60,6 +63,7 @@ def command(
     context: Context = None,
     controller_name: ControllerName = CONTROLLER_NAME,
     external_names: ExternalNames = False,
+    policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
     output: OutputFormat = Output.YAML,
 ) -> None:
     """Translate objects to Envoy's configuration, without running anything. Private keys are not shown.
@@ -90,7 +94,11 @@ def command(
         folder = load_cluster(Target(kubeconfig, context))
     else:
         folder = load(files or ())
-    settings = in_cluster(controller_name, external_names=external_names, offline=True) if of_cluster else FILES
+    settings = replace(FILES, policy_namespaces=policy_namespaces)
+    if of_cluster:
+        settings = in_cluster(
+            controller_name, external_names=external_names, offline=True, policy_namespaces=policy_namespaces
+        )
     wrong = _print(folder.diagnostics)
     if not of_cluster:
         _print(related(folder))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headgate.commands.options import EnvoyPath, Files
+from headgate.commands.options import NO_NAMESPACES, EnvoyPath, Files, PolicyNamespaces
 from headgate.envoy.binary import EnvoyNotFound, find_envoy
 from headgate.process.errors import UserError
 
@@ -22,6 +23,7 @@ def command(
     allow_warnings: Annotated[
         bool, typer.Option("--allow-warnings", help="Exit with status 0 if there are only warnings (unknown fields).")
     ] = False,
+    policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
 ) -> None:
     """Report the problems in files, with file and line, then those that Envoy's own validation finds.
 
@@ -34,13 +36,13 @@ def command(
     headgate validate -f routes.yaml -f gateway.yaml
     ```
     """
-    from headgate.offline.translate import load, translate
+    from headgate.offline.translate import FILES, load, translate
     from headgate.offline.validate import envoy_errors, problems
 
     folder = load(files)
     if not folder.objects and not folder.diagnostics:
         raise UserError(f"there is no object in {', '.join(files)}: Headgate reads *.yaml, *.yml and *.json there")
-    translator = translate(folder)
+    translator = translate(folder, replace(FILES, policy_namespaces=policy_namespaces))
     found = _print(problems(folder, translator))
     envoy = _envoy(envoy_path)
     if envoy is not None:

@@ -66,6 +66,7 @@ class RunSettings:
         envoy: the Envoy to run for every Gateway; None to run none.
         tls: the folder of `headgate certs` with the certificates of the xDS server; None for plain text.
         admin_hosts: further names in the Host header that the admin server accepts.
+        policy_namespaces: those whose policies may select targets by labels everywhere.
     """
 
     paths: tuple[Path, ...]
@@ -75,6 +76,7 @@ class RunSettings:
     envoy: Path | None
     tls: Path | None = None
     admin_hosts: tuple[str, ...] = ()
+    policy_namespaces: frozenset[str] = frozenset()
 
 
 def run(settings: RunSettings) -> None:
@@ -103,7 +105,14 @@ class _Run:
         descriptors = available() if settings.envoy else None
         warn_if_few(descriptors)
         own = own_addresses(settings.xds, settings.admin)
-        translator = Translator(TranslatorSettings(own=own, machine=machine_addresses(), descriptors=descriptors))
+        translator = Translator(
+            TranslatorSettings(
+                own=own,
+                machine=machine_addresses(),
+                descriptors=descriptors,
+                policy_namespaces=settings.policy_namespaces,
+            )
+        )
         keys = SnapshotKeys(translator)
         self.inputs = Inputs(translator)
         self.source = FileSource(settings.paths, partial(self.log_change, keys.ready))

@@ -72,7 +72,7 @@ def gateways() -> Objects:
         tls=maybe(fields(backend=fields(clientCertificateRef=certificate), frontend=maybe(_frontends()))),
         allowedListeners=one(None, *[{"namespaces": {"from": "All"}}] * 3, *_NAMESPACES_OF_SETS),
     )
-    return object_of(f"{GATEWAY_API}/v1", "Gateway", ("g1", "g2"), namespace="a", spec=spec)
+    return object_of(f"{GATEWAY_API}/v1", "Gateway", ("g1", "g2"), namespace="a", labels=_labels(), spec=spec)
 
 
 def _frontends() -> st.SearchStrategy[Raw]:
@@ -92,7 +92,7 @@ def listener_sets() -> Objects:
     """ListenerSets in the way of Gateways' and each other's, of Gateways that may not let them attach."""
     parent = fields(name=one("g1", "g1", "g2", "g3"), namespace="a")
     spec = fields(parentRef=parent, listeners=some(_listeners(), 3, 1, by=itemgetter("name")).filter(_distinct))
-    return object_of(f"{GATEWAY_API}/v1", "ListenerSet", ("x1", "x2"), spec=spec)
+    return object_of(f"{GATEWAY_API}/v1", "ListenerSet", ("x1", "x2"), labels=_labels(), spec=spec)
 
 
 def _backends(**more: Any) -> st.SearchStrategy[Raw]:
@@ -104,9 +104,11 @@ def _backends(**more: Any) -> st.SearchStrategy[Raw]:
 
 def _filters() -> st.SearchStrategy[Raw]:
     extension = {"group": "gateway.headgate.dev", "kind": "DirectResponse"}
+    policy = {"group": "gateway.headgate.dev", "kind": "TrafficPolicy"}
     headers = one({"set": [{"name": "x-test", "value": "1"}]}, {"remove": ["x-test"]})
     return st.one_of(
         fields(type="ExtensionRef", extensionRef=fields(name=one("d1", "d2"), **extension)),
+        fields(type="ExtensionRef", extensionRef=fields(name=one("p1", "p2"), **policy)),
         fields(type="RequestHeaderModifier", requestHeaderModifier=headers),
         fields(type="RequestMirror", requestMirror=fields(backendRef=_backends())),
         fields(type="URLRewrite", urlRewrite=one({"hostname": "z.test"})),
@@ -147,7 +149,7 @@ def http_routes() -> Objects:
         hostnames=maybe(some(one(*HOSTNAMES), 2)),
         rules=st.lists(rules, min_size=1, max_size=2).map(_with_a_name),
     )
-    return object_of(f"{GATEWAY_API}/v1", "HTTPRoute", ("r1", "r2"), spec=spec)
+    return object_of(f"{GATEWAY_API}/v1", "HTTPRoute", ("r1", "r2"), labels=_labels(), spec=spec)
 
 
 def grpc_routes() -> Objects:
@@ -251,7 +253,11 @@ def reference_grants() -> Objects:
     givers = st.one_of([fields(namespace=one(*NAMESPACES), **each) for each in (route, gateway, backend, policy)])
     targets = fields(group="", kind="Service", name=maybe(one("w1", "w2"))) | fields(group="", kind="Secret")
     spec = fields(**{"from": some(givers, 2, 1), "to": some(targets, 2, 1)})
-    return object_of(f"{GATEWAY_API}/v1beta1", "ReferenceGrant", ("t1", "t2"), spec=spec)
+    policies = fields(group="gateway.headgate.dev", kind="TrafficPolicy", namespace=one(*NAMESPACES))
+    kinds = one("HTTPRoute", "HTTPRoute", "Gateway", "ListenerSet")
+    attachable = fields(group=GATEWAY_API, kind=kinds, name=maybe(one("r1", "g1", "x1")))
+    of_policies = fields(**{"from": some(policies, 2, 1), "to": some(attachable, 2, 1)})
+    return object_of(f"{GATEWAY_API}/v1beta1", "ReferenceGrant", ("t1", "t2"), spec=spec | of_policies)
 
 
 def namespaces() -> Objects:
@@ -265,7 +271,25 @@ def direct_responses() -> Objects:
 
 
 def _target(found: Raw) -> tuple[str | None, ...]:
-    return tuple(found.get(each) for each in ("kind", "name", "sectionName"))
+    return tuple(found.get(each) for each in ("kind", "namespace", "name", "sectionName"))
+
+
+def _labels() -> st.SearchStrategy[Raw]:
+    return fields(team=maybe(one("red", "blue")), tier=maybe(one("1")))
+
+
+def _selectors() -> st.SearchStrategy[Raw]:
+    labels = one({"matchLabels": {"team": "red"}}, {"matchLabels": {"team": "red", "tier": "1"}})
+    expressions = [{"key": "team", "operator": "In", "values": ["blue"]}, {"key": "tier", "operator": "DoesNotExist"}]
+    red = {"from": "Selector", "selector": {"matchLabels": {"team": "red"}}}
+    more = fields(
+        group=GATEWAY_API,
+        kind=one("HTTPRoute", "HTTPRoute", "Gateway", "ListenerSet", "GRPCRoute", "TCPRoute"),
+        namespaces=one(None, {"from": "Same"}, {"from": "All"}, {"from": "All"}, red),
+        sectionName=one(None, None, "one", "l1"),
+    )
+    chosen = labels | one(*({"matchExpressions": [each]} for each in expressions))
+    return st.tuples(more, chosen).map(lambda both: {**both[0], **both[1]})
 
 
 def _forwarding() -> dict[str, st.SearchStrategy[Any]]:
@@ -281,23 +305,23 @@ def _forwarding() -> dict[str, st.SearchStrategy[Any]]:
 
 def traffic_policies() -> Objects:
     """Policies for Gateways, listeners, routes and rules that may or may not be there, and for what cannot have any."""
-    gateway = fields(group=GATEWAY_API, kind="Gateway", name=one("g1", "g2"), sectionName=one(None, None, "l1", "no"))
-    route = fields(group=GATEWAY_API, kind="HTTPRoute", name=one("r1", "r2"), sectionName=one(None, None, "one", "no"))
+    anywhere = {"group": GATEWAY_API, "namespace": one(None, None, None, "a", "b")}
+    gateway = fields(kind="Gateway", name=one("g1", "g2"), sectionName=one(None, None, "l1", "no"), **anywhere)
+    route = fields(kind="HTTPRoute", name=one("r1", "r2"), sectionName=one(None, None, "one", "no"), **anywhere)
     service = fields(group=one(""), kind="Service", name="w1")
-    listener_set = fields(
-        group=GATEWAY_API, kind="ListenerSet", name=one("x1", "x2"), sectionName=one(None, None, "l1", "no")
-    )
+    listener_set = fields(kind="ListenerSet", name=one("x1", "x2"), sectionName=one(None, None, "l1", "no"), **anywhere)
     cors = fields(
         allowOrigins=maybe(one(["https://a.test"], ["https://*.b.test"], ["*"])),
         allowMethods=maybe(one(["GET"])),
         maxAge=maybe(one(5, 7)),  # 5 is the default
     )
     spec = fields(
-        targetRefs=some(gateway | gateway | listener_set | route | route | service, 2, 1, by=_target),
+        targetRefs=some(gateway | gateway | listener_set | route | route | service, 2, 0, by=_target),
+        targetSelectors=maybe(some(_selectors(), 2, 1)),
+        inheritance=one(None, None, "Merge", "Replace"),
+        enforced=one(None, None, True, False),
         cors=maybe(cors),
         **_forwarding(),
-        inheritance=one(None, None, "Replace"),
-        enforced=one(None, None, True),
     )
     return object_of(
         "gateway.headgate.dev/v1alpha1", "TrafficPolicy", ("p1", "p2"), namespace=one("a", "a", "b"), spec=spec

@@ -24,7 +24,11 @@ from xds.resources.snapshot import Snapshot
 from xds.resources.types import LISTENER, ROUTE, SECRET
 
 SETTINGS = st.builds(
-    Settings, standalone=st.booleans(), offline=st.booleans(), descriptors=st.sampled_from([None, 1000])
+    Settings,
+    standalone=st.booleans(),
+    offline=st.booleans(),
+    descriptors=st.sampled_from([None, 1000]),
+    policy_namespaces=st.sampled_from([frozenset(), frozenset("a")]),
 )
 REJECTIONS = st.builds(
     AttributedNack, st.builds(Nack, st.just(LISTENER), st.sampled_from(["port-80", "port-81", ""]), st.just("no"))

@@ -7,11 +7,11 @@ from functools import lru_cache
 from typing import Final
 
 from translator.db import Db
-from translator.gateway.reference_grants import Grantee, GrantTarget, not_permitted
 from translator.ir.backend import Backend, BackendEndpoint, Protocol
 from translator.kinds import BackendKind, RouteKind
 from translator.objects.gateway_api.references import BackendObjectReference, qualified_kind
 from translator.outcome import Outcome, Problem, not_resolved
+from translator.permissions.reference_grants import Grantee, GrantTarget, not_permitted
 from translator.refs import Ref
 
 NAMES: Final = {Protocol.HTTP1: "HTTP/1.1", Protocol.H2C: "HTTP/2", Protocol.TCP: "TCP", Protocol.UDP: "UDP"}

@@ -12,7 +12,6 @@ from translator.gateway.gateways import gateway_spec, is_managed
 from translator.gateway.hostnames import intersect, specificity
 from translator.gateway.listener_sets import named_gateway, parent_gateway, serving_gateway
 from translator.gateway.listeners import Attachable, ListenerState, attachable_listeners
-from translator.gateway.namespaces import permits
 from translator.gateway.service_parents import named_services, service_of, service_tables
 from translator.ir.listener import RouteConfigKey, ServiceTable
 from translator.objects.gateway_api.gateway import Gateway, gateway_of
@@ -21,6 +20,7 @@ from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.objects.gateway_api.references import ParentReference
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Problem
+from translator.permissions.namespaces import permits
 from translator.policies.effective import Stack, route_stack
 from translator.refs import ListenerRef, Ref
 

@@ -8,12 +8,12 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.gateway.gateways import listener_specs
 from translator.gateway.key_pairs import key_pair
-from translator.gateway.reference_grants import Grantee, GrantTarget, not_permitted
 from translator.ir.listener import Certificate
 from translator.objects.gateway_api.listener import Listener, ListenerOwner
 from translator.objects.gateway_api.references import SecretObjectReference, qualified_kind
 from translator.objects.kubernetes.core import Secret
 from translator.outcome import Outcome, Problem, gather, not_resolved
+from translator.permissions.reference_grants import Grantee, GrantTarget, not_permitted
 from translator.refs import ListenerRef, Ref
 
 INVALID: Final = "InvalidCertificateRef"

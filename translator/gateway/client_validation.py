@@ -10,10 +10,10 @@ from translator.engine.query import query
 from translator.gateway.ca_certificates import ca_fault, resolved_source
 from translator.gateway.gateways import gateway_spec
 from translator.gateway.listeners import ListenerState, listeners
-from translator.gateway.reference_grants import Grantee, GrantTarget, not_permitted
 from translator.objects.gateway_api.gateway import FrontendTLSConfig, FrontendTLSValidation, Gateway
 from translator.objects.gateway_api.references import ObjectReference
 from translator.outcome import Outcome, Problem, gather
+from translator.permissions.reference_grants import Grantee, GrantTarget, not_permitted
 from translator.refs import Ref
 
 INSECURE: Final = "AllowInsecureFallback"

@@ -28,6 +28,19 @@ def managed_class(db: Db, name: str) -> bool:
     return found.spec.controller_name == db.settings.controller_name
 
 
+@index(GatewayClass.kind, partitions=lambda _db, _ref: ("",), partition_of=lambda key: key)
+def own_classes(db: Db, ref: Ref) -> Iterator[tuple[str, str]]:
+    """File the GatewayClasses that are ours."""
+    if managed_class(db, ref.name):
+        yield "", ref.name
+
+
+def managed_classes(db: Db) -> tuple[str, ...]:
+    """Return the names of the GatewayClasses that are ours; standalone, the class `headgate` needs no object."""
+    found = db.select(own_classes, "")
+    return found or ((STANDALONE_CLASS,) if managed_class(db, STANDALONE_CLASS) else ())
+
+
 @query(firewall=True)
 def gateway_spec(db: Db, gateway: Ref) -> GatewaySpec | None:
     """Return the spec of a Gateway, None if there is none: for readers whom its metadata and status do not concern."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from translator.db import Db
 from translator.engine.query import query
 from translator.gateway.gateways import gateway_spec, is_managed
-from translator.gateway.namespaces import permits
 from translator.objects.gateway_api.gateway import Gateway, ListenerNamespaces
 from translator.objects.gateway_api.listenerset import ListenerSet, ParentGatewayReference
+from translator.permissions.namespaces import permits
 from translator.refs import Ref
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
-from pydantic.alias_generators import to_snake
 
 from translator.objects.gateway_api.listenerset import ParentGatewayReference
 from translator.objects.gateway_api.references import ParentReference
@@ -33,7 +32,7 @@ class PartialObject(NamedTuple):
         targets: those of `spec.targetRefs` that can be read, of a policy; without a section that cannot be read.
         selectors: those of `spec.targetSelectors` that can be read, of a policy.
         all_targets: whether `targets` and `selectors` have all of them.
-        fields: the names of the fields of the spec, as attributes of a model have them.
+        fields: the names of the fields of the spec.
     """
 
     generation: int = 0
@@ -65,7 +64,7 @@ def partial_object(raw: Mapping[str, Any]) -> PartialObject:
         next(iter(_references([spec.get("parentRef")], ParentGatewayReference)), None),
         bool(targets or selectors) and _all(target_refs, targets) and _all(target_selectors, selectors),
         selectors,
-        frozenset(map(to_snake, spec)),
+        frozenset(spec),
     )
 
 

@@ -10,7 +10,8 @@ from translator.engine.query import query
 from translator.ir.backend import Backend
 from translator.objects.kubernetes.service import Service
 from translator.outcome import Outcome, Problem
-from translator.policies.attachment import any_policies, backend_shard, policies_at, refuses
+from translator.policies.attachment import any_policies, policies_at
+from translator.policies.targets import backend_shard, refuses
 from translator.refs import Ref
 
 

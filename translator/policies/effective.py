@@ -17,16 +17,9 @@ from translator.kinds import Level
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.schema.base import Fields
 from translator.objects.schema.merging import is_atomic
-from translator.policies.attachment import (
-    PolicyShard,
-    any_policies,
-    attached_policies,
-    names_policies,
-    policies_at,
-    refuses,
-    shard,
-)
+from translator.policies.attachment import any_policies, has_policies, names_policies, policies_at
 from translator.policies.merging import DISABLE, Contribution, Effective, merge
+from translator.policies.targets import PolicyShard, refuses, shard
 from translator.refs import ListenerRef, Ref
 
 
@@ -76,13 +69,13 @@ def stack_of_route(db: Db, route: Ref, rule: str = "") -> Stack:
 def route_stack(db: Db, route: Ref, gateway: Ref, listener: ListenerRef) -> Stack | None:
     """Return the policies of a listener and its Gateway that a route has to know; None if no policy concerns it."""
     some, others = shard_stack(db, shard(route), gateway, listener)
-    concerned = (some and db.select(attached_policies, route)) or names_policies(db, route)
+    concerned = (some and has_policies(db, route)) or names_policies(db, route)
     return inherited(db, gateway, listener) if concerned else others
 
 
 def own_stack(db: Db, route: Ref) -> Stack | None:
     """Return the policies of what a route is attached to where that has none; None if it has none of its own either."""
-    own = any_policies(db, shard(route)) and db.select(attached_policies, route)
+    own = any_policies(db, shard(route)) and has_policies(db, route)
     return () if own or names_policies(db, route) else None
 
 

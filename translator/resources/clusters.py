@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from translator.backends.reference import refused
 from translator.db import Db
@@ -17,10 +17,31 @@ from translator.objects.gateway_api.backend import BackendObject
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.references import GATEWAY_GROUP, backend_references
 from translator.objects.gateway_api.route import Route
-from translator.policies.attachment import any_policies, backend_shard, may_have_backend_policies
+from translator.objects.gateway_api.rules import RouteRule
+from translator.policies.attachment import (
+    any_policies,
+    may_have_backend_policies,
+    names_policies,
+    referenced_policies,
+)
+from translator.policies.targets import backend_shard
 from translator.refs import Ref
 from translator.routes.policies import effective_rules
 from xds import ENDPOINT, Resource
+
+
+class PolicyUse(NamedTuple):
+    """A rule or backendRef of a route that names a policy in a filter, at a Gateway that the route is attached to.
+
+    Attributes:
+        rule: the place of the rule.
+        backend: the place of its backendRef; -1 for a filter of the rule itself.
+    """
+
+    gateway: Ref
+    route: Ref
+    rule: int
+    backend: int
 
 
 class BackendUse(NamedTuple):
@@ -54,6 +75,8 @@ def _partitions(db: Db, route: Ref) -> Iterator[Ref | str]:
     found = db.get(Route, route)
     for each in backend_references(found.spec) if found is not None else ():
         yield each.namespace or route.namespace
+    if names_policies(db, route):
+        yield route.namespace
 
 
 def _partition_of(key: Ref) -> Ref | str:
@@ -61,7 +84,7 @@ def _partition_of(key: Ref) -> Ref | str:
 
 
 @index(Route, partitions=_partitions, partition_of=_partition_of)
-def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse]]:
+def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse | PolicyUse]]:
     """File every backend that a route can send requests to under the Gateways that it is attached to.
 
     Those of connections and datagrams are not filed: they are in the IR of the ports, of the routes that serve.
@@ -81,8 +104,20 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse]]:
         for rule in effective_rules(db, route, stack, None):
             used |= dict.fromkeys((gateway, each) for each in rule.value.all_backends)
     yield from used
+    if any(stack is not None for _, stack, _ in stacks):
+        yield from _policy_uses(db, route, tuple(dict.fromkeys(gateway for gateway, _, _ in stacks)))
     if stacks and (may_have_backend_policies(db) or may_have_status(db, route.namespace)):
         yield from _uses(db, route, {(gateway, passthrough): None for gateway, _, passthrough in stacks})
+
+
+def _policy_uses(db: Db, route: Ref, gateways: tuple[Ref, ...]) -> Iterator[tuple[Ref, PolicyUse]]:
+    """Yield the policies that filters of a route name, each with the rule or backendRef of the filter."""
+    found = db.get(Route, route)
+    rules: tuple[RouteRule[Any], ...] = getattr(found.spec, "rules", ()) if found is not None and gateways else ()
+    for number, rule in enumerate(rules):
+        for place, each in enumerate((rule, *rule.backend_refs), start=-1):
+            for policy in referenced_policies(db, getattr(each, "filters", ()), route.namespace):
+                yield from ((policy, PolicyUse(gateway, route, number, place)) for gateway in gateways)
 
 
 def _uses(db: Db, route: Ref, gateways: Iterable[tuple[Ref, bool]]) -> Iterator[tuple[Ref, BackendUse]]:
@@ -117,6 +152,11 @@ def gateway_backends(db: Db, gateway: Ref) -> Sequence[Backend]:
 def backend_uses(db: Db, backend: Ref) -> Sequence[BackendUse]:
     """Return the Gateways whose routes name a backend; empty while there is no policy for it, nor a status of it."""
     return cast(Sequence[BackendUse], db.select(backends, backend))
+
+
+def policy_uses(db: Db, policy: Ref) -> Sequence[PolicyUse]:
+    """Return the rules and backendRefs that name a policy in a filter, at each Gateway that they are served at."""
+    return cast(Sequence[PolicyUse], db.select(backends, policy))
 
 
 @query

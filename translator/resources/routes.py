@@ -29,8 +29,9 @@ from translator.ir.listener import ListenerContext, ListenerSetting, RouteConfig
 from translator.objects.gateway_api.gateway import gateway_of
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
-from translator.policies.attachment import PolicyShard, any_policies, shard
+from translator.policies.attachment import any_policies
 from translator.policies.effective import Stack, inherited
+from translator.policies.targets import PolicyShard, shard
 from translator.refs import Ref
 from translator.routes.policies import answers_preflights, effective_rules, listener_settings
 from translator.routes.proxyless import client_rules

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from translator.extension import FilterContext, FilterReader, extensions, filter_readers
 from translator.ir.http import RuleSetting
+from translator.kinds import Level
 from translator.objects.gateway_api.filters import RouteFilter
 from translator.outcome import Outcome, Problem
 
@@ -48,7 +49,9 @@ def _unsupported_filter(found: RouteFilter, site: FilterContext) -> Problem:
         text = f"{field}.extensionRef: a {kind} is a filter of rules only; move it from the backend to its rule."
         return Problem("Accepted", "UnsupportedValue", text)
     if found.extension_ref is not None:
-        kinds = ", ".join(f"{kind.kind}.{kind.group}" for each in extensions(site.db) for kind in each.objects)
+        known = [kind for each in extensions(site.db) for kind in each.objects]
+        known += [each.model for each in site.db.registry.policies if Level.EXTENSION_REF in each.levels]
+        kinds = ", ".join(f"{kind.kind}.{kind.group}" for kind in known)
         ref = found.extension_ref
         text = f"{field}.extensionRef: {ref.kind}.{ref.group} cannot be a filter; the kinds that can: {kinds}."
         return Problem("ResolvedRefs", "InvalidKind", text)

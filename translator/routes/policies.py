@@ -23,7 +23,7 @@ from translator.kinds import Level
 from translator.objects.gateway_api.route import Route
 from translator.objects.gateway_api.rules import FilteredBackendRef, RouteRule
 from translator.outcome import Outcome, Problem
-from translator.policies.attachment import referenced_policies, refuses
+from translator.policies.attachment import referenced_policies
 from translator.policies.effective import (
     Stack,
     effective,
@@ -36,6 +36,7 @@ from translator.policies.effective import (
     stacked,
 )
 from translator.policies.merging import Effective
+from translator.policies.targets import refuses
 from translator.refs import Ref
 from translator.routes.loops import without_loops
 from translator.routes.rules import l4_rules, rules

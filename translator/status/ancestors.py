@@ -30,6 +30,6 @@ def by_ancestor(db: Db, entries: dict[AncestorRef, list[dict[str, Any]]]) -> Sta
     ]
     if hidden := len(entries) - len(shown):
         for condition in shown[-1]["conditions"][:1]:
-            more = f"The status of {hidden} more Gateways is not shown."
+            more = f"The status of {hidden} more ancestors is not shown."
             shown[-1]["conditions"] = [{**condition, "message": bounded([condition["message"], more])}]
     return {"ancestors": shown} if shown else None

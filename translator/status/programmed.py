@@ -98,6 +98,19 @@ def programming(db: Db, gateway: Ref) -> Programming:
     )
 
 
+@query(firewall=True)
+def acknowledgement(db: Db, gateway: Ref) -> Condition:
+    """Return whether the proxies of a Gateway have acknowledged its configuration, whatever they refuse of it."""
+    if db.settings.offline:
+        return UNASKED
+    sync_status = db.sync_status(gateway)
+    if not sync_status.clients:
+        if sync_status.reconnecting and has_ready_endpoint(db, gateway):
+            raise NotSyncedError("whether proxies come back")
+        return NO_PROXY
+    return DONE if sync_status.all_acked else WAITING
+
+
 def _no_proxy(db: Db, gateway: Ref) -> Condition:
     """Return why no proxy is connected; in a cluster the status of the deployment says more."""
     known = db.apply_result(gateway).problems if db.settings.standalone else ()

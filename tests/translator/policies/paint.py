@@ -143,10 +143,17 @@ def painted(translator: Translator) -> dict[str, str]:
 
 
 def conditions(translator: Translator, name: str) -> list[dict[str, tuple[str, str, str]]]:
-    """Return status, reason and message of the conditions of a policy, for each ancestor."""
+    """Return status, reason and message of the conditions of a policy, for each ancestor.
+
+    Without ResolvedRefs and Programmed where they hold.
+    """
     status = translator.statuses[Ref("PaintPolicy", NAMESPACE, name)]
     return [
-        {each["type"]: (each["status"], each["reason"], each["message"]) for each in ancestor["conditions"]}
+        {
+            each["type"]: (each["status"], each["reason"], each["message"])
+            for each in ancestor["conditions"]
+            if each["status"] != "True" or each["type"] not in ("ResolvedRefs", "Programmed")
+        }
         for ancestor in status["ancestors"]
     ]
 

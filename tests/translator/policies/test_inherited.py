@@ -21,7 +21,7 @@ from translator.kinds import PolicyKind
 from translator.objects.gateway_api.policy import Policy, PolicySpec
 from translator.objects.schema.base import Fields
 from translator.outcome import Outcome
-from translator.policies.attachment import shard
+from translator.policies.targets import shard
 from translator.refs import Ref
 from translator.registry import registry
 from translator.translator import Translator

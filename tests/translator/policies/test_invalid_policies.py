@@ -33,12 +33,12 @@ def test_a_unit_that_cannot_be_read_is_left_out_or_closed() -> None:
         policy("wrong", target("HTTPRoute", "route-1"), paint={"color": "black"}),
         policy("closed", target("HTTPRoute", "route-2", "named"), lock={"color": "black"}),
     )
-    text = "spec.paint.color: there is no black."
+    text = "spec.paint.color: there is no black. The rest of the policy applies."
     assert conditions(translator, "wrong")[0]["Accepted"] == ("False", "Invalid", text)
     assert conditions(translator, "closed")[0]["Accepted"] == (
         "False",
         "Invalid",
-        "spec.lock.color: there is no black.",
+        "spec.lock.color: there is no black. Its routes answer 500.",
     )
     assert refusing(translator) == {"/named-2"}
     assert painted(translator) == {}
@@ -57,10 +57,10 @@ def test_an_invalid_policy_goes_on_as_it_was() -> None:
     assert found["Attached"][:2] == ("True", "Attached")
 
 
-def unreadable(name: str, *targets: Any) -> Edit:
-    """Return the edit that has a policy be invalid."""
-    raw = manifest("paint.example.com/v1", "PaintPolicy", name, spec={"targetRefs": list(targets), "lock": 3})
-    return Edit(Ref("PaintPolicy", NAMESPACE, name), Invalid("spec.lock is not a map", partial_object(raw)))
+def unreadable(name: str, *targets: Any, unit: str = "lock") -> Edit:
+    """Return the edit that has a policy be invalid, which names a unit."""
+    raw = manifest("paint.example.com/v1", "PaintPolicy", name, spec={"targetRefs": list(targets), unit: 7})
+    return Edit(Ref("PaintPolicy", NAMESPACE, name), Invalid("spec.paint is not a map", partial_object(raw)))
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,16 @@ def test_a_policy_that_never_was_valid_fails_closed(at: Raw, refused: set[str]) 
         translator.edit([end])
         assert translator.evaluate().failures == []
         assert not diff(translator.snapshots[WEB], whole)
+
+
+def test_a_policy_without_a_closed_unit_fails_open() -> None:
+    """Nothing is refused for an invalid policy that names no unit which fails closed."""
+    translator = serving(LEVELS[0])
+    whole = translator.snapshots[WEB]
+    translator.edit([unreadable("new", target("HTTPRoute", "route-1"), unit="paint")])
+    assert translator.evaluate().failures == []
+    assert not diff(translator.snapshots[WEB], whole)
+    assert "refused" not in conditions(translator, "new")[0]["Accepted"][2]
 
 
 @pytest.mark.parametrize("worse", [(), (3,), (target("HTTPRoute", "route-2"), 3)])

@@ -133,7 +133,7 @@ def test_a_status_has_so_many_ancestors() -> None:
     )
     found = conditions(translator, "wide")
     assert len(found) == MAX_ANCESTORS
-    assert found[-1]["Accepted"][2] == "The policy is valid. The status of 3 more Gateways is not shown."
+    assert found[-1]["Accepted"][2] == "The policy is valid. The status of 3 more ancestors is not shown."
 
 
 def test_what_an_edit_costs() -> None:

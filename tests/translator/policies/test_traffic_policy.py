@@ -38,9 +38,16 @@ def table(translator: Translator) -> RouteConfiguration:
 
 
 def conditions(translator: Translator, name: str) -> dict[str, tuple[str, str, str]]:
-    """Return status, reason and message of the conditions at the one ancestor of a policy."""
+    """Return status, reason and message of the conditions at the one ancestor of a policy.
+
+    Without ResolvedRefs and Programmed where they hold.
+    """
     (ancestor,) = translator.statuses[Ref("TrafficPolicy", NAMESPACE, name)]["ancestors"]
-    return {each["type"]: (each["status"], each["reason"], each["message"]) for each in ancestor["conditions"]}
+    return {
+        each["type"]: (each["status"], each["reason"], each["message"])
+        for each in ancestor["conditions"]
+        if each["status"] != "True" or each["type"] not in ("ResolvedRefs", "Programmed")
+    }
 
 
 @pytest.mark.parametrize("field", ["allowHeaders", "exposeHeaders"])
@@ -54,9 +61,10 @@ def test_names_of_headers_that_are_too_long(kind: str, name: str, field: str) ->
     length = len(", ".join(names))
     assert length > MOST_NAMES_LENGTH
     text = f"spec.cors.{field}: the names take {length} bytes, and {MOST_NAMES_LENGTH} are the most; name fewer."
+    text += " The rest of the policy applies."
     found = conditions(translator, name)
     assert found["Accepted"] == ("False", "Invalid", text)
-    assert found["Attached"] == ("False", "Invalid", "Nothing of the policy is effective: it is not accepted.")
+    assert found["Attached"] == ("False", "Invalid", "Nothing of the policy is effective: it is not valid.")
     assert not diff(translator.snapshots[WEB], serving().snapshots[WEB])
 
 
@@ -207,7 +215,9 @@ def test_a_policy_that_is_merged_with_one_that_is_wrong() -> None:
     translator = serving(wide, traffic_policy("HTTPRoute", "route-1", allowOrigins=["https://a.com"]))
     accepted, attached = conditions(translator, "route-1").values()
     assert accepted[:2] == attached[:2] == ("False", "Invalid")
-    assert accepted[2].endswith("; name fewer. It is merged with TrafficPolicy shop/web.")
+    assert accepted[2].endswith(
+        "; name fewer. It is merged with TrafficPolicy shop/web. The rest of the policy applies."
+    )
     assert "a.com" not in str(table(translator))
 
 

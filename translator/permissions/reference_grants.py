@@ -45,6 +45,11 @@ def grants(db: Db, ref: Ref) -> Iterator[tuple[Grantee, GrantTarget]]:
 @query(firewall=True)
 def granted(db: Db, grantee: Grantee, target: GrantTarget) -> bool:
     """Whether some ReferenceGrant lets `grantee` refer to `target`; within a namespace nothing is needed."""
+    return is_granted(db, grantee, target)
+
+
+def is_granted(db: Db, grantee: Grantee, target: GrantTarget) -> bool:
+    """Return the same as `granted`, for callers that have few readers: nothing of it is stored."""
     if grantee.namespace == grantee.to_namespace:
         return True
     permitted = db.select(grants, grantee)

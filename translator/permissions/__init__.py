@@ -1,0 +1,1 @@
+"""Permission to refer to objects, and to attach to them, from other namespaces."""

@@ -1,0 +1,293 @@
+"""What becomes of a policy at one place: the fields that are effective there, and those that others override."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from translator.conditions import Condition, bounded, resolved_refs
+from translator.db import Db
+from translator.engine.query import query
+from translator.extension import PolicyUnit, policy_units
+from translator.gateway.attachment import attachment
+from translator.kinds import Level
+from translator.objects.gateway_api.gateway import Gateway, key_of
+from translator.objects.gateway_api.listenerset import ListenerSet
+from translator.objects.gateway_api.policy import Policy
+from translator.objects.gateway_api.route import Route
+from translator.objects.gateway_api.rules import RouteRule
+from translator.outcome import Outcome, Problem
+from translator.policies.attachment import policies_at, referenced_policies
+from translator.policies.effective import (
+    ENFORCING_LEVELS,
+    Stack,
+    effective,
+    effective_beside,
+    inherited,
+    is_enforced,
+    of_kind,
+    stack_of_route,
+    stacked,
+)
+from translator.policies.merging import Effective, leaves
+from translator.refs import ListenerRef, Ref
+from translator.routes.policies import overrides, own_policies, unit_settings
+from translator.routes.rules import rules
+from translator.status.nacks import nacks_by_route
+from translator.status.policy_targets import TargetPlace
+
+ITSELF: Final = "the route itself"
+"""What overrides a policy whose target asks for the same by its own filters or fields."""
+
+
+class PlaceReport(NamedTuple):
+    """What there is to say of a policy at one place, at one Gateway.
+
+    Attributes:
+        problems: what is wrong with it there, together with what it is merged with.
+        set: the paths of the fields that it sets.
+        lost: those that another policy, or the rule itself, overrides, and by what.
+        merged: the paths of fields that others set beside it, and who.
+        left_out: the paths of fields that are not valid there and have no effect.
+        refused: what the Gateway's proxies say of the place, if they refuse it.
+        notes: what else its owner should know.
+    """
+
+    problems: tuple[Problem, ...] = ()
+    set: tuple[str, ...] = ()
+    lost: tuple[tuple[str, str], ...] = ()
+    merged: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@query
+def place_report(db: Db, policy: Ref, place: TargetPlace, gateway: Ref) -> PlaceReport:
+    """Return what becomes of a policy at a place that a Gateway serves."""
+    found = db.get(Policy, policy)
+    if found is None:
+        return PlaceReport()
+    report = _Report()
+    for unit in policy_units(db):
+        if unit.policy.kind == policy.kind and getattr(found.spec, unit.field) is not None:
+            _add_unit(db, found, unit, place, gateway, report)
+    if is_enforced(found) and place.object.kind not in (Gateway.kind, ListenerSet.kind):
+        levels = ", ".join(each.title for each in sorted(ENFORCING_LEVELS))
+        report.notes[f"spec.enforced has no effect at {place}: it holds at the levels {levels}."] = None
+    return report.frozen(tuple(_refused(db, place, gateway)))
+
+
+@dataclass(slots=True)
+class _Report:
+    """A report while it is made; the keys are in order."""
+
+    problems: dict[Problem, None] = field(default_factory=dict)
+    set: dict[str, None] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)
+    merged: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, None] = field(default_factory=dict)
+    notes: dict[str, None] = field(default_factory=dict)
+
+    def frozen(self, refused: tuple[str, ...]) -> PlaceReport:
+        """Return the report."""
+        lost, merged = tuple(self.lost.items()), tuple(self.merged.items())
+        return PlaceReport((*self.problems,), (*self.set,), lost, merged, (*self.left_out,), refused, (*self.notes,))
+
+
+def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gateway: Ref, report: _Report) -> None:
+    ref, name = policy.ref, unit.path.removeprefix("spec.")
+    info = type(policy.spec).model_fields[unit.field]
+    own = dict.fromkeys(f"{name}{_dotted(each)}" for each in leaves(getattr(policy.spec, unit.field), info))
+    own = own or {name: None}
+    report.set |= own
+    for reads in _effective(db, ref, unit, place, gateway):
+        kept = {name} if reads else set[str]()  # where it has no leaves, as `{}`
+        lost: dict[str, str] = {}
+        for read, found in reads:
+            _add_problems(unit, ref, read, found, own, report)
+            _add_origins(ref, name, found, place, report, kept, lost)
+        report.lost |= {path: lost.get(path) or lost.get("", ITSELF) for path in own if path not in kept}
+
+
+def _add_problems(
+    unit: PolicyUnit, policy: Ref, read: Outcome[Any], found: Effective, own: dict[str, None], report: _Report
+) -> None:
+    others = ", ".join(str(each) for each in found.policies if each != policy)
+    merged = f" It is merged with {others}." if others else ""
+    effect = "Its routes answer 500." if read.value is None else "The rest of the policy applies."
+    for each in read.problems:
+        last = f" {effect}" if each is read.problems[-1] else ""
+        report.problems[each._replace(message=f"{each.message}{merged}{last}")] = None
+    if read.problems and not read.value:
+        report.left_out |= own
+
+
+def _add_origins(
+    policy: Ref, unit: str, found: Effective, place: TargetPlace, report: _Report, kept: set[str], lost: dict[str, str]
+) -> None:
+    """Add where the leaves of an effective value come from; `lost[""]` is whence comes one that excludes others."""
+    for leaf, origin in found.origins.items():
+        path, by = f"{unit}{_dotted(leaf)}", ITSELF if origin == place.object else str(origin)
+        if origin == policy:
+            kept.add(path)
+            continue
+        lost[path] = lost[""] = f"{by}, which is enforced" if leaf in found.enforced else by
+        if path not in report.set:
+            report.merged[path] = by
+
+
+def _dotted(leaf: str) -> str:
+    return f".{leaf}" if leaf and not leaf.startswith("[") else leaf
+
+
+UnitOutcome = tuple[Outcome[Any], Effective]
+
+
+def _effective(db: Db, policy: Ref, unit: PolicyUnit, place: TargetPlace, gateway: Ref) -> Iterator[list[UnitOutcome]]:
+    """Yield what a unit comes to at each listener: at its rules, and at each that says something of it by itself."""
+    for stack, specs in _stacks(db, policy, place, gateway):
+        policies = of_kind(stack, policy.kind)
+        if not policies:
+            continue
+        read, found = unit_settings(db, policies, unit.field), effective(db, policies, unit.field)
+        reads: list[UnitOutcome] = []
+        for number, spec in specs:
+            value = unit.own(spec) if unit.own is not None else None
+            if value is not None:
+                reads.append((read, effective_beside(db, policies, unit.field, place.object, value)))
+            elif not overrides(rules(db, place.object)[number].value, unit) or found.enforced:
+                reads.append((read, found))
+        yield reads if specs else [(read, found)]
+
+
+Specs = tuple[tuple[int, RouteRule[Any]], ...]
+
+
+def _stacks(db: Db, policy: Ref, place: TargetPlace, gateway: Ref) -> Iterator[tuple[Stack, Specs]]:
+    """Yield the policies of the levels above a place and of its own, at each listener, with the rules concerned."""
+    ref, section = place.object, place.section
+    if ref.kind in (Gateway.kind, ListenerSet.kind):
+        if section:
+            yield inherited(db, gateway, ListenerRef(ref, section)), ()
+        else:
+            of_set = policies_at(db, ref) if ref != gateway else ()
+            yield (
+                (*stacked(Level.GATEWAY, policies_at(db, gateway)), *stacked(Level.LISTENER_SET, of_set)),
+                (),
+            )
+        return
+    found = db.get(Route, ref)
+    specs: tuple[RouteRule[Any], ...] = getattr(found.spec, "rules", ()) if found is not None else ()
+    meant = tuple(
+        (number, spec)
+        for number, spec in enumerate(specs)
+        if (place.rule < 0 and section in ("", spec.name)) or number == place.rule
+    )
+    own = stack_of_route(db, ref, section)
+    if place.rule >= 0:
+        own = own_policies(db, ref, specs[place.rule]) if place.rule < len(specs) else ()
+    if place.backend >= 0 and meant:
+        backend = specs[place.rule].backend_refs[place.backend]
+        own = (*own, *stacked(Level.BACKEND_REF, referenced_policies(db, backend.filters, ref.namespace)))
+        meant = ()
+    bindings = (binding for each in attachment(db, ref) if each.gateway == gateway for binding in each.bindings)
+    for wide in dict.fromkeys(inherited(db, gateway, each.listener) for each in bindings):
+        yield (*wide, *own), meant
+
+
+def _refused(db: Db, place: TargetPlace, gateway: Ref) -> Iterator[str]:
+    """Yield what proxies say of a route that they refuse."""
+    for each in db.select(nacks_by_route, (place.object, gateway)):
+        yield f"A proxy of Gateway {key_of(gateway)} refuses {each.nack.name}: {each.nack.message}"
+
+
+@dataclass(slots=True)
+class AncestorReport:
+    """What there is to say of a policy at one ancestor.
+
+    Attributes:
+        problems: what is wrong with it.
+        detached: why it has no effect at a target that exists, as the reason and message of Attached; None if it has.
+        places: the reports of its places there.
+        programmed: whether the proxies have acknowledged what is made of it; None at ancestors that are no Gateway.
+    """
+
+    problems: dict[Problem, None] = field(default_factory=dict)
+    detached: tuple[str, str] | None = None
+    places: dict[PlaceReport, dict[TargetPlace, None]] = field(default_factory=dict)
+    programmed: Condition | None = None
+
+    def add(self, place: TargetPlace, report: PlaceReport) -> None:
+        """Add the report of a place."""
+        self.places.setdefault(report, {})[place] = None
+        self.problems |= dict.fromkeys(report.problems)
+
+    @property
+    def lost(self) -> str:
+        """What overrides which of its fields, and where that is not everywhere."""
+        kept = {path for each in self.places for path in each.set if path not in dict(each.lost)}
+        texts: dict[str, None] = {}
+        for report, places in self.places.items():
+            for path, by in report.lost:
+                if path not in kept:
+                    texts[f"{path} is overridden by {by}"] = None
+                    continue
+                texts |= dict.fromkeys(f"{path} is overridden by {by} at {each}" for each in list(places)[:3])
+        return bounded(["; ".join(texts) + "."])
+
+    @property
+    def effective(self) -> bool:
+        """Whether something of the policy is effective somewhere."""
+        return any({*each.set} - {*dict(each.lost)} - {*each.left_out} for each in self.places)
+
+    @property
+    def overridden(self) -> bool:
+        """Whether nothing of the policy is effective, because of what overrides it."""
+        sets = any(each.set for each in self.places)
+        return sets and all({*each.set} <= dict(each.lost).keys() for each in self.places)
+
+    @property
+    def conflicted(self) -> bool:
+        """Whether that is because of other policies alone, none of which is enforced."""
+        by = [by for each in self.places for _, by in each.lost]
+        return self.overridden and not any(each == ITSELF or each.endswith("enforced") for each in by)
+
+    def conditions(self) -> Iterator[Condition]:
+        """Yield Accepted, ResolvedRefs, Attached and Programmed; of a target that is not there only the first."""
+        wrong = [each for each in self.problems if each.condition == "Accepted"]
+        notes = [*dict.fromkeys(note for each in self.places for note in each.notes)]
+        if wrong:
+            texts = bounded([*(each.message for each in wrong), *notes])
+            yield Condition("Accepted", "False", wrong[0].reason, texts)
+        elif self.conflicted:
+            yield Condition("Accepted", "False", "Conflicted", self.lost)
+        else:
+            yield Condition("Accepted", "True", "Accepted", bounded(["The policy is valid.", *notes]))
+        if self.places:
+            yield resolved_refs(self.problems)
+        if self.detached is not None:
+            yield Condition("Attached", "False", *self.detached)
+        elif self.overridden:
+            yield Condition("Attached", "False", "Overridden", self.lost)
+        elif any(each.set for each in self.places):
+            yield self._attached()
+        refused = [*dict.fromkeys(text for each in self.places for text in each.refused)]
+        if refused:
+            yield Condition("Programmed", "False", "Refused", bounded(refused))
+        elif self.programmed is not None and self.places:
+            yield self.programmed
+
+    def _attached(self) -> Condition:
+        if not self.effective:
+            return Condition("Attached", "False", "Invalid", "Nothing of the policy is effective: it is not valid.")
+        if any(each.lost for each in self.places):
+            return Condition("Attached", "True", "PartiallyOverridden", self.lost)
+        merged = dict(each for report in self.places for each in report.merged)
+        if merged:
+            text = "; ".join(f"{path} comes from {origin}" for path, origin in merged.items())
+            return Condition("Attached", "True", "Merged", bounded([f"{text}."]))
+        left_out = any(each.left_out for each in self.places)
+        what = "What is valid of the policy" if left_out else "All that the policy sets"
+        return Condition("Attached", "True", "Attached", f"{what} is effective.")
