@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.live.objects import Manifest, service
+from tests.live.certificates import tls_secret
+from tests.live.objects import Manifest, gateway, route, rule, service
 from tests.live.proxy import KEY, Proxy, Response
+from tests.live.test_https import ask, https
 from tests.live.worlds import Asked, World, requests, worlds
 from translator.explain.gateway import explain_at
 from translator.explain.headers import changed, is_computed
@@ -44,7 +48,7 @@ def explained(proxy: Proxy, asked: Asked) -> Explanation:
     """Return what is explained of a request."""
     lines = [f"{name}: {value}" for name, value in asked.headers]
     url = f"http://127.0.0.1:{proxy.port}{asked.path}"
-    request = parse_request(asked.method, url, [f"Host: {asked.host}", *lines])
+    request = parse_request(asked.method, url, [f"Host: {asked.host}", *lines], asked.size)
     return explain_at(KEY, proxy.snapshot, request)
 
 
@@ -100,8 +104,55 @@ async def test_what_is_explained_is_what_envoy_does(
             found = explained(proxy, each)
             assert not found.problem, found
             assert abs(sum(outcome.share for outcome in found.outcomes) - 1) < 1e-6
-            response = await proxy.request(each.path, method=each.method, host=each.host, headers=list(each.headers))
+            body = None if each.size is None else b"x" * each.size
+            response = await proxy.request(
+                each.path, method=each.method, host=each.host, headers=list(each.headers), body=body
+            )
             wrong: list[Any] = [faults(outcome, response, each) for outcome in found.outcomes]
             assert [] in wrong, (each, response, found, wrong)
     finally:
         proxy.restore()
+
+
+NAMES = ("example.org", "second.org", "a.wild.org", "b.a.wild.org", "four.wild.org", "unknown.org")
+"""Server names and hosts that are asked for, each with each."""
+
+
+async def _answer(proxy: Proxy, name: str, host: str) -> str | int:
+    """Return who answers on a connection for a server name: the backend, else the status; 0 if it is closed."""
+    try:
+        return await ask(proxy, name, host)
+    except (aiohttp.ClientError, ConnectionError):
+        return 0
+
+
+def _told(found: Explanation) -> str | int:
+    """Return the same of an explanation."""
+    if found.problem:
+        return 0
+    (outcome,) = found.outcomes
+    (backend,) = [each.backend for each in outcome.destinations] or [""]
+    return backend.partition(":")[0].removeprefix("default/") or outcome.status
+
+
+@pytest.mark.parametrize("anyone", [True, False], ids=["with a listener for any host", "without"])
+async def test_what_is_explained_of_tls_is_what_envoy_does(proxy: Proxy, anyone: bool) -> None:
+    """For each server name and host: the filter chain, the virtual host, 421, 404 and closed connections."""
+    listeners = {"two": "second.org", "three": "*.wild.org", "four": "four.wild.org", **({"one": ""} if anyone else {})}
+    await proxy.apply(
+        tls_secret("all", "example.org"),
+        gateway(*(https(proxy, name, hostname, "all") for name, hostname in listeners.items())),
+        route(rule("alpha"), name="one", section="one", hostnames=["example.org"]),
+        route(rule("beta"), name="two", section="two"),
+        route(rule("gamma"), name="three", section="three", hostnames=["*.wild.org"]),
+        route(rule("alpha"), name="four", section="four"),
+    )
+    answered = {(name, host): await _answer(proxy, name, host) for name in NAMES for host in NAMES}
+    told = {
+        (name, host): _told(
+            explain_at(KEY, proxy.snapshot, parse_request("GET", f"https://{name}:{proxy.port}/", [f"Host: {host}"]))
+        )
+        for name, host in answered
+    }
+    assert told == answered
+    assert set(answered.values()) == {"alpha", "beta", "gamma", 404, 421, *(() if anyone else (0,))}

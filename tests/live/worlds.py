@@ -54,12 +54,13 @@ class World:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request of a client."""
+    """A request of a client, with a body of so many bytes."""
 
     method: str
     host: str
     path: str
     headers: tuple[tuple[str, str], ...]
+    size: int | None = None
 
 
 def _matches() -> st.SearchStrategy[Raw]:
@@ -237,6 +238,9 @@ def _policy(name: str) -> st.SearchStrategy[Raw]:
         "appendXForwardedHost": maybe(one(True, False)),
         "csrf": maybe(_csrf()),
         "faultInjection": st.none() | st.none() | _faults(),
+        "buffer": maybe(one({"maxRequestSize": 20}, {"maxRequestSize": "1k"}, {"disable": {}})),
+        "timeouts": maybe(one({"request": "9s"}, {"request": "9s", "backendRequest": "8s"}, {"streamIdle": "7s"})),
+        "retry": maybe(one({"retryOn": ["gateway-error"], "attempts": 1}, {"retryOn": ["5xx"], "statusCodes": [500]})),
     }
     of_route = fields(targetRefs=route.map(lambda found: [found]), urlRewrite=maybe(path), **common)
     of_gateway = fields(targetRefs=gateway.map(lambda found: [found]), enforced=maybe(one(True)), **common)
@@ -270,5 +274,6 @@ def requests() -> st.SearchStrategy[Asked]:
         lambda path: path if path.startswith("/") else f"/{path}"
     )
     normal = st.builds(Asked, one("GET", "GET", "GET", "POST", "PUT"), one(*ASKED_HOSTS), paths, one(*plain))
+    sizes = one("POST", "PUT"), one(*ASKED_HOSTS), paths, one(*plain), one(0, 20, 21, 40_000)
     options = st.builds(Asked, one("OPTIONS"), one(*ASKED_HOSTS), paths, one(preflight, foreign, ()))
-    return normal | normal | normal | options
+    return normal | normal | normal | options | st.builds(Asked, *sizes)
