@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from translator.explain.request import Request
-from translator.explain.result import Explanation
+from translator.explain.result import Explanation, PolicyField
 
 Json = Mapping[str, Any]
 
@@ -38,7 +38,8 @@ def _plain(value: Any) -> Any:
     else:
         return value
     made = ((name, _plain(each)) for name, each in pairs if name not in _WITHOUT)
-    return {_camel(name): each for name, each in made if name in _ALWAYS or each not in _EMPTY}
+    always = (*_ALWAYS, "value") if isinstance(value, PolicyField) else _ALWAYS
+    return {_camel(name): each for name, each in made if name in always or each not in _EMPTY}
 
 
 _EMPTY: tuple[Any, ...] = (None, "", [], {}, False)

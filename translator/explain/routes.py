@@ -85,7 +85,7 @@ def unmatched(
 def _no_route(scope: HostScope, near: Sequence[NearMiss]) -> str:
     name = scope.host.name
     if not scope.host.routes:
-        return f"no route is attached for the host {name}"
+        return f"no route is attached for the host {scope.request.authority}"
     text = f"no route for the host {name} matches {scope.request.method} {scope.request.path}"
     return f"{text}; nearest is {near[0].route}, but {near[0].reason}" if near else text
 

@@ -19,7 +19,7 @@ from translator.objects.headgate.types import MILLIONTHS_OF_PERCENT, Share
 from translator.objects.schema.base import Fields
 from translator.objects.schema.scalars import Milliseconds
 from translator.policies.attachment import referenced_policies
-from translator.policies.effective import Stack, effective, effective_beside, stacked
+from translator.policies.effective import Stack, effective, effective_beside, set_fields, stacked
 from translator.policies.merging import Effective, leaf_values
 from translator.refs import Ref
 from translator.routes.policies import of, overrides, unit_settings, units_of
@@ -45,7 +45,7 @@ def policy_fields(db: Db, route: Ref, spec: RouteRule[Any], rule: Rule, stack: S
             if overrides(rule, unit) and not found.enforced:
                 continue
         problems = unit_settings(db, policies, unit.field).problems if own is None else ()
-        yield from _fields(unit, found, policies, route, problems[0].message if problems else "")
+        yield from _fields(db, unit, found, policies, route, problems[0].message if problems else "")
 
 
 def backend_fields(
@@ -69,19 +69,25 @@ def backend_fields(
             if read.value is not None and not FILTER.of(read.value):
                 continue
             problem = read.problems[0].message if read.problems else ""
-            for found in _fields(unit, effective(db, policies, unit.field), policies, route, problem):
+            for found in _fields(db, unit, effective(db, policies, unit.field), policies, route, problem):
                 if found not in of_rule:
                     yield found._replace(field=f"backendRefs[{place}]: {found.field}")
 
 
-def _fields(unit: PolicyUnit, found: Effective, stack: Stack, route: Ref, problem: str) -> Iterator[PolicyField]:
+def _fields(
+    db: Db, unit: PolicyUnit, found: Effective, stack: Stack, route: Ref, problem: str
+) -> Iterator[PolicyField]:
     name = unit.path.removeprefix("spec.")
     info = unit.policy.spec_model().model_fields[unit.field]
-    for leaf in leaf_values(found.value, info):
+    leaves = tuple(leaf_values(found.value, info))
+    for leaf in leaves:
         origin = found.origins[leaf.path]
         dot = "." if leaf.path and not leaf.path.startswith("[") else ""
         level = Level.RULE_FIELDS.title if origin == route else _level(stack, origin, leaf.path in found.enforced)
         yield PolicyField(f"{name}{dot}{leaf.path}", written(leaf.value, leaf.info), str(origin), level, problem)
+    if not leaves and found.value is not None:
+        for last in [each for each in stack if unit.field in set_fields(db, each.policy)][-1:]:
+            yield PolicyField(name, written(found.value, info), str(last.policy), last.level.title, problem)
 
 
 def _level(stack: Stack, policy: Ref, enforced: bool) -> str:

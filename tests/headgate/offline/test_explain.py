@@ -46,6 +46,22 @@ def test_a_request_is_explained_in_a_table(folder: Path) -> None:
     assert found.stdout.splitlines()[-1] == "served"
 
 
+def test_fields_of_policies_without_a_value(folder: Path) -> None:
+    """What a policy says with an empty object or a false is told like the rest of it."""
+    target = "{group: gateway.networking.k8s.io, kind: Gateway, name: web}"
+    (folder / "policy.yaml").write_text(
+        "{apiVersion: gateway.headgate.dev/v1alpha1, kind: TrafficPolicy, metadata: {name: a}, spec: {targetRefs: "
+        f"[{target}], csrf: {{}}, buffer: {{disable: {{}}}}, retry: {{attempts: 0}}, appendXForwardedHost: false}}}}"
+    )
+    request = ("explain", "GET", "http://example.com:8080/a", "-f", str(folder))
+    told = headgate(*request).stdout
+    for text in ("csrf = {}", "buffer.disable = {}", "retry.attempts = 0", "appendXForwardedHost = false"):
+        assert f"{text}  from TrafficPolicy default/a (gateway)" in told
+    (outcome,) = json.loads(headgate(*request, "-o", "json").stdout)["gateways"][0]["outcomes"]
+    values = {each["field"]: each["value"] for each in outcome["rule"]["policies"]}
+    assert values == {"csrf": {}, "buffer.disable": {}, "retry.attempts": 0, "appendXForwardedHost": False}
+
+
 def test_what_is_not_served_has_exit_status_1(folder: Path) -> None:
     """The reason is the last line."""
     found = headgate("explain", "GET", "http://example.com:8080/b", "-f", str(folder))
