@@ -69,6 +69,35 @@ async def test_names_of_headers(proxy: Proxy, alpha: Upstream, match: Manifest) 
     assert [found.headers.getall(name, []) for name in ("x-gone", "x-here")] == [[], ["1"]]
 
 
+@pytest.mark.parametrize(
+    ("match", "again", "final"),
+    [
+        ({"suffix": "please"}, "again please", "please again"),
+        ({"contains": "again"}, "once again please", "no more"),
+        ({"exact": "no more", "invert": True}, "again", "no more"),
+    ],
+)
+async def test_responses_that_are_tried_again(
+    proxy: Proxy, alpha: Upstream, match: Manifest, again: str, final: str
+) -> None:
+    """Responses whose header is equal are tried again, if the request has an equal header too, and no others."""
+    retry = {
+        "retriableHeaders": [{"name": "x-say", **match}],
+        "requestHeaders": [{"name": "x-say", **match}],
+        "backoffBaseInterval": "1ms",
+    }
+    await proxy.apply(traffic_policy("route", retry=retry), route(rule("alpha")))
+    for request, response, tries in ((again, again, 2), (again, final, 1), (final, again, 1)):
+
+        async def answer(_: Seen, said: str = response) -> web.Response:
+            return web.json_response({"backend": "alpha"}, headers={"x-say": said})
+
+        alpha.answer = answer
+        alpha.seen.clear()
+        await proxy.request("/", headers={"x-say": request})
+        assert len(alpha.seen) == tries, (request, response)
+
+
 async def test_a_mirror_in_a_named_namespace(proxy: Proxy, beta: Upstream) -> None:
     """A copy is sent to the backend of the namespace that is named."""
     backend = {"name": "beta", "namespace": "default", "port": 80}
