@@ -12,7 +12,7 @@ from headgate.controlplane.inputs import Inputs
 from headgate.controlplane.publisher import Publisher, SnapshotKeys
 from headgate.controlplane.status_store import StatusStore
 from headgate.controlplane.sync_status import SyncStatusReporter
-from headgate.observability.metrics import Metrics
+from headgate.observability.metrics import Metrics, PolicyGauges
 from translator.translator import Translator
 from xds import Server
 
@@ -56,5 +56,6 @@ class ControlPlane:
         translator = inputs.translator
         publisher = Publisher(translator, server, keys, sync_statuses, events, clients, drains=drains)
         statuses = StatusStore(translator.object)
+        metrics.collect(PolicyGauges(lambda: statuses.missing_targets))
         evaluator = Evaluator(translator, inputs.changed, publisher, statuses, events, metrics, keys.ready)
         return cls(translator, server, keys, publisher, statuses, evaluator, metrics)

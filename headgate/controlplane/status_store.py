@@ -34,9 +34,13 @@ class StatusStore:
 
     Args:
         find: returns an object by its identity, or None.
+
+    Attributes:
+        missing_targets: how many targets of policies do not exist.
     """
 
     def __init__(self, find: Callable[[Ref], KubernetesObject | None]) -> None:
+        self.missing_targets = 0
         self._find = find
         self._statuses: dict[Ref, _TimedStatus] = {}
 
@@ -51,6 +55,7 @@ class StatusStore:
         changes: list[ConditionChange] = []
         for ref in sorted(changed):
             before, after = self._statuses.pop(ref, _NO_STATUS), changed[ref]
+            self.missing_targets += _missing_targets(after or {}) - _missing_targets(before.status)
             if after is not None:
                 self._statuses[ref] = _TimedStatus(after, tuple(_times(before, after, time)))
                 changes += _changes(ref, before.status, after)
@@ -82,6 +87,12 @@ def as_object(ref: Ref, found: KubernetesObject | None, status: Status) -> dict[
         metadata["generation"] = found.metadata.generation
     api_version = f"{model.group}/{model.versions[0]}" if model.group else model.versions[0]
     return {"apiVersion": api_version, "kind": ref.kind, "metadata": metadata, "status": dict(status)}
+
+
+def _missing_targets(status: Status) -> int:
+    """Return how many targets of a policy do not exist, by its status."""
+    conditions = (each for ancestor in status.get("ancestors", ()) for each in ancestor["conditions"])
+    return sum(each["reason"] == "TargetNotFound" for each in conditions)
 
 
 def _times(before: _TimedStatus, after: Status, now: str) -> Iterator[str]:

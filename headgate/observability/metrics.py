@@ -159,6 +159,23 @@ class Metrics(Observer):
         return prometheus.generate_latest(self.registry)
 
 
+class PolicyGauges(Collector):
+    """The gauge of missing targets of policies, read at each scrape.
+
+    Args:
+        missing: returns how many targets do not exist.
+    """
+
+    def __init__(self, missing: Callable[[], int]) -> None:
+        self._missing = missing
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the number of this moment."""
+        yield GaugeMetricFamily(
+            "headgate_policy_targets_missing", "Targets of policies that do not exist.", self._missing()
+        )
+
+
 class RunningProcess(Protocol):
     """A running process."""
 

@@ -167,6 +167,7 @@ async def test_a_failing_collector_affects_its_metrics_only(caplog: pytest.LogCa
         status, text = await admin.get("/metrics")
         assert status == 200
         assert "headgate_xds_clients_synced" in text
+        assert "headgate_policy_targets_missing 0.0" in text
         assert 'headgate_collector_failures_total{collector="Broken"} 1.0' in text
         assert "process_resident_memory_bytes" in text
     assert "The metrics of Broken" in caplog.text

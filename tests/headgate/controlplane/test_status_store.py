@@ -170,3 +170,22 @@ def test_the_conditions_of_a_policy_are_those_of_its_ancestors() -> None:
     assert changes_of(found, policy, status(condition("Accepted", "True"), condition("Attached", "True"))) == [
         "TrafficPolicy default/slow is attached"
     ]
+
+
+def test_missing_targets_of_policies_are_counted() -> None:
+    """The store knows how many targets of policies do not exist, as statuses come, change and go."""
+    store, policy = StatusStore(lambda _: None), Ref("TrafficPolicy", "a", "p")
+
+    def status(*reasons: str) -> dict[str, Any]:
+        conditions = [{"type": "Accepted", "status": "False", "reason": each, "message": ""} for each in reasons]
+        ancestors = [{"ancestorRef": {"kind": "HTTPRoute", "name": f"{n}"}} for n in range(len(reasons))]
+        both = zip(ancestors, conditions, strict=True)
+        return {"ancestors": [{**ancestor, "conditions": [each]} for ancestor, each in both]}
+
+    for found, count in (
+        (status("TargetNotFound", "TargetNotFound", "Invalid"), 2),
+        (status("TargetNotFound"), 1),
+        (None, 0),
+    ):
+        store.update({policy: found})
+        assert store.missing_targets == count

@@ -150,6 +150,39 @@ def test_errors_have_file_and_line(folder: Path) -> None:
     assert f"{folder}/route.yaml:6: error: HTTPRoute default/shop: is not accepted (Gateway wbe)" in result.stdout
 
 
+def test_a_missing_target_of_a_policy_has_file_and_line(folder: Path) -> None:
+    """A policy whose target does not exist fails the validation, with the line of the target and the name meant."""
+    target = "{group: gateway.networking.k8s.io, kind: HTTPRoute, name: shpo}"
+    (folder / "policy.yaml").write_text(
+        "apiVersion: gateway.headgate.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {name: p}\n"
+        f"spec:\n  targetRefs:\n  - {target}\n  cors: {{}}\n"
+    )
+    result = headgate("validate", "-f", str(folder))
+    assert result.exit_code == 1
+    (line,) = (each for each in result.stdout.splitlines() if "policy.yaml" in each)
+    assert line.startswith(f"{folder}/policy.yaml:6: error: TrafficPolicy default/p: is not accepted")
+    assert line.endswith("HTTPRoute default/shpo does not exist; did you mean shop?")
+
+
+def test_namespaces_of_policies_need_an_option(folder: Path) -> None:
+    """A policy selects routes of other namespaces without a grant if --policy-namespaces has its namespace."""
+    spec = (
+        "spec:\n  targetSelectors:\n  - {group: gateway.networking.k8s.io, kind: HTTPRoute, matchLabels: {a: b},"
+        " namespaces: {from: All}}\n  cors: {}\n"
+    )
+    header = "apiVersion: gateway.headgate.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {name: p, namespace: infra}\n"
+    (folder / "policy.yaml").write_text(header + spec)
+    route = (folder / "route.yaml").read_text().replace("metadata: {", "metadata: {labels: {a: b}, ")
+    assert "labels" in route
+    (folder / "route.yaml").write_text(route)
+    refused = headgate("validate", "-f", str(folder))
+    assert refused.exit_code == 1
+    assert "RefNotPermitted" in refused.stdout or "no ReferenceGrant" in refused.stdout
+    assert headgate("validate", "-f", str(folder), "--policy-namespaces", "infra").exit_code == 0
+    wrong = headgate("validate", "-f", str(folder), "--policy-namespaces", "In_fra")
+    assert wrong.exit_code == 2
+
+
 def test_a_warning_fails_unless_it_is_allowed(folder: Path) -> None:
     """An unknown field fails the validation, unless --allow-warnings is given."""
     (folder / "two.yaml").write_text(GATEWAY.format(name="other", port=8081) + "  unheardOf: 1\n")
