@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 from translator.db import Db
+from translator.envoy.hooks import FILTER
 from translator.envoy.http_filter import HttpFilter
 from translator.ir.http import RuleSetting
 from translator.ir.l4 import L4Setting
@@ -166,14 +167,22 @@ class PolicyUnit:
         """Whether routes inherit the configurations of filters."""
         return self.inherit is TABLE
 
+    @property
+    def on_backends(self) -> bool:
+        """Whether a policy that a filter of a backendRef names may have it: Envoy has filters there, and no actions."""
+        return all(map(FILTER.implemented_by, self._settings))
+
     def is_closed(self, value: object) -> bool:
         """Return whether requests are refused if an effective value of the unit cannot be read."""
         return self.closed if isinstance(self.closed, bool) else self.closed(value)
 
     def is_setting(self, setting: RuleSetting) -> bool:
         """Return whether a setting is what this unit asks for too."""
-        classes = self.setting if isinstance(self.setting, tuple) else (self.setting,)
-        return isinstance(setting, classes)
+        return isinstance(setting, self._settings)
+
+    @property
+    def _settings(self) -> tuple[type[RuleSetting], ...]:
+        return self.setting if isinstance(self.setting, tuple) else (self.setting,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from headgate_proto.envoy.type.v3.percent_pb2 import FractionalPercent
 from translator.api_group import GROUP
 from translator.envoy.filter_entries import CustomResponse, FilterConfig, FilterEntry, Predicate, SlotFilter
 from translator.envoy.hooks import FILTER
-from translator.envoy.http_filters import CLOSED, CUSTOM_RESPONSE, GUARD, MARK
+from translator.envoy.http_filters import CLOSED, CUSTOM_RESPONSE, GUARD, HEADER_MUTATION, MARK
 from translator.ir.http import RuleSetting
 from xds import check
 
@@ -43,6 +43,8 @@ FilterConfigs = tuple[tuple[str, bytes], ...]
 ERROR: Final = 500
 RESPONSES: Final = "custom_response"
 """The one filter in the slot of responses, so that a route's is in the place of the one that it inherits."""
+AT_EVERY_LEVEL: Final = frozenset({HEADER_MUTATION})
+"""The filters of which Envoy applies the configurations of all levels that have one, not the most specific alone."""
 SECURITY: Final = "security"
 """The key of the mark in the dynamic metadata of a request."""
 
@@ -98,6 +100,12 @@ def difference(configs: FilterConfigs, inherited: FilterConfigs) -> FilterConfig
     wide, own = dict(inherited), dict(configs)
     said = {name: _instead(config, wide.get(name)) for name, config in own.items() if wide.get(name) != config}
     return tuple(sorted((said | dict.fromkeys(wide.keys() - own.keys(), _DISABLED)).items()))
+
+
+def divide(configs: FilterConfigs) -> tuple[FilterConfigs, FilterConfigs]:
+    """Divide configurations: those of which the most specific counts, and those of which all count."""
+    every = tuple(each for each in configs if each[0] in AT_EVERY_LEVEL)
+    return tuple(each for each in configs if each not in every), every
 
 
 def _instead(config: bytes, wide: bytes | None) -> bytes:

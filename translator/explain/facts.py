@@ -28,8 +28,9 @@ from translator.objects.gateway_api.rules import RouteRule
 from translator.outcome import Outcome, Problem
 from translator.policies.effective import Stack, inherited
 from translator.refs import Ref
-from translator.routes.policies import applied_unit, effective_rules, own_policies, units_of
+from translator.routes.policies import effective_rules, own_policies
 from translator.routes.rules import rules
+from translator.routes.units import applied_unit, units_of
 
 
 class RouteName(NamedTuple):

@@ -22,7 +22,7 @@ from translator.policies.attachment import referenced_policies
 from translator.policies.effective import Stack, effective, effective_beside, set_fields, stacked
 from translator.policies.merging import Effective, leaf_values
 from translator.refs import Ref
-from translator.routes.policies import of, overrides, unit_settings, units_of
+from translator.routes.units import of, overrides, unit_settings, units_of
 
 
 def policy_fields(db: Db, route: Ref, spec: RouteRule[Any], rule: Rule, stack: Stack) -> Iterator[PolicyField]:

@@ -33,7 +33,8 @@ from translator.policies.attachment import any_policies
 from translator.policies.effective import Stack, inherited
 from translator.policies.targets import PolicyShard, shard
 from translator.refs import Ref
-from translator.routes.policies import answers_preflights, effective_rules, listener_settings
+from translator.routes.inherited import answers_preflights, listener_settings
+from translator.routes.policies import effective_rules
 from translator.routes.proxyless import client_rules
 from xds import Resource, check
 

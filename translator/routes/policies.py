@@ -2,76 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from operator import methodcaller
 from typing import Any, NamedTuple, TypeVar
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.envoy.filter_configs import FilterConfigs, UnitSettings, compose, difference, violations
+from translator.envoy.filter_configs import FilterConfigs, UnitSettings, compose, difference, divide
 from translator.envoy.hooks import FILTER
-from translator.envoy.retry import BUFFER_BYTES
-from translator.envoy.route_policies import InheritedPolicies, RoutePolicies
-from translator.extension import FilterOutcome, PolicyContext, PolicyUnit, policy_units
+from translator.envoy.route_policies import RoutePolicies
+from translator.extension import PolicyUnit
 from translator.gateway.client_certificate import presented_certificate
 from translator.ir.backend import BackendKey
 from translator.ir.http import Rule, RuleSetting, WeightedBackend
 from translator.ir.l4 import L4Rule, L4Setting
-from translator.ir.listener import ListenerSetting
 from translator.kinds import Level
 from translator.objects.gateway_api.route import Route
-from translator.objects.gateway_api.rules import FilteredBackendRef, RouteRule
-from translator.outcome import Outcome, Problem
+from translator.objects.gateway_api.rules import RouteRule
+from translator.outcome import Outcome
 from translator.policies.attachment import referenced_policies
 from translator.policies.effective import (
     Stack,
     effective,
     effective_beside,
-    of_kind,
     replaces_inherited,
     set_fields,
-    settles,
     stack_of_route,
     stacked,
 )
-from translator.policies.merging import Effective
-from translator.policies.targets import refuses
 from translator.refs import Ref
+from translator.routes.inherited import inherited_configs
 from translator.routes.loops import without_loops
 from translator.routes.rules import l4_rules, rules
+from translator.routes.units import (
+    applied_unit,
+    apply_read,
+    held_bytes,
+    of,
+    overrides,
+    policy_names,
+    read_unit,
+    units_of,
+)
 
 R = TypeVar("R", Rule, L4Rule)
-
-
-@query
-def listener_settings(db: Db, stack: Stack) -> tuple[ListenerSetting, ...]:
-    """Return what all routes of a listener with these policies inherit."""
-    found: list[ListenerSetting] = []
-    composed: list[PolicyUnit] = []
-    for unit in units_of(db, stack):
-        if unit.configures_filters:
-            composed.append(unit)
-        elif unit.inherit is not None and (settings := unit_settings(db, of(stack, unit), unit.field).value):
-            found += unit.inherit(settings)
-    made = [applied_unit(db, stack, unit) for unit in composed]
-    if configs := compose(made):
-        names = tuple(each for each in (policy_names(db, stack, unit) for unit in composed) if each[1])
-        found.append(InheritedPolicies(configs, names, _held(made)))
-    return tuple(found)
-
-
-@query
-def inherited_configs(db: Db, stack: Stack) -> FilterConfigs:
-    """Return the configurations of filters that all routes of a listener with these policies inherit."""
-    found = (each for each in listener_settings(db, stack) if isinstance(each, InheritedPolicies))
-    return next((each.configs for each in found), ())
-
-
-@query(firewall=True)
-def answers_preflights(db: Db, stack: Stack) -> bool:
-    """Return whether these policies have the gateway answer the CORS preflights of all routes, whatever it answers."""
-    return any(each.answers_preflights for each in listener_settings(db, stack))
 
 
 def effective_rules(
@@ -186,11 +161,8 @@ def _with_settings(db: Db, context: RuleContext, read: Outcome[Rule]) -> Outcome
             written.append(unit)
         if not unit.configures_filters:
             settings += made.settings or (unit.disabled if unit.inherit is not None else ())
-    settings += _filters(db, context, written, apart)
-    backends = tuple(
-        _with_own_filters(db, context, each, spec)
-        for each, spec in zip(rule.backends, context.spec.backend_refs, strict=True)
-    )
+    backends = _backends(db, context, rule.backends)
+    settings += _filters(db, context, written, apart, divided=backends != rule.backends)
     found = replace(rule, settings=_combined(settings, kept), backends=backends)
     return Outcome(found, read.problems) if found != rule else read
 
@@ -207,7 +179,7 @@ def _beside_own(db: Db, context: RuleContext, unit: PolicyUnit, value: Any) -> U
     stack = of(context.stack, unit)
     if value is not None:
         found = effective_beside(db, stack, unit.field, context.route, value)
-        return _applied(db, stack, unit, _read(db, unit, found))
+        return apply_read(db, stack, unit, read_unit(db, unit, found))
     return applied_unit(db, stack, unit) if effective(db, stack, unit.field).enforced else None
 
 
@@ -220,9 +192,21 @@ def _differs(db: Db, context: RuleContext, unit: PolicyUnit) -> bool:
 
 
 def _filters(
-    db: Db, context: RuleContext, written: list[PolicyUnit], apart: Mapping[str, UnitSettings | None]
+    db: Db,
+    context: RuleContext,
+    written: list[PolicyUnit],
+    apart: Mapping[str, UnitSettings | None],
+    divided: bool,
 ) -> Iterator[RoutePolicies]:
-    """Yield what a rule says about filters, and which policies it has what it says from."""
+    """Yield what a rule says about filters, and which policies it has what it says from.
+
+    Args:
+        db: the database.
+        context: the rule.
+        written: the units that it says something about.
+        apart: what it has of units that it asks for itself, by their fields.
+        divided: whether each of its backends has all that Envoy applies at every level, so that the route has none.
+    """
     if not (written or apart or context.own):
         return
     if any(each is not None and FILTER.of(each.settings) for each in apart.values()):
@@ -231,12 +215,12 @@ def _filters(
             for unit in units_of(db, context.stack)
         )
         made = tuple(each for each in units if each is not None)
-        found = OwnFilters(difference(compose(made), inherited_configs(db, context.wide)), _held(made))
+        found = OwnFilters(difference(compose(made), inherited_configs(db, context.wide)), held_bytes(made))
     else:
         found = own_filters(db, context.wide, context.own, tuple(apart))
     names = tuple(each for each in (policy_names(db, context.stack, unit) for unit in written) if each[1])
     if found.configs or names:
-        yield RoutePolicies(found.configs, names, found.held_bytes)
+        yield RoutePolicies(divide(found.configs)[0] if divided else found.configs, names, found.held_bytes)
 
 
 class OwnFilters(NamedTuple):
@@ -258,109 +242,29 @@ def own_filters(db: Db, wide: Stack, own: Stack, apart: tuple[str, ...]) -> OwnF
     """
     stack = (*wide, *own)
     units = tuple(applied_unit(db, stack, unit) for unit in units_of(db, stack) if unit.field not in apart)
-    return OwnFilters(difference(compose(units), inherited_configs(db, wide)), _held(units))
+    return OwnFilters(difference(compose(units), inherited_configs(db, wide)), held_bytes(units))
 
 
-def _held(units: Iterable[UnitSettings]) -> int:
-    """Return how many bytes of a body the filters of units hold; 0 if no more than all routes may hold."""
-    found = max((each.buffered_bytes for one in units for each in one.settings), default=0)
-    return found if found > BUFFER_BYTES else 0
+def _backends(db: Db, context: RuleContext, backends: tuple[WeightedBackend, ...]) -> tuple[WeightedBackend, ...]:
+    """Return the backends of a rule with what the policies that their filters name say about filters."""
+    references = context.spec.backend_refs
+    named = [referenced_policies(db, each.filters, context.route.namespace) for each in references]
+    if not any(named):
+        return backends
+    shared, _ = divide(_on_backends(db, context.stack))
+    found = []
+    for weighted, policies in zip(backends, named, strict=True):
+        stack = (*context.stack, *stacked(Level.BACKEND_REF, policies))
+        own, everywhere = divide(_on_backends(db, stack))
+        configs = tuple(sorted((*difference(own, shared), *everywhere)))
+        found.append(replace(weighted, settings=(*weighted.settings, RoutePolicies(configs))) if configs else weighted)
+    return tuple(found)
 
 
-def _with_own_filters(
-    db: Db, context: RuleContext, weighted: WeightedBackend, spec: FilteredBackendRef
-) -> WeightedBackend:
-    """Return a backend with what the policies that its filters name say about filters."""
-    named = referenced_policies(db, spec.filters, context.route.namespace)
-    if not named:
-        return weighted
-    stack = (*context.stack, *stacked(Level.BACKEND_REF, named))
-    own = compose(applied_unit(db, stack, unit) for unit in units_of(db, stack))
-    configs = difference(own, compose(applied_unit(db, context.stack, unit) for unit in units_of(db, context.stack)))
-    return replace(weighted, settings=(*weighted.settings, RoutePolicies(configs))) if configs else weighted
-
-
-def of(stack: Stack, unit: PolicyUnit) -> Stack:
-    """Return those policies of a stack that may have a unit."""
-    return of_kind(stack, unit.policy.kind)
-
-
-def units_of(db: Db, stack: Stack) -> Iterator[PolicyUnit]:
-    """Yield the units that some policy of a stack says something about, in the order of their extensions."""
-    said = {(each.policy.kind, field) for each in stack for field in set_fields(db, each.policy)}
-    return (each for each in policy_units(db) if (each.policy.kind, each.field) in said) if said else iter(())
-
-
-def policy_names(db: Db, stack: Stack, unit: PolicyUnit) -> tuple[str, tuple[str, ...]]:
-    """Return the path of a unit, and the names of the policies that its effective value is of."""
-    found = effective(db, of(stack, unit), unit.field).policies
-    return unit.path.removeprefix("spec."), tuple(f"{each.namespace}/{each.name}" for each in found)
-
-
-@query
-def unit_settings(db: Db, stack: Stack, field: str) -> FilterOutcome:
-    """Return the settings of a unit for a stack, all of one kind; none where it cannot be read and is not closed."""
-    kind = stack[0].policy.kind
-    unit = next(each for each in policy_units(db) if (each.policy.kind, each.field) == (kind, field))
-    return _read(db, unit, effective(db, stack, field))
-
-
-def _read(db: Db, unit: PolicyUnit, found: Effective) -> FilterOutcome:
-    if found.value is None:
-        return Outcome(())
-    read: FilterOutcome
-    if broken := [Problem("Accepted", "Invalid", f"{unit.path}.{each}") for each in found.violations()]:
-        read = Outcome(None, tuple(broken))
-    else:
-        read = _checked(unit, unit.read(PolicyContext(db, unit.policy.kind, unit.path, found)))
-    return Outcome((), read.problems) if read.value is None and not unit.is_closed(found.value) else read
-
-
-def _checked(unit: PolicyUnit, read: FilterOutcome) -> FilterOutcome:
-    """Return settings unless Envoy would not take one of them: it would refuse all that is written with it."""
-    wrong = next(violations(read.value or ()), None)
-    if wrong is None:
-        return read
-    problem = Problem("Accepted", "Invalid", f"{unit.path}: Envoy does not take {wrong}.")
-    return Outcome(None, (*read.problems, problem))
-
-
-def applied_unit(db: Db, stack: Stack, unit: PolicyUnit) -> UnitSettings:
-    """Return what a unit gives the routes that a stack of policies concerns."""
-    policies = of(stack, unit)
-    return _applied(db, policies, unit, unit_settings(db, policies, unit.field))
-
-
-def _applied(db: Db, stack: Stack, unit: PolicyUnit, read: FilterOutcome) -> UnitSettings:
-    if unit.closed is True and (invalid := _never_valid(db, stack, unit)) is not None:
-        return UnitSettings((), True, f"{invalid} is not valid: {unit.path} cannot be applied.")
-    if read.value is None:
-        return UnitSettings((), True, f"{_last(db, stack, unit)}: {unit.path} cannot be applied.")
-    return UnitSettings(read.value, unit.closed is True)
-
-
-def _never_valid(db: Db, stack: Stack, unit: PolicyUnit) -> Ref | None:
-    """Return a policy that never was valid and says something about a unit which none more specific settles."""
-    found = None
-    for each in stack:
-        if unit.field not in set_fields(db, each.policy):
-            continue
-        if refuses(db, each.policy):
-            found = each.policy
-        elif settles(db, each, unit.field):
-            found = None
-    return found
-
-
-def _last(db: Db, stack: Stack, unit: PolicyUnit) -> Ref:
-    """Return the most specific policy of those that an effective value is of."""
-    found = effective(db, stack, unit.field).policies
-    return next(each.policy for each in reversed(stack) if each.policy in found or not found)
-
-
-def overrides(rule: Rule, unit: PolicyUnit) -> bool:
-    """Return whether a rule itself asks for what a unit would give it."""
-    return any(unit.is_setting(each) for each in rule.settings)
+def _on_backends(db: Db, stack: Stack) -> FilterConfigs:
+    """Return the configurations of filters for a backend with a stack of policies, as far as it may have some."""
+    units = ((unit, applied_unit(db, stack, unit)) for unit in units_of(db, stack))
+    return compose(made if unit.on_backends else made._replace(settings=()) for unit, made in units)
 
 
 def _combined(policies: list[RuleSetting], own: tuple[RuleSetting, ...]) -> tuple[RuleSetting, ...]:

@@ -32,8 +32,9 @@ from translator.policies.effective import (
 )
 from translator.policies.merging import Effective, leaves
 from translator.refs import ListenerRef, Ref
-from translator.routes.policies import overrides, own_policies, unit_settings
+from translator.routes.policies import own_policies
 from translator.routes.rules import rules
+from translator.routes.units import overrides, unit_settings
 from translator.status.nacks import nacks_by_route
 from translator.status.policy_targets import TargetPlace
 

@@ -1,0 +1,42 @@
+"""What the routes of a listener inherit in Envoy of its policies and its Gateway's."""
+
+from __future__ import annotations
+
+from translator.db import Db
+from translator.engine.query import query
+from translator.envoy.filter_configs import FilterConfigs, compose
+from translator.envoy.route_policies import InheritedPolicies
+from translator.extension import PolicyUnit
+from translator.ir.listener import ListenerSetting
+from translator.policies.effective import Stack
+from translator.routes.units import applied_unit, held_bytes, of, policy_names, unit_settings, units_of
+
+
+@query
+def listener_settings(db: Db, stack: Stack) -> tuple[ListenerSetting, ...]:
+    """Return what all routes of a listener with these policies inherit."""
+    found: list[ListenerSetting] = []
+    composed: list[PolicyUnit] = []
+    for unit in units_of(db, stack):
+        if unit.configures_filters:
+            composed.append(unit)
+        elif unit.inherit is not None and (settings := unit_settings(db, of(stack, unit), unit.field).value):
+            found += unit.inherit(settings)
+    made = [applied_unit(db, stack, unit) for unit in composed]
+    if configs := compose(made):
+        names = tuple(each for each in (policy_names(db, stack, unit) for unit in composed) if each[1])
+        found.append(InheritedPolicies(configs, names, held_bytes(made)))
+    return tuple(found)
+
+
+@query
+def inherited_configs(db: Db, stack: Stack) -> FilterConfigs:
+    """Return the configurations of filters that all routes of a listener with these policies inherit."""
+    found = (each for each in listener_settings(db, stack) if isinstance(each, InheritedPolicies))
+    return next((each.configs for each in found), ())
+
+
+@query(firewall=True)
+def answers_preflights(db: Db, stack: Stack) -> bool:
+    """Return whether these policies have the gateway answer the CORS preflights of all routes, whatever it answers."""
+    return any(each.answers_preflights for each in listener_settings(db, stack))

@@ -1,0 +1,108 @@
+"""The units of policies at routes: which of them a stack of policies has, and what they give a route."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from translator.db import Db
+from translator.engine.query import query
+from translator.envoy.filter_configs import UnitSettings, violations
+from translator.envoy.retry import BUFFER_BYTES
+from translator.extension import FilterOutcome, PolicyContext, PolicyUnit, policy_units
+from translator.ir.http import Rule
+from translator.outcome import Outcome, Problem
+from translator.policies.effective import Stack, effective, of_kind, set_fields, settles
+from translator.policies.merging import Effective
+from translator.policies.targets import refuses
+from translator.refs import Ref
+
+
+def of(stack: Stack, unit: PolicyUnit) -> Stack:
+    """Return those policies of a stack that may have a unit."""
+    return of_kind(stack, unit.policy.kind)
+
+
+def units_of(db: Db, stack: Stack) -> Iterator[PolicyUnit]:
+    """Yield the units that some policy of a stack says something about, in the order of their extensions."""
+    said = {(each.policy.kind, field) for each in stack for field in set_fields(db, each.policy)}
+    return (each for each in policy_units(db) if (each.policy.kind, each.field) in said) if said else iter(())
+
+
+def policy_names(db: Db, stack: Stack, unit: PolicyUnit) -> tuple[str, tuple[str, ...]]:
+    """Return the path of a unit, and the names of the policies that its effective value is of."""
+    found = effective(db, of(stack, unit), unit.field).policies
+    return unit.path.removeprefix("spec."), tuple(f"{each.namespace}/{each.name}" for each in found)
+
+
+@query
+def unit_settings(db: Db, stack: Stack, field: str) -> FilterOutcome:
+    """Return the settings of a unit for a stack, all of one kind; none where it cannot be read and is not closed."""
+    kind = stack[0].policy.kind
+    unit = next(each for each in policy_units(db) if (each.policy.kind, each.field) == (kind, field))
+    return read_unit(db, unit, effective(db, stack, field))
+
+
+def read_unit(db: Db, unit: PolicyUnit, found: Effective) -> FilterOutcome:
+    """Return the settings of a unit for an effective value, and what is wrong with it."""
+    if found.value is None:
+        return Outcome(())
+    read: FilterOutcome
+    if broken := [Problem("Accepted", "Invalid", f"{unit.path}.{each}") for each in found.violations()]:
+        read = Outcome(None, tuple(broken))
+    else:
+        read = _checked(unit, unit.read(PolicyContext(db, unit.policy.kind, unit.path, found)))
+    return Outcome((), read.problems) if read.value is None and not unit.is_closed(found.value) else read
+
+
+def _checked(unit: PolicyUnit, read: FilterOutcome) -> FilterOutcome:
+    """Return settings unless Envoy would not take one of them: it would refuse all that is written with it."""
+    wrong = next(violations(read.value or ()), None)
+    if wrong is None:
+        return read
+    problem = Problem("Accepted", "Invalid", f"{unit.path}: Envoy does not take {wrong}.")
+    return Outcome(None, (*read.problems, problem))
+
+
+def applied_unit(db: Db, stack: Stack, unit: PolicyUnit) -> UnitSettings:
+    """Return what a unit gives the routes that a stack of policies concerns."""
+    policies = of(stack, unit)
+    return apply_read(db, policies, unit, unit_settings(db, policies, unit.field))
+
+
+def apply_read(db: Db, stack: Stack, unit: PolicyUnit, read: FilterOutcome) -> UnitSettings:
+    """Return what a unit gives routes by its settings for a stack, all of one kind; `read` is None of a broken one."""
+    if unit.closed is True and (invalid := _never_valid(db, stack, unit)) is not None:
+        return UnitSettings((), True, f"{invalid} is not valid: {unit.path} cannot be applied.")
+    if read.value is None:
+        return UnitSettings((), True, f"{_last(db, stack, unit)}: {unit.path} cannot be applied.")
+    return UnitSettings(read.value, unit.closed is True)
+
+
+def _never_valid(db: Db, stack: Stack, unit: PolicyUnit) -> Ref | None:
+    """Return a policy that never was valid and says something about a unit which none more specific settles."""
+    found = None
+    for each in stack:
+        if unit.field not in set_fields(db, each.policy):
+            continue
+        if refuses(db, each.policy):
+            found = each.policy
+        elif settles(db, each, unit.field):
+            found = None
+    return found
+
+
+def _last(db: Db, stack: Stack, unit: PolicyUnit) -> Ref:
+    """Return the most specific policy of those that an effective value is of."""
+    found = effective(db, stack, unit.field).policies
+    return next(each.policy for each in reversed(stack) if each.policy in found or not found)
+
+
+def held_bytes(units: Iterable[UnitSettings]) -> int:
+    """Return how many bytes of a body the filters of units hold; 0 if no more than all routes may hold."""
+    found = max((each.buffered_bytes for one in units for each in one.settings), default=0)
+    return found if found > BUFFER_BYTES else 0
+
+
+def overrides(rule: Rule, unit: PolicyUnit) -> bool:
+    """Return whether a rule itself asks for what a unit would give it."""
+    return any(unit.is_setting(each) for each in rule.settings)
