@@ -90,7 +90,7 @@ def changed(headers: Headers, made: Iterable[HeaderEdit], request: Headers | Non
             or (each.action == "set if present" and not there)
         ):
             continue
-        if each.action == MATCHING:
+        if each.action == MATCHING or (each.value and not value):  # what a format leaves empty is not written
             continue
         if each.action in ("remove", "set", "set if present"):
             found = [header for header in found if header.name != each.name]
@@ -109,7 +109,7 @@ def formatted(text: str, headers: Iterable[Header], request: Iterable[Header] = 
 
     def command(found: re.Match[str]) -> str:
         sent = values(request, found[1].lower()) if found[1] else []
-        return "%" if found[0] == "%%" else ",".join(sent) or "-"
+        return "%" if found[0] == "%%" else "".join(sent[:1])
 
     return text if is_computed(text) else _COMMAND.sub(command, text)
 

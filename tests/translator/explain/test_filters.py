@@ -128,5 +128,7 @@ def test_headers_change_in_order() -> None:
         Header("d", "4%"),
         Header("f", "o"),
     )
+    assert changed((Header("f", "0"),), made[-1:], ()) == (Header("f", "0"),)
+    assert changed((), made[-1:], (Header("origin", "o"), Header("origin", "p"))) == (Header("f", "o"),)
     assert is_computed("%CEL(x)%")
     assert not is_computed("100%%")
