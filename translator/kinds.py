@@ -181,6 +181,7 @@ class Registry:
         statuses: the declarations of statuses; that of a subclass is before that of its base class.
         units: the units of policies; `translator.extension.policy_units` gives them their type.
         closed_units: by the kind of policies that have units, the fields that fail closed, as users write them.
+        connection_policies: the kinds of policies that may target routes of connections and datagrams.
         written_units: those of them that each route has to write, since routes do not inherit them in Envoy: the kind
             of the policies, and the field of their specs.
         packages: the packages that declare indexes.
@@ -196,6 +197,7 @@ class Registry:
     statuses: tuple[StatusKind, ...]
     units: tuple[object, ...]
     closed_units: Mapping[str, frozenset[str]]
+    connection_policies: frozenset[str]
     written_units: tuple[tuple[str, str], ...]
     packages: tuple[str, ...]
     filters: tuple[object, ...]

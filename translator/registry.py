@@ -85,6 +85,7 @@ def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> R
         statuses,
         tuple(units),
         _closed(units),
+        frozenset(each.policy.kind for each in units if each.connections is not None),
         written,
         ("translator", *packages),
         filters,

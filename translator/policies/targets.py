@@ -194,6 +194,12 @@ def target(policy: Ref, reference: PolicyTargetReference) -> Ref:
     return Ref(reference.kind, namespace or policy.namespace, reference.name)
 
 
+def takes_routes(db: Db, policy_kind: str, route_kind: str) -> bool:
+    """Return whether policies of a kind may target routes of a kind: those of requests, or of connections too."""
+    of_connections = route_kind in db.registry.l4_rules and policy_kind in db.registry.connection_policies
+    return route_kind in db.registry.rules or of_connections
+
+
 def level(db: Db, policy_kind: str, reference: PolicyTargetReference | TargetSelector) -> Level | None:
     """Return the level of a target, or of what a selector selects; None if policies of the kind cannot be at it."""
     model = db.registry.kinds.get(reference.kind)
@@ -204,7 +210,7 @@ def level(db: Db, policy_kind: str, reference: PolicyTargetReference | TargetSel
         found = Level.LISTENER if reference.section_name else Level.GATEWAY
     elif model is ListenerSet:
         found = Level.LISTENER if reference.section_name else Level.LISTENER_SET
-    elif reference.kind in db.registry.rules:  # policies are about requests, which other routes know nothing of
+    elif takes_routes(db, policy_kind, reference.kind):
         found = Level.RULE if reference.section_name else Level.ROUTE
     elif (backends := db.registry.backend_of(reference.group, reference.kind)) is not None:
         found = Level.BACKEND if backends.takes_policies else None

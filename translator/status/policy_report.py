@@ -103,6 +103,10 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gate
     own = dict.fromkeys(f"{name}{_dotted(each)}" for each in leaves(getattr(policy.spec, unit.field), info))
     own = own or {name: None}
     report.set |= own
+    if place.object.kind in db.registry.l4_rules and (problem := _no_connections(policy, unit, place)) is not None:
+        report.problems[problem] = None
+        report.left_out |= own
+        return
     for reads in _effective(db, ref, unit, place, gateway):
         kept = {name} if reads else set[str]()  # where it has no leaves, as `{}`
         lost: dict[str, str] = {}
@@ -110,6 +114,17 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gate
             _add_problems(unit, ref, read, found, own, report)
             _add_origins(ref, name, found, place, report, kept, lost)
         report.lost |= {path: lost.get(path) or lost.get("", ITSELF) for path in own if path not in kept}
+
+
+def _no_connections(policy: Policy, unit: PolicyUnit, place: TargetPlace) -> Problem | None:
+    """Return that a unit has no effect on connections and datagrams, if it has none."""
+    if unit.connections is not None and unit.connections(getattr(policy.spec, unit.field)):
+        return None
+    text = (
+        f"{unit.path}: has no effect at {place}, whose connections or datagrams are forwarded as they are; "
+        "remove it, or target a route of requests. The rest of the policy applies."
+    )
+    return Problem("Accepted", "Invalid", text)
 
 
 def _add_problems(
@@ -152,7 +167,9 @@ def _effective(db: Db, policy: Ref, unit: PolicyUnit, place: TargetPlace, gatewa
         policies = of_kind(stack, policy.kind)
         if not policies:
             continue
-        read, found = unit_settings(db, policies, unit.field), effective(db, policies, unit.field)
+        found = effective(db, policies, unit.field)
+        forwarded = place.object.kind in db.registry.l4_rules
+        read: Outcome[Any] = Outcome(()) if forwarded else unit_settings(db, policies, unit.field)
         reads: list[UnitOutcome] = []
         for number, spec in specs:
             value = unit.own(spec) if unit.own is not None else None
@@ -180,7 +197,9 @@ def _stacks(db: Db, policy: Ref, place: TargetPlace, gateway: Ref) -> Iterator[t
             )
         return
     found = db.get(Route, ref)
-    specs: tuple[RouteRule[Any], ...] = getattr(found.spec, "rules", ()) if found is not None else ()
+    specs: tuple[RouteRule[Any], ...] = ()
+    if found is not None and ref.kind in db.registry.rules:
+        specs = getattr(found.spec, "rules", ())
     meant = tuple(
         (number, spec)
         for number, spec in enumerate(specs)

@@ -20,7 +20,7 @@ from translator.objects.schema.suggest import closest
 from translator.outcome import Problem
 from translator.policies.backends import backend_sections
 from translator.policies.selection import selected_policies
-from translator.policies.targets import Names, is_permitted, level, target
+from translator.policies.targets import Names, is_permitted, level, takes_routes, target
 from translator.refs import Ref
 from translator.resources.clusters import backend_uses
 from translator.status.ancestors import AncestorRef, gateway_reference
@@ -169,7 +169,9 @@ def wrong_kind(db: Db, policy: Ref, group: str, kind: str, path: str, section: s
     levels = db.registry.policy(policy.kind).levels
     at = levels & (TARGET_LEVELS | {Level.BACKEND})
     routes = db.registry.routes if at & {Level.ROUTE, Level.RULE} else ()
-    kinds: tuple[RouteKind | BackendKind, ...] = tuple(each for each in routes if each.rules is not None)
+    kinds: tuple[RouteKind | BackendKind, ...] = tuple(
+        each for each in routes if takes_routes(db, policy.kind, each.model.kind)
+    )
     groups = {Gateway.kind: Gateway.group, ListenerSet.kind: ListenerSet.group}
     if _is_of_backends(db, policy):
         kinds, groups = tuple(each for each in db.registry.backends if each.takes_policies), {}
