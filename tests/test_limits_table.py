@@ -38,7 +38,9 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.explain.*.MISDIRECTED",
         "translator.explain.rewrites.MOVED",
         "translator.envoy.http_filters.PARTIAL",
-        "translator.objects.headgate.faults.BODILESS",
+        "translator.objects.headgate.responses.BODILESS",
+        "translator.extensions.direct_response.CREATED",
+        "translator.extensions.response_override.REDIRECT",
     ),
     "a tag or bit of DER, of protobuf's wire format or of a message": (
         "translator.gateway.x509.*",

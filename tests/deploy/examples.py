@@ -44,6 +44,19 @@ _GATEWAY: Final = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "nam
 
 _RATE: Final = {"limit": {"value": "1Mi", "unit": "Second"}}
 
+
+def _unit(name: str, **fields: Any) -> dict[str, Any]:
+    return {"targetRefs": [_ROUTE], name: fields}
+
+
+def _override(**fields: Any) -> dict[str, Any]:
+    return {"targetRefs": [_ROUTE], "responseOverride": [{"match": {"statusCodes": [{"value": 404}]}, **fields}]}
+
+
+def _match(**fields: Any) -> dict[str, Any]:
+    return {"targetRefs": [_ROUTE], "responseOverride": [{"match": fields, "response": {}}]}
+
+
 _LABELLED: Final = _selector(matchLabels={"a": "b"})["targetSelectors"][0]
 
 EXAMPLES: Final = (
@@ -57,6 +70,19 @@ EXAMPLES: Final = (
     Example(_R, {"status": 200, "body": "x" * 4097}, "body"),
     Example(_R, {"status": 200, "body": "é" * 2049}, "body"),
     Example(_R, {"status": 200, "body": 7}, "body"),
+    Example(_R, {"status": 200, "body": "", "headers": {"set": [{"name": "x-a", "value": "b"}], "remove": ["x-c"]}}),
+    Example(_R, {"status": 200, "bodyFormat": {"text": "%PROTOCOL%", "contentType": "text/html"}}),
+    Example(_R, {"status": 200, "bodyFormat": {"json": {"a": [1, "b", {"c": None}]}}}),
+    Example(_R, {"status": 200, "bodyFrom": {"configMapRef": {"name": "a", "key": "b.html"}}}),
+    Example(_R, {"status": 204, "body": "x"}, "body"),
+    Example(_R, {"status": 304, "bodyFrom": {"configMapRef": {"name": "a", "key": "b"}}}, "body"),
+    Example(_R, {"status": 200, "body": "x", "bodyFormat": {"text": "x"}}, "body"),
+    Example(_R, {"status": 200, "bodyFormat": {}}, "bodyFormat"),
+    Example(_R, {"status": 200, "bodyFormat": {"text": "x", "json": {}}}, "bodyFormat"),
+    Example(_R, {"status": 200, "bodyFrom": {}}, "configMapRef"),
+    Example(_R, {"status": 200, "bodyFrom": {"configMapRef": {"name": "a", "key": "b/c"}}}, "key"),
+    Example(_R, {"status": 200, "headers": {"set": [{"name": "Content-Length", "value": "1"}]}}, "name"),
+    Example(_R, {"status": 200, "headers": {"add": [{"name": "x-a", "value": "b\n"}]}}, "value"),
     Example(_P, {}),
     Example(_P, {"selfManaged": True}),
     Example(_P, {"kind": "DaemonSet", "logLevel": "debug", "concurrency": 1024, "drainSeconds": 0}),
@@ -225,6 +251,48 @@ EXAMPLES: Final = (
     Example(_T, _policy(tracing={"attributes": [{"name": "a", "format": "c", "requestHeader": {"name": "c"}}]}), "a"),
     Example(_T, _policy(tracing={"attributes": [{"name": "a"}]}), "attributes"),
     Example(_T, _policy(tracing={"disable": {}, "clientSampling": 1}), "disable"),
+    Example(_T, _cors(disable={})),
+    Example(_T, _cors(disable={}, allowOrigins=["*"]), "cors"),
+    Example(_T, _unit("csrf", percentageEnabled="12.5%", percentageShadowed=100)),
+    Example(_T, _unit("csrf", additionalOrigins=[{"exact": "a.com:80"}, {"suffix": ".b.com", "ignoreCase": True}])),
+    Example(_T, _unit("csrf", percentageEnabled=101), "percentageEnabled"),
+    Example(_T, _unit("csrf", percentageEnabled="a lot"), "percentageEnabled"),
+    Example(_T, _unit("csrf", additionalOrigins=[{"exact": "https://a.com"}]), "additionalOrigins"),
+    Example(_T, _unit("csrf", additionalOrigins=[{"exact": "a", "prefix": "b"}]), "additionalOrigins"),
+    Example(_T, _unit("compression", responseCompression={"libraries": ["Gzip", "Zstd"], "level": 9})),
+    Example(_T, _unit("compression", requestDecompression={"disable": {}}, responseCompression={"etag": "Skip"})),
+    Example(_T, _unit("compression", responseCompression={"libraries": ["gzip"]}), "libraries"),
+    Example(_T, _unit("compression", responseCompression={"libraries": []}), "libraries"),
+    Example(_T, _unit("compression", responseCompression={"level": 10}), "level"),
+    Example(_T, _unit("compression", responseCompression={"contentTypes": ["text"]}), "contentTypes"),
+    Example(_T, _unit("faultInjection", delay={"fixedDelay": "1s", "percentage": "0.01%"}, maxActiveFaults=1)),
+    Example(_T, _unit("faultInjection", abort={"grpcStatus": 14}, headers=[{"name": "x-a", "regex": ".+"}])),
+    Example(_T, _unit("faultInjection", abort={"httpStatus": 503, "grpcStatus": 14}), "abort"),
+    Example(_T, _unit("faultInjection", abort={"httpStatus": 204}), "httpStatus"),
+    Example(_T, _unit("faultInjection", abort={"grpcStatus": 17}), "grpcStatus"),
+    Example(_T, _unit("faultInjection", responseRateLimit={"kbitsPerSecond": 7}), "kbitsPerSecond"),
+    Example(_T, _override(response={})),
+    Example(_T, _override(response={"statusCode": 500, "body": {"inline": "x"}, "contentType": "text/html"})),
+    Example(_T, _override(redirect={"hostname": "a.com", "scheme": "https", "port": 8443, "path": "/a?b=%20"})),
+    Example(_T, _override(responseRef={"name": "a"})),
+    Example(_T, _override(), "responseOverride"),
+    Example(_T, _override(response={}, responseRef={"name": "a"}), "responseOverride"),
+    Example(_T, _override(response={"body": {}}), "body"),
+    Example(_T, _override(response={"statusCode": 204, "body": {"inline": "x"}}), "response"),
+    Example(_T, _override(redirect={"port": 80, "path": "/"}), "redirect"),
+    Example(_T, _override(redirect={"path": "//a.com"}), "path"),
+    Example(_T, _match(statusCodes=[{"range": {"start": 400, "end": 499}}], source="Backend")),
+    Example(_T, _match(responseHeaders=[{"name": "x-a", "exact": "b", "invert": True}])),
+    Example(_T, _match(), "match"),
+    Example(_T, _match(statusCodes=[{"range": {"start": 500, "end": 499}}]), "range"),
+    Example(_T, _match(statusCodes=[{"value": 600}]), "value"),
+    Example(_T, _unit("sessionPersistence", cookie={"name": "a", "lifetimeType": "Permanent"}, absoluteTimeout="1h")),
+    Example(_T, _unit("sessionPersistence", type="Header", header={"name": "x-a"}, strict=True)),
+    Example(_T, _unit("sessionPersistence", disable={})),
+    Example(_T, _unit("sessionPersistence", disable={}, cookie={}), "sessionPersistence"),
+    Example(_T, _unit("sessionPersistence", cookie={"lifetimeType": "Permanent"}), "sessionPersistence"),
+    Example(_T, _unit("sessionPersistence", type="Cookie"), "sessionPersistence"),
+    Example(_T, _unit("sessionPersistence", cookie={}, header={"name": "x-a"}), "sessionPersistence"),
 )
 
 

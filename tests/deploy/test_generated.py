@@ -12,8 +12,10 @@ import yaml
 from deploy.definitions import definition, own_kinds
 from deploy.generate import base, definitions, documents, example, rules
 from deploy.rbac import Rule, cluster_rules, namespaced_rules, own_rules
+from deploy.schema import structural
 from tests.deploy.examples import EXAMPLES, Example, document, label
 from tests.deploy.tools import ROOT, helm
+from translator.objects.gateway_api.filters import HTTPCORSFilter
 from translator.registry import KINDS, REGISTRY
 
 
@@ -105,10 +107,11 @@ def test_rules_select_no_reserved_word() -> None:
 
 
 def test_definitions_have_defaults() -> None:
-    """Kinds that are not merged have defaults in the definition."""
-    (found,) = (definition(each) for each in own_kinds() if each.kind == "DirectResponse")
-    body = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["body"]
-    assert body == {"type": "string", "default": "", "maxLength": 4096}
+    """Kinds that are not merged have defaults in the definition, others say them in descriptions only."""
+    for defaults, expected in ((True, 5), (False, None)):
+        found = structural(HTTPCORSFilter, defaults)["properties"]["maxAge"]
+        assert found.get("default") == expected
+        assert "By default 5." in found["description"] or defaults
 
 
 def _granted(found: tuple[Rule, ...], verb: str) -> set[tuple[str, str]]:

@@ -72,6 +72,21 @@ async def test_a_filter_of_a_rule_wins(proxy: Proxy, level: str) -> None:
             assert told(actual).get("expose-headers") == ("x-wide" if sent == origin == "https://wide.com" else None)
 
 
+@pytest.mark.parametrize("level", ["gateway", "listener"])
+async def test_a_rule_without(proxy: Proxy, level: str) -> None:
+    """Where a rule's policy switches it off, no page is allowed anything there; other rules stay as they are."""
+    named = rule("alpha", name="named", matches=[prefix("/off")])
+    await proxy.apply(traffic_policy(level, cors=WIDE), route(named, rule("beta")))
+    await proxy.apply(traffic_policy("rule", "off", cors={"disable": {}}))
+    for path, expected in (("/off", {}), ("/other", TO_WIDE)):
+        assert told(await ask(proxy, path, "https://wide.com", "PUT")) == expected
+        found = await proxy.request(path, headers={"Origin": "https://wide.com"})
+        assert found.status == 200
+        assert told(found).get("allow-origin") == expected.get("allow-origin")
+    await proxy.apply(traffic_policy(level, cors={"disable": {}}))
+    assert told(await ask(proxy, "/other", "https://wide.com", "PUT")) == {}
+
+
 async def test_answers_without_a_backend(proxy: Proxy) -> None:
     """Pages may read errors too: that a backend is missing, or that none of it answers."""
     await proxy.apply(

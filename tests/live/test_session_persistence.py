@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.live.certificates import client, tls_secret
-from tests.live.objects import Manifest, endpoints, gateway, route, rule, service
+from tests.live.objects import Manifest, endpoints, gateway, route, rule, service, traffic_policy
 from tests.live.proxy import Proxy, Response
 from tests.live.test_backend_filters import backend, is_share
 from tests.live.test_https import https
@@ -128,6 +128,53 @@ async def requests(proxy: Proxy) -> dict[str, int]:
         name, _, number = line.rpartition(": ")
         found[name.removeprefix("cluster.default/").partition("_80/")[0]] += int(number)
     return found
+
+
+def persisting(level: str = "gateway", name: str = "policy", **fields: Any) -> Manifest:
+    """Return a policy with session persistence."""
+    return traffic_policy(level, name, sessionPersistence=fields)
+
+
+async def test_a_policy(proxy: Proxy, everywhere: list[Manifest], alpha: Upstream, beta: Upstream) -> None:
+    """A Gateway's policy gives each backend a cookie; what a rule asks for wins, and a policy switches it off."""
+    rules = [
+        rule("sticky", matches=[{"path": {"value": "/a"}}]),
+        rule("pair", matches=[{"path": {"value": "/b"}}]),
+        rule("sticky", matches=[{"path": {"value": "/own"}}], sessionPersistence=cookie(name="own")),
+        rule("sticky", name="named", matches=[{"path": {"value": "/off"}}]),
+    ]
+    await proxy.apply(*everywhere, service("pair"), *endpoints("pair", [alpha.port, beta.port]), route(*rules))
+    await proxy.apply(persisting(cookie={"name": "where"}), persisting("rule", "off", disable={}))
+    first = {path: await proxy.request(path) for path in ("/a", "/b", "/own", "/off")}
+    found = {path: cookies(each) for path, each in first.items()}
+    assert [len(each) for each in found.values()] == [1, 1, 1, 0]
+    names = [found[path][0].key for path in ("/a", "/b", "/own")]
+    assert names[0] != names[1]
+    assert [each.partition("-")[0] for each in names] == ["where", "where", "own"]
+    sent_all = sent(*(each[0] for each in found.values() if each))
+    for path in ("/a", "/b", "/own"):
+        assert await visited(proxy, sent_all, path) == {first[path].backend}
+    assert await visited(proxy, sent_all, "/off") == {"alpha", "beta", "gamma"}
+
+
+async def test_a_policy_that_is_strict(proxy: Proxy, everywhere: list[Manifest]) -> None:
+    """Requests whose endpoint is gone are refused, where a policy says so; others get another one."""
+    await proxy.apply(*everywhere, route(rule("sticky")))
+    gone = {"x-session": "MTI3LjAuMC4xOjE="}  # 127.0.0.1:1
+    for strict, status in ((True, 503), (False, 200)):
+        await proxy.apply(persisting(type="Header", header={"name": "x-session"}, strict=strict))
+        first = await proxy.request()
+        assert await visited(proxy, {"x-session": first.headers["x-session"]}) == {first.backend}
+        assert (await proxy.request(headers=gone)).status == status
+
+
+async def test_a_policy_that_envoy_cannot_follow(proxy: Proxy, everywhere: list[Manifest]) -> None:
+    """A policy whose sessions cannot be had is left out, and says why."""
+    await proxy.apply(*everywhere, route(rule("sticky")), persisting(cookie={}, absoluteTimeout="5m"))
+    assert cookies(await proxy.request()) == []
+    accepted = proxy.status("TrafficPolicy", "policy")["ancestors"][0]["conditions"][0]
+    assert (accepted["status"], accepted["reason"]) == ("False", "Invalid")
+    assert "spec.sessionPersistence.absoluteTimeout is supported for cookies with lifetimeType" in accepted["message"]
 
 
 async def test_a_header_keeps_a_client_at_its_endpoint(proxy: Proxy, everywhere: list[Manifest]) -> None:

@@ -22,6 +22,7 @@ from translator.ir.http import RouteMatch, RuleSetting, ValueMatch
 from translator.ir.listener import ListenerContext, ListenerSetting
 from translator.ir.preflight import ANY_ORIGIN, FILTER, HEADERS, METHOD, PRESENT, preflight
 from translator.objects.gateway_api.filters import HTTPCORSFilter
+from translator.objects.headgate.browsers import CORSPolicy
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.outcome import Outcome, Problem
 
@@ -250,7 +251,9 @@ def read(site: FilterContext) -> FilterOutcome:
 def read_policy(context: PolicyContext) -> FilterOutcome:
     """Read the effective CORS of TrafficPolicies; names of headers that no expression can hold are refused."""
     found = context.effective.value
-    assert isinstance(found, HTTPCORSFilter)
+    assert isinstance(found, CORSPolicy)
+    if found.disable is not None:
+        return Outcome(())
     for field, names in (("allowHeaders", found.allow_headers), ("exposeHeaders", found.expose_headers)):
         length = len(text(", ".join(names))) - len("''")
         if length > MOST_NAMES_LENGTH:
@@ -259,13 +262,17 @@ def read_policy(context: PolicyContext) -> FilterOutcome:
     return Outcome((_cors(found),))
 
 
+NOBODYS: Final = Cors((), (), (), (), credentials=False, max_age=0)
+"""What a rule has where a policy of it switches off the CORS policy that routes inherit: nobody is allowed."""
+
+
 def _inherit(settings: tuple[RuleSetting, ...]) -> tuple[ListenerSetting, ...]:
     return tuple(InheritedCors(each) for each in settings if isinstance(each, Cors))
 
 
 EXTENSION = Extension(
     "CORS",
-    units=(PolicyUnit(TrafficPolicy, "cors", read_policy, Cors, inherit=_inherit),),
+    units=(PolicyUnit(TrafficPolicy, "cors", read_policy, Cors, inherit=_inherit, disabled=(NOBODYS,)),),
     filters=(FilterReader(read, types=(TYPE,)),),
     conformance=("HTTPRouteCORS",),
 )

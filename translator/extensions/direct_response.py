@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
 from translator.envoy.hooks import RouteHook
 from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
+from translator.extensions.local_response import LocalResponse, direct_response
 from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.filters import RouteFilter
@@ -15,7 +16,9 @@ from translator.objects.headgate.directresponse import DirectResponse
 from translator.outcome import Outcome, not_resolved
 from translator.refs import Ref
 
-TYPE = "ExtensionRef"
+TYPE: Final = "ExtensionRef"
+LOCATION: Final = "location"
+CREATED: Final = 201
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +27,21 @@ class Respond(RuleSetting, RouteHook):
 
     terminal: ClassVar[bool] = True
     own_route: ClassVar[bool] = True
-    status: int
-    body: str = ""
+    response: LocalResponse
 
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
-        """Write the ``DirectResponseAction``."""
-        route.direct_response.status = self.status
-        if self.body:
-            route.direct_response.body.inline_string = self.body
+        """Write the ``DirectResponseAction``, and the headers of its response."""
+        route.direct_response.status = self.response.status
+        self.response.body.write(route.direct_response)
+        route.response_headers_to_remove.extend(self.response.remove)
+        if _has_location(self.response.status):
+            route.response_headers_to_remove.append(LOCATION)
+        route.response_headers_to_add.extend(self.response.headers())
+
+
+def _has_location(status: int) -> bool:
+    """Whether Envoy gives direct responses with this status a Location: that of the request, to which it would lead."""
+    return status == CREATED or 300 <= status < 400
 
 
 def accepts(found: RouteFilter) -> bool:
@@ -51,7 +61,10 @@ def read(site: FilterContext) -> FilterOutcome:
             if found is None:
                 text = f"{field}.extensionRef: {ref} does not exist; create it or correct the reference."
                 return not_resolved("BackendNotFound", text)
-            responses.append(Respond(found.spec.status, found.spec.body))
+            response = direct_response(site.db, ref, found.spec, f"{field}.extensionRef")
+            if response.value is None:
+                return Outcome(None, response.problems)
+            responses.append(Respond(response.value))
     return Outcome(tuple(responses))
 
 

@@ -24,10 +24,12 @@ from headgate_proto.envoy.extensions.http.stateful_session.header.v3.header_pb2 
 from translator.envoy.hooks import RouteHook
 from translator.envoy.names import object_of_cluster
 from translator.envoy.route import BROKEN
-from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
+from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader, PolicyContext, PolicyUnit
 from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.rules import SessionPersistence
+from translator.objects.headgate.sessions import SessionPersistencePolicy
+from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.objects.schema.header_names import OF_THE_CONNECTION
 from translator.outcome import Outcome, Problem
 
@@ -46,10 +48,12 @@ class StickyHeader(RuleSetting, RouteHook):
 
     forwarding: ClassVar[bool] = True
     name: str
+    strict: bool = False
 
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``HeaderBasedSessionState``."""
-        route.typed_per_filter_config[FILTER].CopyFrom(_packed(HEADER, HeaderBasedSessionState(name=self.name)))
+        state = HeaderBasedSessionState(name=self.name)
+        route.typed_per_filter_config[FILTER].CopyFrom(_packed(HEADER, state, self.strict))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class StickyCookie(RuleSetting, RouteHook):
         path: its path.
         seconds: how long it is kept; 0 until the client's own session ends.
         several: whether each backend has a cookie, whose name is `name` and a hash of the backend.
+        strict: whether requests are refused whose endpoint is gone.
     """
 
     forwarding: ClassVar[bool] = True
@@ -68,11 +73,12 @@ class StickyCookie(RuleSetting, RouteHook):
     path: str = "/"
     seconds: int = 0
     several: bool = False
+    strict: bool = False
 
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``CookieBasedSessionState``, of the route or of each of its ``ClusterWeight``s."""
         if not self.several:
-            route.typed_per_filter_config[FILTER].CopyFrom(_packed(COOKIE, self._state(self.name, origin)))
+            route.typed_per_filter_config[FILTER].CopyFrom(self._packed(self.name, origin))
         elif route.route.cluster:
             self._write(route, route.route.cluster, origin)
         else:
@@ -82,7 +88,10 @@ class StickyCookie(RuleSetting, RouteHook):
     def _write(self, message: Route | ClusterWeight, cluster: str, origin: ListenerContext) -> None:
         if cluster != BROKEN:
             name = f"{self.name}-{_hash(object_of_cluster(cluster))}"
-            message.typed_per_filter_config[FILTER].CopyFrom(_packed(COOKIE, self._state(name, origin)))
+            message.typed_per_filter_config[FILTER].CopyFrom(self._packed(name, origin))
+
+    def _packed(self, name: str, origin: ListenerContext) -> AnyMessage:
+        return _packed(COOKIE, self._state(name, origin), self.strict)
 
     def _state(self, name: str, origin: ListenerContext) -> CookieBasedSessionState:
         """Return the state; Envoy makes cookies HttpOnly."""
@@ -96,8 +105,9 @@ class StickyCookie(RuleSetting, RouteHook):
         return made
 
 
-def _packed(name: str, state: Message) -> AnyMessage:
+def _packed(name: str, state: Message, strict: bool) -> AnyMessage:
     config = StatefulSessionPerRoute()
+    config.stateful_session.strict = strict
     config.stateful_session.session_state.name = name
     config.stateful_session.session_state.typed_config.Pack(state, deterministic=True)
     made = AnyMessage()
@@ -114,39 +124,54 @@ def read(site: FilterContext) -> FilterOutcome:
     if site.rule is None or site.rule.session_persistence is None:
         return Outcome(())
     found, field = site.rule.session_persistence, f"{site.field}.sessionPersistence"
-    if problems := tuple(_problems(found, field, site.error)):
-        return Outcome(None, problems)
-    if found.header is not None:
-        return Outcome((StickyHeader(found.header.name),))
-    assert found.cookie is not None
+    answer = f"requests are answered with {site.error} until it is changed."
+    if faults := [*_faults(found)]:
+        texts = (f"{field}.{each}: {answer}" for each in faults)
+        return Outcome(None, tuple(Problem("Accepted", "UnsupportedValue", each) for each in texts))
     rule = site.rule.name or site.field
-    name = found.cookie.name or f"session-{_hash(f'{site.route} {rule}')}"
     several = sum(1 for each in site.rule.backend_refs if each.weight) > 1
+    return Outcome((_setting(found, f"session-{_hash(f'{site.route} {rule}')}", several),))
+
+
+def read_policy(context: PolicyContext) -> FilterOutcome:
+    """Read the effective session persistence of policies: each backend has a cookie, whichever routes lead to it."""
+    found = context.effective.value
+    assert isinstance(found, SessionPersistencePolicy)
+    if found.disable is not None:
+        return Outcome(())
+    if faults := [*_faults(found)]:
+        texts = (f"{context.field}.{each}; change it." for each in faults)
+        return Outcome(None, tuple(Problem("Accepted", "Invalid", each) for each in texts))
+    return Outcome((_setting(found, "session", several=True, strict=bool(found.strict)),))
+
+
+def _setting(found: SessionPersistence, name: str, several: bool, strict: bool = False) -> StickyHeader | StickyCookie:
+    """Return the setting; `name` is that of a cookie without one."""
+    if found.header is not None:
+        return StickyHeader(found.header.name, strict)
+    assert found.cookie is not None
     permanent = found.cookie.lifetime_type == "Permanent"
     seconds = -(-(found.absolute_timeout or 0) // 1000) if permanent else 0
-    return Outcome((StickyCookie(name, found.cookie.path or "/", seconds, several),))
+    return StickyCookie(found.cookie.name or name, found.cookie.path or "/", seconds, several, strict)
 
 
-def _problems(found: SessionPersistence, field: str, error: str) -> Iterator[Problem]:
+def _faults(found: SessionPersistence) -> Iterator[str]:
     """Yield what Envoy cannot do; it limits the lifetime of a session by that of its cookie only."""
-    answer = f"requests are answered with {error} until it is changed."
     permanent = found.cookie is not None and found.cookie.lifetime_type == "Permanent"
     if found.absolute_timeout is not None and not permanent:
-        text = f"{field}.absoluteTimeout is supported for cookies with lifetimeType Permanent only: {answer}"
-        yield Problem("Accepted", "UnsupportedValue", text)
+        yield "absoluteTimeout is supported for cookies with lifetimeType Permanent only"
     if permanent and not found.absolute_timeout:
-        yield Problem("Accepted", "UnsupportedValue", f"{field}.absoluteTimeout must be above 0: {answer}")
+        yield "absoluteTimeout must be above 0"
     if found.cookie is not None and not _PATH.fullmatch(found.cookie.path or "/"):
-        text = f"{field}.cookie.path must begin with a slash, and have neither blanks nor semicolons: {answer}"
-        yield Problem("Accepted", "UnsupportedValue", text)
+        yield "cookie.path must begin with a slash, and have neither blanks nor semicolons"
     if found.header is not None and found.header.name.lower() in RESERVED:
-        text = f"{field}.header.name: {found.header.name} has a meaning of its own in HTTP: {answer}"
-        yield Problem("Accepted", "UnsupportedValue", text)
+        yield f"header.name: {found.header.name} has a meaning of its own in HTTP"
 
 
 RESERVED: Final = OF_THE_CONNECTION | {"host", "cookie", "set-cookie", "content-type", "content-encoding", "location"}
 
 EXTENSION = Extension(
     "session persistence",
+    units=(PolicyUnit(TrafficPolicy, "session_persistence", read_policy, (StickyHeader, StickyCookie)),),
     filters=(FilterReader(read),),
 )

@@ -160,11 +160,17 @@ def _with_settings(db: Db, context: RuleContext, read: Outcome[Rule]) -> Outcome
         if made.settings or made.error:
             written.append(unit)
         if not unit.configures_filters:
-            settings += made.settings or (unit.disabled if unit.inherit is not None else ())
+            settings += made.settings or (unit.disabled if _inherits(db, context, unit) else ())
     backends = _backends(db, context, rule.backends)
     settings += _filters(db, context, written, apart, divided=backends != rule.backends)
     found = replace(rule, settings=_combined(settings, kept), backends=backends)
     return Outcome(found, read.problems) if found != rule else read
+
+
+def _inherits(db: Db, context: RuleContext, unit: PolicyUnit) -> bool:
+    """Return whether a rule inherits something of a unit, which it must not have if it has nothing of its own."""
+    wide = of(context.wide, unit)
+    return unit.inherit is not None and bool(wide) and bool(applied_unit(db, wide, unit).settings)
 
 
 def _beside_own(db: Db, context: RuleContext, unit: PolicyUnit, value: Any) -> UnitSettings | None:

@@ -46,7 +46,8 @@ def test_reference_grant() -> None:
 
 def test_direct_response() -> None:
     """A DirectResponse has a status and, if it likes, a body."""
-    assert valid(DirectResponse, document("DirectResponse", "{status: 204}")).spec.body == ""
+    assert valid(DirectResponse, document("DirectResponse", "{status: 204, body: ''}")).spec.body == ""
+    assert valid(DirectResponse, document("DirectResponse", "{status: 204}")).spec.body is None
     assert valid(DirectResponse, document("DirectResponse", "{status: 200, body: hello}")).spec.body == "hello"
 
 
@@ -80,6 +81,23 @@ def test_longest_body() -> None:
         ("DirectResponse", "{}", "spec.status: is required: add it"),
         ("DirectResponse", "{status: 199}", "spec.status: must be at least 200"),
         ("DirectResponse", "{status: 600}", "spec.status: must be at most 599"),
+        (
+            "DirectResponse",
+            "{status: 204, body: a}",
+            "spec.body: must not be set where the status is 204, 205 or 304: such responses have no body; remove it",
+        ),
+        (
+            "DirectResponse",
+            "{status: 200, body: a, bodyFormat: {text: b}}",
+            "spec.bodyFormat: must not be set together with body: remove one of them",
+        ),
+        ("DirectResponse", "{status: 200, bodyFormat: {}}", "spec.bodyFormat: must have exactly one of text and json"),
+        (
+            "DirectResponse",
+            "{status: 200, headers: {set: [{name: Content-Length, value: '1'}]}}",
+            "spec.headers.set[0].name: must not be changed: it frames messages, is of one connection, or is Host, "
+            "which hostRewrite changes; remove it",
+        ),
         ("DirectResponse", "{status: 200, body: 7}", "spec.body: must be a string, not a number: put it in quotes"),
     ],
 )

@@ -1,19 +1,43 @@
-"""The units of TrafficPolicies against foreign pages: forged requests (CSRF)."""
+"""The units of TrafficPolicies against foreign pages: CORS, and forged requests (CSRF)."""
 
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from translator.objects.headgate.types import Disableable, Share, StringMatch
-from translator.objects.schema.base import CelRule, FieldViolation
+from translator.objects.gateway_api.filters import HTTPCORSFilter
+from translator.objects.headgate.types import Disable, Disableable, Share, StringMatch
+from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation
 from translator.objects.schema.documentation import Doc
+from translator.objects.schema.merging import ATOMIC
 
 _SCHEME: Final = "://"
 _NO_SCHEME: Final = (
     "is compared with the host of an origin, and its port if it names one, like shop.example.com:8443: leave out the "
     "scheme"
 )
+
+
+class CORSPolicy(HTTPCORSFilter, CheckedFields):
+    """Which pages of other origins may make requests, as a CORS filter of a rule says it."""
+
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            "!has(self.disable) || !(has(self.allowOrigins) || has(self.allowCredentials) || has(self.allowMethods) || "
+            "has(self.allowHeaders) || has(self.exposeHeaders) || has(self.maxAge))",
+            "disable must not be set together with other fields: remove it, or these",
+        ),
+    )
+
+    disable: Annotated[Disable | None, ATOMIC] = None
+    """Switches off what less specific policies say here; no other field may be beside it."""
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Yield a violation if it is switched off and set at once."""
+        others = sorted(self.model_fields_set - {"disable"})
+        if self.disable is not None and others:
+            aliases = ", ".join(type(self).model_fields[each].alias or each for each in others)
+            yield FieldViolation(("disable",), f"must not be set together with {aliases}: remove one of them")
 
 
 class OriginMatch(StringMatch):

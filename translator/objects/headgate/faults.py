@@ -1,18 +1,16 @@
 """The unit `faultInjection` of TrafficPolicies."""
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 
 from pydantic import Field, StrictInt, StringConstraints
 
 from translator.objects.headgate.matches import HeaderMatch
+from translator.objects.headgate.responses import BODILESS
 from translator.objects.headgate.types import Disableable, Share, StatusCode
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.scalars import PositiveMilliseconds
-
-BODILESS: Final = (204, 205, 304)
-"""The statuses of responses without a body: with one, clients take it for the next response (RFC 9112, 6.3)."""
 
 
 class FaultDelay(Fields):

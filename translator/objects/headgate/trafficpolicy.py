@@ -6,18 +6,20 @@ from typing import Annotated, ClassVar, Final
 from pydantic import model_validator
 
 from translator.api_group import GROUP
-from translator.objects.gateway_api.filters import HTTPCORSFilter
 from translator.objects.gateway_api.policy import Policy
-from translator.objects.headgate.browsers import CSRFPolicy
+from translator.objects.headgate.browsers import CORSPolicy, CSRFPolicy
 from translator.objects.headgate.compression import Compression
 from translator.objects.headgate.faults import FaultInjection
 from translator.objects.headgate.forwarding import HashPolicies, HttpUpgrades, InternalRedirect, RequestMirror
 from translator.objects.headgate.headers import HeaderModifiers, HostRewrite, UrlRewrite
+from translator.objects.headgate.overrides import ResponseOverrides
 from translator.objects.headgate.policy import AttachedPolicySpec, PolicyTarget, TargetSelector
+from translator.objects.headgate.sessions import SessionPersistencePolicy
 from translator.objects.headgate.timeouts import OwnRetry, OwnTimeouts, WholeBandwidthLimit, WholeRequests
 from translator.objects.headgate.tracing import StatPrefix, Traces
 from translator.objects.schema.base import CelRule, FieldViolation
 from translator.objects.schema.documentation import Doc
+from translator.objects.schema.merging import ATOMIC
 from translator.objects.schema.scalars import Boolean
 
 SHORT_FORM: Final = CelRule(
@@ -40,7 +42,7 @@ class TrafficPolicySpec(AttachedPolicySpec):
     rules: ClassVar[tuple[CelRule, ...]] = (*AttachedPolicySpec.rules, SHORT_FORM, OF_ROUTES)
 
     cors: Annotated[
-        HTTPCORSFilter | None,
+        CORSPolicy | None,
         Doc(envoy="CorsPolicy, Route.response_headers_to_add, routes for preflights"),
     ] = None
     """Which pages of other origins may make requests, as a CORS filter of a rule says it."""
@@ -50,6 +52,10 @@ class TrafficPolicySpec(AttachedPolicySpec):
     """Compresses responses, and decompresses requests."""
     fault_injection: Annotated[FaultInjection | None, Doc(envoy="HTTPFault")] = None
     """Delays, errors and slow responses, to see how clients cope."""
+    response_override: Annotated[ResponseOverrides | None, Doc(envoy="CustomResponse, LocalResponsePolicy")] = None
+    """Other responses, or redirects, in place of those that match; the first that matches counts."""
+    session_persistence: Annotated[SessionPersistencePolicy | None, ATOMIC, Doc(envoy="StatefulSessionPerRoute")] = None
+    """Keeps the requests of a session at one endpoint."""
     header_modifiers: HeaderModifiers | None = None
     """Changes of the headers of requests and responses."""
     host_rewrite: HostRewrite | None = None

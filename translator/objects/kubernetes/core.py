@@ -100,7 +100,7 @@ class ConfigMap(NamespacedObject):
     versions = ("v1",)
     plural = "configmaps"
     on_demand = True
-    rbac_reason = "Read CA certificates: metadata is watched, and only referenced ConfigMaps are read."
+    rbac_reason = "Read CA certificates and bodies: metadata is watched, and only referenced ConfigMaps are read."
 
     data: TextData = Field(default_factory=dict)
     binary_data: Data = Field(default_factory=dict)
