@@ -21,7 +21,6 @@ NOT_YET = "responseOverride sessionPersistence"
 """Units that need no case and no test yet."""
 WITHOUT_LIVE = {
     "spec.httpUpgrade[].connect.terminate": "no listener of Headgate's takes CONNECT yet",
-    "spec.bandwidthLimit.response.responseTrailers.prefix": "no client of the tests reads trailers yet",
     **{leaf: "no listener has a tracing provider yet" for leaf in LEAVES if leaf.startswith("spec.tracing.")},
 }
 """Fields that no live test can set, and why."""
