@@ -169,7 +169,7 @@ def grpc_routes() -> Objects:
         hostnames=maybe(some(one(*HOSTNAMES), 2)),
         rules=st.lists(rules, max_size=2),
     )
-    return object_of(f"{GATEWAY_API}/v1", "GRPCRoute", ("r1", "r2"), spec=spec)
+    return object_of(f"{GATEWAY_API}/v1", "GRPCRoute", ("r1", "r2"), labels=_labels(), spec=spec)
 
 
 def l4_routes() -> Objects:
@@ -179,7 +179,10 @@ def l4_routes() -> Objects:
         parentRefs=some(_parents(), 2, 1, by=itemgetter("name")), rules=st.lists(rules, min_size=1, max_size=1)
     )
     return st.one_of(
-        [object_of(f"{GATEWAY_API}/v1", kind, ("r1", "r2"), spec=spec) for kind in ("TCPRoute", "UDPRoute")]
+        [
+            object_of(f"{GATEWAY_API}/v1", kind, ("r1", "r2"), labels=_labels(), spec=spec)
+            for kind in ("TCPRoute", "UDPRoute")
+        ]
     )
 
 
@@ -191,7 +194,7 @@ def tls_routes() -> Objects:
         hostnames=some(one(*HOSTNAMES), 2, 1),
         rules=st.lists(rules, min_size=1, max_size=1),
     )
-    return object_of(f"{GATEWAY_API}/v1", "TLSRoute", ("r1", "r2"), spec=spec)
+    return object_of(f"{GATEWAY_API}/v1", "TLSRoute", ("r1", "r2"), labels=_labels(), spec=spec)
 
 
 def services() -> Objects:
@@ -284,7 +287,7 @@ def _selectors() -> st.SearchStrategy[Raw]:
     red = {"from": "Selector", "selector": {"matchLabels": {"team": "red"}}}
     more = fields(
         group=GATEWAY_API,
-        kind=one("HTTPRoute", "HTTPRoute", "Gateway", "ListenerSet", "GRPCRoute", "TCPRoute"),
+        kind=one("HTTPRoute", "HTTPRoute", "Gateway", "ListenerSet", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute"),
         namespaces=one(None, {"from": "Same"}, {"from": "All"}, {"from": "All"}, red),
         sectionName=one(None, None, "one", "l1"),
     )
@@ -300,6 +303,7 @@ def _forwarding() -> dict[str, st.SearchStrategy[Any]]:
         "headerModifiers": maybe(fields(request=fields(set=some(header, 1)), response=one(None, {"remove": ["x-a"]}))),
         "hostRewrite": one(None, {"auto": {}}, {"literal": "p.test"}, {"disable": {}}),
         "requestMirror": maybe(fields(backendRef=maybe(mirrored), share=one(None, 50))),
+        "timeouts": one(None, None, {"idle": "30s"}, {"idle": "1h", "request": "3s"}),
     }
 
 
@@ -309,6 +313,7 @@ def traffic_policies() -> Objects:
     gateway = fields(kind="Gateway", name=one("g1", "g2"), sectionName=one(None, None, "l1", "no"), **anywhere)
     route = fields(kind="HTTPRoute", name=one("r1", "r2"), sectionName=one(None, None, "one", "no"), **anywhere)
     service = fields(group=one(""), kind="Service", name="w1")
+    l4_route = fields(kind=one("TCPRoute", "TLSRoute", "UDPRoute"), name=one("r1", "r2"), **anywhere)
     listener_set = fields(kind="ListenerSet", name=one("x1", "x2"), sectionName=one(None, None, "l1", "no"), **anywhere)
     cors = fields(
         allowOrigins=maybe(one(["https://a.test"], ["https://*.b.test"], ["*"])),
@@ -316,7 +321,7 @@ def traffic_policies() -> Objects:
         maxAge=maybe(one(5, 7)),  # 5 is the default
     )
     spec = fields(
-        targetRefs=some(gateway | gateway | listener_set | route | route | service, 2, 0, by=_target),
+        targetRefs=some(gateway | gateway | listener_set | route | route | l4_route | service, 2, 0, by=_target),
         targetSelectors=maybe(some(_selectors(), 2, 1)),
         inheritance=one(None, None, "Merge", "Replace"),
         enforced=one(None, None, True, False),
