@@ -104,7 +104,8 @@ def _forwarding() -> st.SearchStrategy[list[Raw]]:
         type="URLRewrite", urlRewrite=fields(hostname=maybe(one("new.test")), path=maybe(_path_change()))
     ).filter(lambda found: bool(found["urlRewrite"]))
     cors = one({"type": "CORS", "cors": {"allowOrigins": ["https://a.test"]}})
-    return st.tuples(st.none() | request | host, st.none() | rewrite, st.none() | st.none() | cors).map(
+    named = st.none() | st.none() | _named_policy()
+    return st.tuples(st.none() | request | host, st.none() | rewrite, st.none() | st.none() | cors, named).map(
         lambda found: [each for each in found if each is not None]
     )
 
@@ -126,10 +127,16 @@ def _answering() -> st.SearchStrategy[list[Raw]]:
     )
 
 
+def _named_policy() -> st.SearchStrategy[Raw]:
+    reference = {"group": HEADGATE.partition("/")[0], "kind": "TrafficPolicy", "name": "named"}
+    return st.just({"type": "ExtensionRef", "extensionRef": reference})
+
+
 def _backends() -> st.SearchStrategy[list[Raw]]:
     changes = fields(type="RequestHeaderModifier", requestHeaderModifier=_changes())
     named = one("alpha", "alpha", "beta", "gamma", "empty", "nobody")
-    backend = fields(name=named, port=80, weight=maybe(one(0, 1, 3)), filters=maybe(some(changes, 1)))
+    filters = maybe(some(changes | _named_policy(), 1))
+    backend = fields(name=named, port=80, weight=maybe(one(0, 1, 3)), filters=filters)
     return some(backend, 2, 1, by=lambda found: found["name"])
 
 
@@ -247,10 +254,17 @@ def _policy(name: str) -> st.SearchStrategy[Raw]:
     return fields(apiVersion=HEADGATE, kind="TrafficPolicy", metadata={"name": name}, spec=of_route | of_gateway)
 
 
+def _policy_for_filters() -> st.SearchStrategy[Raw]:
+    modifiers = fields(request=_operations(), response=maybe(_response_operations()))
+    spec = fields(headerModifiers=modifiers, csrf=maybe(_csrf()), buffer=maybe(one({"maxRequestSize": 30})))
+    return fields(apiVersion=HEADGATE, kind="TrafficPolicy", metadata={"name": "named"}, spec=spec)
+
+
 def worlds() -> st.SearchStrategy[World]:
     """Return Gateways with up to three routes, which overlap and fail in many ways, and policies for them."""
     routes = st.tuples(_route("r1"), *(st.none() | _route(name) for name in ("r2", "r3")))
-    policies = st.tuples(*(st.none() | _policy(name) for name in ("p1", "p2", "p3")))
+    targeting = (st.none() | _policy(name) for name in ("p1", "p2", "p3"))
+    policies = st.tuples(_policy_for_filters(), *targeting)
     return st.tuples(_gateways(), routes, policies).map(
         lambda found: World((found[0], *(each for each in (*found[1], *found[2]) if each is not None)))
     )

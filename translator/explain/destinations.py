@@ -39,7 +39,8 @@ class LeavingRequest:
         route: the route.
         messages: the messages that change headers, the first to do so first; those of a backend come before.
         manager: the connection manager.
-        levels: the messages that configure the filters of the route.
+        levels: the messages that configure the filters of the route, or of `weight`.
+        weight: the one backend that the request goes to; None for any of the route.
     """
 
     snapshot: Snapshot
@@ -48,6 +49,7 @@ class LeavingRequest:
     messages: tuple[ChangesHeaders, ...]
     manager: HttpConnectionManager
     levels: Levels
+    weight: ClusterWeight | None = None
 
 
 def destinations(leaving: LeavingRequest) -> Iterator[Destination]:
@@ -56,6 +58,9 @@ def destinations(leaving: LeavingRequest) -> Iterator[Destination]:
     kind = action.WhichOneof("cluster_specifier")
     if kind == "cluster":
         yield _destination(leaving, action.cluster, 1.0, None)
+        return
+    if leaving.weight is not None:
+        yield _destination(leaving, leaving.weight.name, 1.0, leaving.weight)
         return
     weighted = [each for each in action.weighted_clusters.clusters if each.weight.value]
     total = sum(each.weight.value for each in weighted)
@@ -69,9 +74,8 @@ def _destination(leaving: LeavingRequest, name: str, share: float, weight: Clust
     action, request = leaving.route.route, leaving.request
     found = target(leaving.snapshot, name)
     messages = leaving.messages if weight is None else (weight, *leaving.messages)
-    levels = leaving.levels if weight is None else Levels((("ClusterWeight", weight), *leaving.levels.messages))
-    filters = tuple(enabled_filters(leaving.manager, levels))
-    mutated = tuple(mutations(filters, levels))
+    filters = tuple(enabled_filters(leaving.manager, leaving.levels))
+    mutated = tuple(mutations(filters, leaving.levels))
     before = request_edits(mutated, request.headers)
     changes = (*before, *request_changes(messages))
     host = weight.host_rewrite_literal if weight is not None and weight.host_rewrite_literal else request.authority
@@ -87,7 +91,7 @@ def _destination(leaving: LeavingRequest, name: str, share: float, weight: Clust
         rewritten_path(action, leaving.route.match, request.path),
         changed(request.headers, changes),
         changes,
-        (*response_changes(messages), *response_edits(mutated), *cors_edits(filters, levels, request)),
+        (*response_changes(messages), *response_edits(mutated), *cors_edits(filters, leaving.levels, request)),
         filters,
     )
     if not found.exists:

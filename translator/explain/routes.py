@@ -11,7 +11,7 @@ from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
-from translator.explain.destinations import LeavingRequest, destinations
+from translator.explain.destinations import ClusterWeight, LeavingRequest, destinations
 from translator.explain.filters import Levels, answers, enabled_filters
 from translator.explain.headers import ChangesHeaders, changed, response_changes
 from translator.explain.matches import Seen, fraction, in_words, mismatch, share
@@ -91,25 +91,49 @@ def _no_route(scope: HostScope, near: Sequence[NearMiss]) -> str:
 
 
 def _of_route(scope: HostScope, route: Route, share_: float, near: tuple[NearMiss, ...]) -> Iterator[RequestOutcome]:
-    """Yield the outcomes of a share of the requests, which a route takes: answers of filters, then its action."""
-    levels = Levels((("Route", route), ("VirtualHost", scope.host), ("RouteConfiguration", scope.configuration)))
-    filters = tuple(enabled_filters(scope.manager, levels))
-    made = RequestOutcome(share_, route.name, tuple(in_words(route.match)), near_misses=near, filters=filters)
+    """Yield the outcomes of a share of the requests, which a route takes."""
+    made = RequestOutcome(share_, route.name, tuple(in_words(route.match)), near_misses=near)
     if problem := _upgrade_problem(scope.manager, route, scope.request):
         yield replace(made, status=403, problem=problem)
         return
+    levels = Levels((("Route", route), ("VirtualHost", scope.host), ("RouteConfiguration", scope.configuration)))
+    weighted = [each for each in route.route.weighted_clusters.clusters if each.weight.value]
+    if not any(each.typed_per_filter_config for each in weighted):
+        yield from _of_filters(scope, route, made, levels, None)
+        return
+    total = sum(each.weight.value for each in weighted)
+    for each in weighted:
+        own = Levels((("ClusterWeight", each), *levels.messages))
+        yield from _of_filters(scope, route, replace(made, share=share_ * each.weight.value / total), own, each)
+
+
+def _of_filters(
+    scope: HostScope, route: Route, made: RequestOutcome, levels: Levels, weight: ClusterWeight | None
+) -> Iterator[RequestOutcome]:
+    """Yield the outcomes of answers of filters, then of the action of a route.
+
+    Args:
+        scope: the request.
+        route: the route.
+        made: the outcome so far.
+        levels: the configurations of filters.
+        weight: the backend that these are of; None for all backends of the route.
+    """
+    filters = tuple(enabled_filters(scope.manager, levels))
     left = 1.0
     for found, answer in answers(filters, levels, scope.request, scope.size):
         before = filters[: filters.index(found) + 1]
-        part = share_ * left * answer.share
+        part = made.share * left * answer.share
         yield replace(made, share=part, status=answer.status, filters=before, problem=answer.reason)
         left *= 1 - answer.share
         if not left:
             return
-    yield _of_action(scope, route, replace(made, share=share_ * left), levels)
+    yield _of_action(scope, route, replace(made, share=made.share * left, filters=filters), levels, weight)
 
 
-def _of_action(scope: HostScope, route: Route, made: RequestOutcome, levels: Levels) -> RequestOutcome:
+def _of_action(
+    scope: HostScope, route: Route, made: RequestOutcome, levels: Levels, weight: ClusterWeight | None
+) -> RequestOutcome:
     messages: list[ChangesHeaders] = [route, scope.host, scope.configuration]
     if scope.configuration.most_specific_header_mutations_wins:
         messages.reverse()
@@ -128,7 +152,7 @@ def _of_action(scope: HostScope, route: Route, made: RequestOutcome, levels: Lev
         return replace(made, status=status, body=text, response_changes=answered, problem=problem)
     if action != "route":
         return replace(made, problem=f"routes with the action {action} are not explained")
-    leaving = LeavingRequest(scope.snapshot, scope.request, route, tuple(messages), scope.manager, levels)
+    leaving = LeavingRequest(scope.snapshot, scope.request, route, tuple(messages), scope.manager, levels, weight)
     return replace(
         made,
         destinations=tuple(destinations(leaving)),

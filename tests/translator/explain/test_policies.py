@@ -79,23 +79,33 @@ def test_what_a_rule_says_itself_is_told_beside_policies() -> None:
 
 
 def test_policies_of_single_backends_are_told() -> None:
-    """A field of a policy that a filter of a backendRef names is said with the backendRef; the rule's are not again."""
+    """A policy that a filter of a backendRef names concerns its share of the requests, and is said with it."""
     named = """
     - backendRefs:
       - {name: shop, port: 80}
       - name: shop
         port: 80
+        weight: 3
         filters: [{type: ExtensionRef, extensionRef: {group: gateway.headgate.dev, kind: TrafficPolicy, name: own}}]"""
     value = "headerModifiers: {{request: {{set: [{{name: {}, value: v}}]}}}}"
-    own = policy("own", ROUTE, value.format("x-own")).replace("targetRefs: [{", "targetRefs: []\n  # [{")
-    world = GATEWAY + route(named) + policy("wide", ROUTE, value.format("x-wide")) + own.replace("targetRefs: []", "")
-    (outcome,) = one(world).outcomes
-    assert outcome.rule is not None
-    assert [each[0] for each in outcome.rule.policies] == [
-        "headerModifiers.request.set[x-wide]",
+    own = policy("own", "", f"{value.format('x-own')}\n  csrf: {{}}")
+    own = "\n".join(line for line in own.splitlines() if "targetRefs" not in line)
+    world = f"{GATEWAY}{route(named)}{policy('wide', ROUTE, value.format('x-wide'))}{own}"
+    found = one(world)
+    assert [each.share for each in found.outcomes] == [0.25, 0.75]
+    assert [sorted(edit.name for edit in each.destinations[0].changes) for each in found.outcomes] == [
+        ["x-wide"],
+        ["x-own", "x-wide"],
+    ]
+    rule = found.outcomes[1].rule
+    assert rule is not None
+    assert [each.field for each in rule.policies if each.level == "backend ref"] == [
+        "backendRefs[1]: csrf",
         "backendRefs[1]: headerModifiers.request.set[x-own]",
     ]
-    assert outcome.rule.policies[1].level == "backend ref"
+    refused = one(world, "http://example.com/", "POST")
+    assert [each.status for each in refused.outcomes] == [0, 403]
+    assert refused.problems == ("75% of requests: csrf asks for an Origin or Referer",)
 
 
 def test_a_closed_unit_names_its_policy() -> None:
