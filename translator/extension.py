@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from translator.db import Db
 from translator.envoy.hooks import FILTER
 from translator.envoy.http_filter import HttpFilter
-from translator.ir.http import RuleSetting
+from translator.ir.http import Rule, RuleSetting
 from translator.ir.l4 import L4Setting
 from translator.ir.listener import ListenerSetting
 from translator.kinds import BackendKind, PolicyKind, StatusKind
@@ -123,6 +123,18 @@ TABLE: Final = inherited_filters
 """For `PolicyUnit.inherit`: its settings are `FilterHook`s only, whose configurations Envoy's routes inherit."""
 
 
+class RuleCheck(NamedTuple):
+    """What the owner of a policy should know of a rule that it targets.
+
+    Attributes:
+        problem: why the rule cannot have what the unit asks for, and the way out; "" if it can.
+        note: why that has no effect there yet; "" if it has.
+    """
+
+    problem: str = ""
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyUnit:
     """A field of a policy's spec, which is merged and read on its own.
@@ -142,6 +154,8 @@ class PolicyUnit:
         own: returns what the fields of a rule itself say, as a value of the unit; None if they say nothing. It is
             merged with what policies say, and replaces what readers of the rule make of these fields. Without it a
             rule that has a setting of its own has nothing of the policies'.
+        check: takes the unit's settings and a rule that a policy targets, by itself or by its route; returns what the
+            policy's owner should know. What applies to all routes of a Gateway is not checked at each.
         connections: takes the effective value at a route of connections or datagrams, returns its settings; None for a
             unit that concerns requests only.
         disabled: the settings of a route that must not have what it inherits, for a unit with an `inherit` of its own.
@@ -154,6 +168,7 @@ class PolicyUnit:
     closed: bool | Callable[[object], bool] = False
     inherit: Callable[[tuple[RuleSetting, ...]], tuple[ListenerSetting, ...]] | None = None
     own: Callable[[RouteRule[Any]], Fields | None] | None = None
+    check: Callable[[tuple[RuleSetting, ...], Rule], RuleCheck] | None = None
     disabled: tuple[RuleSetting, ...] = ()
     connections: Callable[[Any], tuple[L4Setting, ...]] | None = None
 

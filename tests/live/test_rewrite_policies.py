@@ -63,6 +63,25 @@ async def test_levels_of_hosts(proxy: Proxy) -> None:
     assert (await proxy.request("/near", headers=headers)).sent("host") == ["example.com"]
 
 
+async def test_an_enforced_name_of_the_backend(proxy: Proxy, alpha: Upstream) -> None:
+    """A rule cannot have another Host where a policy enforces the backend's name."""
+    filters = [rewrite(hostname="own.example.com")]
+    await proxy.apply(
+        named(alpha),
+        traffic_policy("gateway", enforced=True, hostRewrite={"auto": {}}),
+        route(rule({"name": "named", "port": alpha.port}, filters=filters)),
+    )
+    assert (await proxy.request("/")).sent("host") == ["localhost"]
+
+
+async def test_no_backend_has_a_name(proxy: Proxy) -> None:
+    """A policy of a route none of whose backends has a name says so; Host stays."""
+    await proxy.apply(traffic_policy("route", hostRewrite={"auto": {}}), route(rule("alpha")))
+    assert (await proxy.request("/")).sent("host") == ["example.com"]
+    status, message = accepted(proxy)
+    assert (status, message.partition(": none")[0]) == ("False", "HTTPRoute route: spec.hostRewrite.auto")
+
+
 @pytest.mark.parametrize("enforced", [False, True])
 async def test_hosts_of_rules(proxy: Proxy, enforced: bool) -> None:
     """The Host that filters of a rule set counts, also that of a backend, unless the policy is enforced."""

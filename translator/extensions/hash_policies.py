@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, RouteAction
 from translator.envoy.hooks import RouteHook
-from translator.extension import Extension, FilterOutcome, PolicyContext, PolicyUnit
-from translator.ir.http import RouteMatch, RuleSetting
+from translator.extension import Extension, FilterOutcome, PolicyContext, PolicyUnit, RuleCheck
+from translator.ir.http import RouteMatch, Rule, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.headgate.forwarding import HashCookie, HashPolicy
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
@@ -54,4 +54,16 @@ def read(context: PolicyContext) -> FilterOutcome:
     return Outcome((HashPolicies(found),) if found else ())
 
 
-EXTENSION = Extension("hash policies", units=(PolicyUnit(TrafficPolicy, "hash_policies", read, HashPolicies),))
+NO_HASH: Final = "spec.hashPolicies has no effect: no load balancer of its backends chooses endpoints by a hash"
+
+
+def check(settings: tuple[RuleSetting, ...], rule: Rule) -> RuleCheck:
+    """Note that no load balancer of a rule uses the hash."""
+    backends = [each.backend for each in rule.backends if each.backend is not None]
+    hashes = any(setting.hashes for each in backends for setting in each.settings)
+    return RuleCheck(note=NO_HASH if settings and backends and not hashes else "")
+
+
+EXTENSION = Extension(
+    "hash policies", units=(PolicyUnit(TrafficPolicy, "hash_policies", read, HashPolicies, check=check),)
+)

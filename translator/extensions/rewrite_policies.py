@@ -11,15 +11,17 @@ from typing import Any, ClassVar, Final
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, RouteAction
 from headgate_proto.envoy.type.matcher.v3.regex_pb2 import RegexMatchAndSubstitute
 from translator.envoy.hooks import RouteHook
-from translator.extension import Extension, FilterOutcome, PolicyContext, PolicyUnit
+from translator.extension import Extension, FilterOutcome, PolicyContext, PolicyUnit, RuleCheck
 from translator.extensions.host_rewrite import set_host
-from translator.ir.http import RouteMatch, RuleSetting
+from translator.ir.backend import Backend
+from translator.ir.http import RouteMatch, Rule, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.languages.regex import check_regex, check_substitution
 from translator.objects.gateway_api.filters import HTTPURLRewriteFilter
 from translator.objects.gateway_api.rules import RouteRule
 from translator.objects.headgate.headers import HostRewrite, RegexRewrite, UrlRewrite
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
+from translator.objects.schema.scalars import is_ip_address
 from translator.outcome import Outcome, Problem
 
 PATH_FIELDS: Final = ("prefix_rewrite", "regex_rewrite", "path_rewrite", "path_rewrite_policy")
@@ -48,6 +50,11 @@ class RewriteHost(RuleSetting, RouteHook):
     literal: str = ""
     path: Substitution | None = None
     enforced: bool = False
+
+    @property
+    def is_auto(self) -> bool:
+        """Whether it is the backend's name."""
+        return not (self.literal or self.header or self.path)
 
     @property
     def is_final(self) -> bool:
@@ -156,6 +163,23 @@ def _substitution(context: PolicyContext, field: str, found: RegexRewrite | None
     return Outcome(Substitution(found.pattern, found.substitution))
 
 
+NO_NAME: Final = (
+    "spec.hostRewrite.auto: none of its backends is found by DNS, so Host has no name to become, and stays as it is; "
+    "refer to a Service of type ExternalName, or use literal"
+)
+
+
+def check_host(settings: tuple[RuleSetting, ...], rule: Rule) -> RuleCheck:
+    """Refuse the name of the backend where no backend of a rule has one."""
+    backends = [each.backend for each in rule.backends if each.backend is not None]
+    auto = any(isinstance(each, RewriteHost) and each.is_auto for each in settings)
+    return RuleCheck(NO_NAME if auto and backends and not any(map(_is_named, backends)) else "")
+
+
+def _is_named(backend: Backend) -> bool:
+    return bool(backend.hostname) and not is_ip_address(backend.hostname)
+
+
 def own_host(rule: RouteRule[Any]) -> HostRewrite | None:
     """Return the Host that filters of a rule itself set."""
     hosts = [each.member.hostname for each in rule.filters if isinstance(each.member, HTTPURLRewriteFilter)]
@@ -180,7 +204,7 @@ def own_path(rule: RouteRule[Any]) -> UrlRewrite | None:
 EXTENSION = Extension(
     "rewrites by policies",
     units=(
-        PolicyUnit(TrafficPolicy, "host_rewrite", read_host, RewriteHost, own=own_host),
+        PolicyUnit(TrafficPolicy, "host_rewrite", read_host, RewriteHost, own=own_host, check=check_host),
         PolicyUnit(TrafficPolicy, "append_x_forwarded_host", read_forwarded_host, ForwardedHost),
         PolicyUnit(TrafficPolicy, "url_rewrite", read_path, RewritePath, own=own_path),
     ),

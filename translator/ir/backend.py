@@ -30,11 +30,13 @@ class BackendSetting:
     Attributes:
         encrypts: whether connections to the backend are encrypted.
         proxyless: whether gRPC's own xDS clients can connect so.
+        hashes: whether it has the load balancer choose endpoints by a hash of requests.
     """
 
     __slots__ = ()
     encrypts: ClassVar[bool] = False
     proxyless: ClassVar[bool] = False
+    hashes: ClassVar[bool] = False
 
     @property
     def certificates(self) -> tuple[BackendKey, ...]:

@@ -11,6 +11,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.extension import PolicyUnit, policy_units
 from translator.gateway.attachment import attachment
+from translator.ir.http import RuleSetting
 from translator.kinds import Level
 from translator.objects.gateway_api.gateway import Gateway, key_of
 from translator.objects.gateway_api.listenerset import ListenerSet
@@ -103,7 +104,13 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gate
     own = dict.fromkeys(f"{name}{_dotted(each)}" for each in leaves(getattr(policy.spec, unit.field), info))
     own = own or {name: None}
     report.set |= own
-    if place.object.kind in db.registry.l4_rules and (problem := _no_connections(policy, unit, place)) is not None:
+    problem = None
+    if place.object.kind in db.registry.l4_rules:
+        problem = _no_connections(policy, unit, place)
+    elif place.backend >= 0 and not unit.on_backends:
+        text = f"{unit.path} cannot be for a single backend: let a filter of the rule name the policy."
+        problem = Problem("Accepted", "Invalid", f"{place}: {text}")
+    if problem is not None:
         report.problems[problem] = None
         report.left_out |= own
         return
@@ -113,6 +120,8 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gate
         for read, found in reads:
             _add_problems(unit, ref, read, found, own, report)
             _add_origins(ref, name, found, place, report, kept, lost)
+            if kept and read.value:
+                _add_check(db, unit, read.value, place, report)
         report.lost |= {path: lost.get(path) or lost.get("", ITSELF) for path in own if path not in kept}
 
 
@@ -125,6 +134,22 @@ def _no_connections(policy: Policy, unit: PolicyUnit, place: TargetPlace) -> Pro
         "remove it, or target a route of requests. The rest of the policy applies."
     )
     return Problem("Accepted", "Invalid", text)
+
+
+def _add_check(
+    db: Db, unit: PolicyUnit, settings: tuple[RuleSetting, ...], place: TargetPlace, report: _Report
+) -> None:
+    """Add what there is to know of a unit if it is so at all rules of a route that are concerned."""
+    if unit.check is None or place.object.kind not in db.registry.rules:
+        return
+    found = rules(db, place.object)
+    checks = {unit.check(settings, found[number].value) for number, _ in _specs(db, place)}
+    if len(checks) == 1:
+        (only,) = checks
+        if only.problem:
+            report.problems[Problem("Accepted", "Invalid", f"{place}: {only.problem}.")] = None
+        if only.note:
+            report.notes[f"{place}: {only.note}."] = None
 
 
 def _add_problems(
@@ -196,18 +221,11 @@ def _stacks(db: Db, policy: Ref, place: TargetPlace, gateway: Ref) -> Iterator[t
                 (),
             )
         return
-    found = db.get(Route, ref)
-    specs: tuple[RouteRule[Any], ...] = ()
-    if found is not None and ref.kind in db.registry.rules:
-        specs = getattr(found.spec, "rules", ())
-    meant = tuple(
-        (number, spec)
-        for number, spec in enumerate(specs)
-        if (place.rule < 0 and section in ("", spec.name)) or number == place.rule
-    )
+    meant = _specs(db, place)
+    specs = dict(meant)
     own = stack_of_route(db, ref, section)
     if place.rule >= 0:
-        own = own_policies(db, ref, specs[place.rule]) if place.rule < len(specs) else ()
+        own = own_policies(db, ref, specs[place.rule]) if meant else ()
     if place.backend >= 0 and meant:
         backend = specs[place.rule].backend_refs[place.backend]
         own = (*own, *stacked(Level.BACKEND_REF, referenced_policies(db, backend.filters, ref.namespace)))
@@ -215,6 +233,19 @@ def _stacks(db: Db, policy: Ref, place: TargetPlace, gateway: Ref) -> Iterator[t
     bindings = (binding for each in attachment(db, ref) if each.gateway == gateway for binding in each.bindings)
     for wide in dict.fromkeys(inherited(db, gateway, each.listener) for each in bindings):
         yield (*wide, *own), meant
+
+
+def _specs(db: Db, place: TargetPlace) -> Specs:
+    """Return the rules of a route that are concerned, each with its number."""
+    found = db.get(Route, place.object)
+    specs: tuple[RouteRule[Any], ...] = ()
+    if found is not None and place.object.kind in db.registry.rules:
+        specs = getattr(found.spec, "rules", ())
+    return tuple(
+        (number, spec)
+        for number, spec in enumerate(specs)
+        if (place.rule < 0 and place.section in ("", spec.name)) or number == place.rule
+    )
 
 
 def _refused(db: Db, place: TargetPlace, gateway: Ref) -> Iterator[str]:

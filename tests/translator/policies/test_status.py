@@ -204,9 +204,14 @@ def test_what_proxies_refuse() -> None:
 
 
 def test_a_policy_of_a_backend_ref() -> None:
-    """A policy that the filter of a backendRef names is attached there."""
+    """A policy that the filter of a backendRef names is attached there, with its units of filters only."""
     named = route("one", filters=[extension("p")])
-    translator = serving(named, policy("p"))
+    translator = serving(named, policy("p", cors=None, buffer={"maxRequestSize": "1Ki"}))
     ((name, found),) = status(translator)
     assert name == "Gateway web"
     assert found["Accepted"] == VALID
+    translator = serving(named, policy("p", hostRewrite={"literal": "a.test"}, buffer={"maxRequestSize": "1Ki"}))
+    ((_, found),) = status(translator)
+    assert found["Accepted"][:2] == ("False", "Invalid")
+    assert "spec.hostRewrite cannot be for a single backend" in found["Accepted"][2]
+    assert "spec.buffer" not in found["Accepted"][2]
