@@ -14,6 +14,7 @@ from translator.kinds import Level, StatusKind
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.gateway_api.policy import Policy
+from translator.objects.headgate.policy import TargetSelector
 from translator.outcome import Problem
 from translator.policies.backends import policy_of_backend
 from translator.policies.selection import SelectedObject, Selection, selected_policies
@@ -113,10 +114,19 @@ def _without_targets(db: Db, policy: Policy, attached: bool) -> Iterator[Problem
         if level(db, policy.kind, each) is None:
             yield Problem("Accepted", "Invalid", wrong_kind(db, policy.ref, each.group, each.kind, path))
         elif place not in places:
-            yield Problem("Attached", "NoMatchingTargets", f"{path} selects no {each.kind}.")
+            yield Problem(
+                "Attached", "NoMatchingTargets", f"{path} selects no {each.kind}{_where(policy, each)}: {_RELABEL}."
+            )
     if not attached and not selectors and not policy.spec.target_refs:
-        text = "The policy has no targets, and no filter of an attached route names it (ExtensionRef)."
+        text = "The policy has no targets, and no filter of an attached route names it (ExtensionRef): add targetRefs."
         yield Problem("Attached", "NoMatchingTargets", text)
+
+
+_RELABEL = "correct the labels that it asks for, or those of what it is for"
+
+
+def _where(policy: Policy, selector: TargetSelector) -> str:
+    return f" in namespace {policy.ref.namespace}" if selector.reach.from_ == "Same" else ""
 
 
 def _unsupported(db: Db, policy: Policy) -> Entries:

@@ -77,7 +77,7 @@ def place_report(db: Db, policy: Ref, place: TargetPlace, gateway: Ref) -> Place
             _add_unit(db, found, unit, place, gateway, report)
     if is_enforced(found) and place.object.kind not in (Gateway.kind, ListenerSet.kind):
         levels = ", ".join(each.title for each in sorted(ENFORCING_LEVELS))
-        report.notes[f"spec.enforced has no effect at {place}: it holds at the levels {levels}."] = None
+        report.notes[f"spec.enforced has no effect at {place}: it holds at the levels {levels}. Remove it."] = None
     return report.frozen(tuple(_refused(db, place, gateway)))
 
 

@@ -180,7 +180,7 @@ def wrong_kind(db: Db, policy: Ref, group: str, kind: str, path: str, section: s
     if known != group:
         return f"{path}.group: {kind} is a kind of the group {known}, not of {group!r}: correct it."
     named = ", ".join(each.title for each in sorted(at))
-    text = f"{path}: a {policy.kind} cannot target a {kind}{section}; it can target: {named}"
+    text = f"{path}: a {policy.kind} cannot target a {kind}{_meant(kind, [*groups])}{section}; it can target: {named}"
     return f"{text}, of the kinds {', '.join(groups)}."
 
 
@@ -190,8 +190,7 @@ def _not_found(
     if not exists:
         names = cast(Sequence[Ref], db.select(selected_policies, Names(ref.kind, ref.namespace)))
         meant = _meant(ref.name, [each.name for each in names[:MOST_NAMES]])
-        local = "" if isinstance(reference, PolicyTarget) else " Targets are in the policy's namespace."
-        text = f"{path}: {ref} does not exist; create it or correct the name{meant}.{local}"
+        text = f"{path}: {ref} does not exist; create it or correct the name{meant}.{_sought(reference)}"
         return Problem("Accepted", "TargetNotFound", text)
     if reference.section_name and reference.section_name not in sections:
         has = ", ".join(sections) or "none"
@@ -199,6 +198,13 @@ def _not_found(
         text = f"{path}.sectionName: {ref} has no section {reference.section_name}{meant}; its sections: {has}."
         return Problem("Accepted", "TargetNotFound", text)
     return None
+
+
+def _sought(reference: PolicyTargetReference) -> str:
+    """Return where a target is sought whose reference names no namespace."""
+    if not isinstance(reference, PolicyTarget):
+        return " Targets are in the policy's namespace."
+    return " Without a namespace, targets are in the policy's: add it for another." if not reference.namespace else ""
 
 
 def _meant(name: str, names: Sequence[str]) -> str:

@@ -49,7 +49,8 @@ def test_a_missing_target_suggests_a_name() -> None:
     translator = serving(route("checkout"), route("cart"), policy("p", targetRefs=targets))
     (_, first), (_, second), (_, third) = status(translator)
     text = "spec.targetRefs[0]: HTTPRoute shop/checkuot does not exist; create it or correct the name (did you mean "
-    assert first == {"Accepted": ("False", "TargetNotFound", f"{text}checkout?).")}
+    elsewhere = "Without a namespace, targets are in the policy's: add it for another."
+    assert first == {"Accepted": ("False", "TargetNotFound", f"{text}checkout?). {elsewhere}")}
     text = "spec.targetRefs[1].sectionName: HTTPRoute shop/checkout has no section nmed (did you mean named?); its"
     assert second == {"Accepted": ("False", "TargetNotFound", f"{text} sections: named.")}
     assert "did you mean" not in third["Accepted"][2]
@@ -98,7 +99,10 @@ def test_a_selector_without_a_match() -> None:
     translator = serving(route("one"), policy("p", targetSelectors=selector()))
     ((name, found),) = status(translator)
     assert name == "GatewayClass headgate"
-    text = "spec.targetSelectors[0] selects no HTTPRoute."
+    text = (
+        "spec.targetSelectors[0] selects no HTTPRoute in namespace shop: "
+        "correct the labels that it asks for, or those of what it is for."
+    )
     assert found == {"Accepted": VALID, "Attached": ("False", "NoMatchingTargets", text)}
     translator.edit([edit(route("one", labels={"team": "red"}))])
     translator.evaluate()
@@ -111,14 +115,17 @@ def test_a_selector_of_a_wrong_kind() -> None:
     """A kind that cannot be selected is refused, with those that can."""
     found = status(serving(policy("p", targetSelectors=selector(kind="Gatway"))))
     assert found[0][1]["Accepted"][:2] == ("False", "Invalid")
-    assert "spec.targetSelectors[0]: a TrafficPolicy cannot target a Gatway; it can" in found[0][1]["Accepted"][2]
+    assert (
+        "spec.targetSelectors[0]: a TrafficPolicy cannot target a Gatway (did you mean Gateway?)"
+        in found[0][1]["Accepted"][2]
+    )
 
 
 def test_a_policy_without_targets() -> None:
     """It is attached where a filter of a route names it; while none does, it says so under the GatewayClass."""
     translator = serving(route("one"), policy("p"))
     ((name, found),) = status(translator)
-    text = "The policy has no targets, and no filter of an attached route names it (ExtensionRef)."
+    text = "The policy has no targets, and no filter of an attached route names it (ExtensionRef): add targetRefs."
     assert name == "GatewayClass headgate"
     assert found == {"Accepted": VALID, "Attached": ("False", "NoMatchingTargets", text)}
     translator.edit([edit(route("one", "shop", None, extension("p")))])
@@ -147,7 +154,8 @@ def test_enforced_where_it_does_not_hold() -> None:
     translator = serving(route("one"), policy("p", targetRefs=[ref("HTTPRoute", "one")], enforced=True))
     ((_, found),) = status(translator)
     assert found["Accepted"][:2] == ("True", "Accepted")
-    text = "spec.enforced has no effect at HTTPRoute one: it holds at the levels gateway, listener set, listener."
+    levels = "gateway, listener set, listener"
+    text = f"spec.enforced has no effect at HTTPRoute one: it holds at the levels {levels}. Remove it."
     assert found["Accepted"][2] == f"The policy is valid. {text}"
     assert found["Attached"] == ALL
 
