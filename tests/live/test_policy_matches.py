@@ -105,3 +105,25 @@ async def test_a_mirror_in_a_named_namespace(proxy: Proxy, beta: Upstream) -> No
     assert (await proxy.request("/copied")).backend == "alpha"
     [copy] = await beta.saw(1)
     assert copy.path == "/copied"
+
+
+@pytest.mark.parametrize(
+    ("match", "equal", "other"),
+    [
+        ({"prefix": "Blue"}, "Blues", "a Blue"),
+        ({"suffix": "Blue"}, "a Blue", "Blues"),
+        ({"contains": "blue", "ignoreCase": True}, "a Blue sky", "a grey sky"),
+        ({"regex": "[A-Z][a-z]+"}, "Blue", "Blue sky"),
+    ],
+)
+async def test_headers_of_responses(proxy: Proxy, alpha: Upstream, match: Manifest, equal: str, other: str) -> None:
+    """Responses whose header has an equal value are overridden, and no others."""
+    override = {"match": {"responseHeaders": [{"name": "x-color", **match}]}, "response": {"statusCode": 418}}
+    await proxy.apply(traffic_policy("route", responseOverride=[override]), route(rule("alpha")))
+    for said, status in ((equal, 418), (other, 200)):
+
+        async def answer(_: Seen, said: str = said) -> web.Response:
+            return web.json_response({"backend": "alpha"}, headers={"x-color": said})
+
+        alpha.answer = answer
+        assert (await proxy.request("/")).status == status
