@@ -74,15 +74,17 @@ async def test_a_filter_of_a_rule_wins(proxy: Proxy, level: str) -> None:
 
 @pytest.mark.parametrize("level", ["gateway", "listener"])
 async def test_a_rule_without(proxy: Proxy, level: str) -> None:
-    """Where a rule's policy switches it off, no page is allowed anything there; other rules stay as they are."""
+    """Where a rule's policy switches it off, or replaces all, no page is allowed anything; other rules stay so."""
     named = rule("alpha", name="named", matches=[prefix("/off")])
     await proxy.apply(traffic_policy(level, cors=WIDE), route(named, rule("beta")))
-    await proxy.apply(traffic_policy("rule", "off", cors={"disable": {}}))
-    for path, expected in (("/off", {}), ("/other", TO_WIDE)):
-        assert told(await ask(proxy, path, "https://wide.com", "PUT")) == expected
-        found = await proxy.request(path, headers={"Origin": "https://wide.com"})
-        assert found.status == 200
-        assert told(found).get("allow-origin") == expected.get("allow-origin")
+    nothing: list[Manifest] = [{"cors": {"disable": {}}}, {"inheritance": "Replace", "csrf": {}}]
+    for fields in nothing:
+        await proxy.apply(traffic_policy("rule", "off", **fields))
+        for path, expected in (("/off", {}), ("/other", TO_WIDE)):
+            assert told(await ask(proxy, path, "https://wide.com", "PUT")) == expected
+            found = await proxy.request(path, headers={"Origin": "https://wide.com"})
+            assert found.status == 200
+            assert told(found).get("allow-origin") == expected.get("allow-origin")
     await proxy.apply(traffic_policy(level, cors={"disable": {}}))
     assert told(await ask(proxy, "/other", "https://wide.com", "PUT")) == {}
 
