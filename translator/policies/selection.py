@@ -80,6 +80,12 @@ def may_select(db: Db, kind: str, namespace: str) -> bool:
 
 
 @query(firewall=True)
+def is_looked_for(db: Db, kind: str, namespace: str) -> bool:
+    """Return whether objects of a kind in a namespace are filed at all: one read of each, while there is nothing."""
+    return may_select(db, kind, namespace) or is_missed(db, Names(kind, namespace))
+
+
+@query(firewall=True)
 def target_selector(db: Db, policy: Ref, place: int) -> TargetSelector | None:
     """Return a selector of a policy: what it selects does not hear of what else changes in the policy."""
     found = wanted_targets(db, policy).selectors
@@ -119,6 +125,8 @@ def selected_policies(db: Db, ref: Ref) -> Iterator[FiledPolicy]:
 
     Where a policy names an object that does not exist, those that do are filed too: one of them may be meant.
     """
+    if not is_looked_for(db, ref.kind, ref.namespace):
+        return
     if is_missed(db, names := Names(ref.kind, ref.namespace)):
         yield names, ref
     found = db.get(db.registry.kinds[ref.kind], ref) if may_select(db, ref.kind, ref.namespace) else None
