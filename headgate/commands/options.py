@@ -13,7 +13,6 @@ import yaml
 
 from headgate.observability.logging import LogFormat, LogLevel
 from headgate.process.address import DEFAULT_ADMIN, DEFAULT_XDS, Address
-from translator.objects.schema.scalars import DNS_LABEL
 
 __all__ = ["DEFAULT_ADMIN", "DEFAULT_XDS"]
 
@@ -154,6 +153,9 @@ def parse_namespaces(text: str | frozenset[str]) -> frozenset[str]:
     """Parse an option's value, names of namespaces with commas between; raise a usage error for any other text."""
     if isinstance(text, frozenset):
         return text
+    # What validates objects is large: commands that have no such option start without it.
+    from translator.objects.schema.scalars import DNS_LABEL
+
     found = frozenset(filter(None, (each.strip() for each in text.split(","))))
     for each in sorted(found):
         if len(each) > 63 or not re.fullmatch(DNS_LABEL, each):

@@ -23,14 +23,14 @@ def test_the_command_line_imports_no_more_than_it_needs() -> None:
 
 
 def test_the_controller_imports_what_it_uses_of_its_libraries() -> None:
-    """The controller imports a fifth of Envoy's 557 generated files, and no models of kubernetes-asyncio."""
+    """The controller imports those of Envoy's 557 files that filters need, and no models of kubernetes-asyncio."""
     found = imported(
         "import headgate.cluster.controller, gc, sys, types\n"
         "for each in gc.get_objects():\n"
         "    if isinstance(each, types.ModuleType): sys.modules.setdefault(each.__name__, each)"
     )
     assert found["grpc"] > 1
-    assert 10 < found["headgate_proto"] < 250
+    assert 10 < found["headgate_proto"] < 350
     assert 3 < found["kubernetes_asyncio"] < 20
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from headgate.cluster.metrics import ClusterGauges, ClusterMetrics
-from headgate.observability.metrics import MOST_GATEWAYS, OTHERS, Metrics, XdsGauges
+from headgate.observability.metrics import MOST_GATEWAYS, OTHERS, Metrics, PolicyGauges, XdsGauges
 from translator.refs import Ref
 from watchers.informers.list_watch import ObjectChange
 from watchers.proxies.inventory import Inventory, Scale
@@ -29,6 +29,7 @@ def exposed(*scales: Scale) -> str:
     cluster = ClusterMetrics(metrics.registry)
     metrics.registry.register(ClusterGauges(lambda: scales, lambda: 3, lambda: 4))
     metrics.registry.register(XdsGauges(list, dict, list))
+    metrics.registry.register(PolicyGauges(lambda: 5))
     cluster.deployed("Service", "repaired", 0.01)
     cluster.status_written("Gateway", "written", 0.01)
     return metrics.text().decode()

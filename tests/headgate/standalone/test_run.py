@@ -253,7 +253,8 @@ async def test_endpoints_of_the_admin_server(headgate: Headgate) -> None:
     assert 'headgate_envoy_up{gateway="default/web"} 1.0' in await headgate.ask("/metrics")
     config = await headgate.ask("/config")
     assert [client["synced"] for client in config["clients"]] == [True]
-    assert set(config["snapshots"]["default/web"]) == {"listeners", "routes", "clusters", "endpoints"}
+    kinds = {"listeners", "routes", "clusters", "endpoints", "extension_configs"}
+    assert set(config["snapshots"]["default/web"]) == kinds
     why = await headgate.ask("/explain?kind=HTTPRoute&namespace=default&name=shop")
     assert "input(HTTPRoute, HTTPRoute default/shop)" in why
     why = await headgate.ask(f"/explain?gateway=default/web&type=listeners&name=port-{headgate.port}")
