@@ -158,6 +158,7 @@ class PolicyUnit:
             policy's owner should know. What applies to all routes of a Gateway is not checked at each.
         connections: takes the effective value at a route of connections or datagrams, returns its settings; None for a
             unit that concerns requests only.
+        connection_fields: the names of the fields of the unit that concern these routes, and no requests.
         disabled: the settings of a route that must not have what it inherits, for a unit with an `inherit` of its own.
     """
 
@@ -171,6 +172,7 @@ class PolicyUnit:
     check: Callable[[tuple[RuleSetting, ...], Rule], RuleCheck] | None = None
     disabled: tuple[RuleSetting, ...] = ()
     connections: Callable[[Any], tuple[L4Setting, ...]] | None = None
+    connection_fields: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:

@@ -41,6 +41,11 @@ async def test_a_silent_connection_is_closed(proxy: Proxy) -> None:
             traffic_policy("gateway", timeouts={"idle": "400ms", "request": "1s"}),
         )
         assert 0.1 < await seconds(port) < 2
+        reference = {"group": "gateway.networking.k8s.io", "kind": "TCPRoute", "name": "connections"}
+        near = traffic_policy("route", "near", timeouts={"idle": "1200ms"})
+        near["spec"]["targetRefs"] = [reference]
+        await proxy.apply(near)
+        assert 0.8 < await seconds(port) < 3
 
 
 async def test_a_silent_session_ends(proxy: Proxy) -> None:

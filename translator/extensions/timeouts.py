@@ -163,7 +163,17 @@ def read_policy(context: PolicyContext) -> FilterOutcome:
 
 EXTENSION = Extension(
     "timeouts",
-    units=(PolicyUnit(TrafficPolicy, "timeouts", read_policy, RouteTimeouts, own=own, connections=connections),),
+    units=(
+        PolicyUnit(
+            TrafficPolicy,
+            "timeouts",
+            read_policy,
+            RouteTimeouts,
+            own=own,
+            connections=connections,
+            connection_fields=("idle",),
+        ),
+    ),
     filters=(FilterReader(read),),
     conformance=("HTTPRouteRequestTimeout",),
 )

@@ -10,12 +10,14 @@ from headgate_proto.envoy.config.route.v3.route_components_pb2 import Tracing as
 from headgate_proto.envoy.type.tracing.v3.custom_tag_pb2 import CustomTag
 from headgate_proto.envoy.type.v3.percent_pb2 import FractionalPercent
 from translator.envoy.hooks import RouteHook
-from translator.extension import Extension, FilterOutcome, PolicyContext, PolicyUnit
-from translator.ir.http import MILLION, RouteMatch, RuleSetting
+from translator.extension import Extension, FilterOutcome, PolicyContext, PolicyUnit, RuleCheck
+from translator.ir.http import MILLION, RouteMatch, Rule, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.headgate.tracing import MetadataValue, Tracing, TracingAttribute
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.outcome import Outcome
+
+NO_PROVIDER: Final = "spec.tracing has no effect yet: the listener has no tracing provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +82,10 @@ def read(context: PolicyContext) -> FilterOutcome:
     return Outcome((TracedRequests(found),))
 
 
-EXTENSION = Extension("tracing", units=(PolicyUnit(TrafficPolicy, "tracing", read, TracedRequests),))
+def check(settings: tuple[RuleSetting, ...], _: Rule) -> RuleCheck:
+    """Tell that nothing is traced yet: no listener has a tracing provider."""
+    asked = any(isinstance(each, TracedRequests) and each.asked.disable is None for each in settings)
+    return RuleCheck(note=NO_PROVIDER if asked else "")
+
+
+EXTENSION = Extension("tracing", units=(PolicyUnit(TrafficPolicy, "tracing", read, TracedRequests, check=check),))

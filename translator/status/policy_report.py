@@ -114,6 +114,7 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gate
         report.problems[problem] = None
         report.left_out |= own
         return
+    _add_out_of_place(db, unit, place, own, report)
     for reads in _effective(db, ref, unit, place, gateway):
         kept = {name} if reads else set[str]()  # where it has no leaves, as `{}`
         lost: dict[str, str] = {}
@@ -150,6 +151,22 @@ def _add_check(
             report.problems[Problem("Accepted", "Invalid", f"{place}: {only.problem}.")] = None
         if only.note:
             report.notes[f"{place}: {only.note}."] = None
+
+
+def _add_out_of_place(db: Db, unit: PolicyUnit, place: TargetPlace, own: dict[str, None], report: _Report) -> None:
+    """Add which fields are for other routes than the place: those of requests, or those of connections."""
+    name = unit.path.removeprefix("spec.")
+    of_connections = {f"{name}.{each}" for each in unit.connection_fields}
+    if place.object.kind in db.registry.l4_rules:
+        others = [each for each in own if each not in of_connections]
+        report.left_out |= dict.fromkeys(others)
+        for path in others:
+            text = f"spec.{path} has no effect at {place}, which knows no requests: remove it. The rest applies."
+            report.problems[Problem("Accepted", "Invalid", text)] = None
+    elif place.object.kind in db.registry.rules:
+        kinds = ", ".join(f"{each}s" for each in db.registry.l4_rules)
+        for path in (each for each in own if each in of_connections):
+            report.notes[f"spec.{path} has no effect at {place}: it is for {kinds}; remove it."] = None
 
 
 def _add_problems(
