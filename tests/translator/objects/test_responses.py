@@ -104,7 +104,11 @@ def test_the_most_overrides() -> None:
             "redirect.port",
             "must not be set without hostname: add that",
         ),
-        ({"match": MATCH, "redirect": {"path": "//evil.com"}}, "redirect.path", "has characters that it must not have"),
+        (
+            {"match": MATCH, "redirect": {"path": "//evil.com"}},
+            "redirect.path",
+            "must be a path that begins with one '/', of the characters of a URL: write others like %20",
+        ),
     ],
 )
 def test_overrides_that_are_refused(override: Any, path: str, text: str) -> None:

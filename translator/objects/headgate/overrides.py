@@ -19,15 +19,12 @@ from translator.objects.headgate.responses import (
 from translator.objects.headgate.types import StatusCode
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation
 from translator.objects.schema.documentation import Doc
-from translator.objects.schema.scalars import ObjectName, PortNumber, PreciseHostname
+from translator.objects.schema.scalars import REDIRECT_PATH, ObjectName, PortNumber, PreciseHostname
 
 MOST_OVERRIDES: Final = 32
 
-_SEGMENT: Final = "[-A-Za-z0-9._~!$&'()*+,;=:@?]|%[0-9a-fA-F]{2}"
-_PATH: Final = f"^/(({_SEGMENT})(/|{_SEGMENT})*)?$"
+RedirectPath = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=REDIRECT_PATH)]
 """A path, but for one that begins with two slashes, which clients take for a host."""
-
-RedirectPath = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=_PATH)]
 
 
 class StatusCodeRange(CheckedFields):

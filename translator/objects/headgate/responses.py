@@ -9,7 +9,7 @@ from pydantic import Field, GetPydanticSchema, StringConstraints
 
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, unique
 from translator.objects.schema.header_names import ChangeableHeader
-from translator.objects.schema.scalars import DataKey, HeaderName, ObjectName
+from translator.objects.schema.scalars import ONE_LINE, PRINTABLE, DataKey, HeaderName, ObjectName
 
 MAX_BODY_BYTES: Final = 4096
 """Envoy's default limit of the body (`max_direct_response_body_size_bytes` of the route configuration)."""
@@ -23,12 +23,11 @@ MOST_LEVELS: Final = 16
 _TOO_LONG: Final = f"must be at most {MAX_BODY_BYTES} bytes of UTF-8"
 NO_BODY: Final = "must not be set where the status is 204, 205 or 304: such responses have no body; remove it"
 
-_ONE_LINE: Final = r"^[^\x00-\x08\x0a-\x1f\x7f]*$"
-Line = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=_ONE_LINE)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=ONE_LINE)]
 """The value of a header: text without control characters."""
 
 BodyText = Annotated[str, StringConstraints(max_length=MAX_BODY_BYTES)]
-ContentType = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]+$")]
+ContentType = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=PRINTABLE)]
 JsonObject = Annotated[Mapping[str, Any], GetPydanticSchema(lambda _, handler: handler(dict[str, Any]))]
 
 

@@ -42,6 +42,10 @@ COOKIE_ATTRIBUTE: Final = "^[A-Za-z][-A-Za-z0-9]*$"
 COOKIE_VALUE: Final = "^[ -:<-~]*$"
 HEADER_PREFIX: Final = "^[a-z0-9-]*$"
 BUNDLE_NAME: Final = r"^[^/%\x00-\x1f]+$"
+_SEGMENT: Final = "[-A-Za-z0-9._~!$&'()*+,;=:@?]|%[0-9a-fA-F]{2}"
+REDIRECT_PATH: Final = f"^/(({_SEGMENT})(/|{_SEGMENT})*)?$"
+ONE_LINE: Final = r"^[^\x00-\x08\x0a-\x1f\x7f]*$"
+PRINTABLE: Final = r"^[\x20-\x7e]+$"
 
 PATTERNS: Final[Mapping[str, str]] = {
     DNS_LABEL: "may hold lower-case letters, digits and '-', and starts and ends with a letter or digit",
@@ -70,6 +74,9 @@ PATTERNS: Final[Mapping[str, str]] = {
     COOKIE_ATTRIBUTE: "must be the name of an attribute, like SameSite: letters, digits and '-'",
     COOKIE_VALUE: "may hold only ASCII characters but ';' and control characters",
     HEADER_PREFIX: "may hold lower-case letters, digits and '-'",
+    REDIRECT_PATH: "must be a path that begins with one '/', of the characters of a URL: write others like %20",
+    ONE_LINE: "must be one line without control characters",
+    PRINTABLE: "may hold only visible ASCII characters and spaces",
     BUNDLE_NAME: "must not hold '/', '%' and control characters",
 }
 """What each pattern asks for, in words, for the messages."""
