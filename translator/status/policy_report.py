@@ -349,7 +349,8 @@ class AncestorReport:
 
     def _attached(self) -> Condition:
         if not self.effective:
-            return Condition("Attached", "False", "Invalid", "Nothing of the policy is effective: it is not valid.")
+            why = "Nothing of the policy is effective: Accepted and ResolvedRefs say why."
+            return Condition("Attached", "False", "Invalid", why)
         if any(each.lost for each in self.places):
             return Condition("Attached", "True", "PartiallyOverridden", self.lost)
         merged = dict(each for report in self.places for each in report.merged)

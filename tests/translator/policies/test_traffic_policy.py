@@ -64,7 +64,8 @@ def test_names_of_headers_that_are_too_long(kind: str, name: str, field: str) ->
     text += " The rest of the policy applies."
     found = conditions(translator, name)
     assert found["Accepted"] == ("False", "Invalid", text)
-    assert found["Attached"] == ("False", "Invalid", "Nothing of the policy is effective: it is not valid.")
+    why = "Nothing of the policy is effective: Accepted and ResolvedRefs say why."
+    assert found["Attached"] == ("False", "Invalid", why)
     assert not diff(translator.snapshots[WEB], serving().snapshots[WEB])
 
 
