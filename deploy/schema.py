@@ -6,7 +6,8 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, get_args
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin
 
 from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
@@ -55,6 +56,8 @@ def structural(model: type[Fields], defaults: bool) -> Schema:
 def _converted(schema: Mapping[str, Any], known: Mapping[str, Any], defaults: bool) -> Schema:
     schema = _resolved(schema, known)
     result: Schema = {key: schema[key] for key in KEYWORDS if key in schema}
+    if "const" in schema:
+        result["enum"] = [schema["const"]]
     default = result.pop("default", None)
     if isinstance(default, str | int):
         result["default" if defaults else UNSET] = default
@@ -122,8 +125,16 @@ def _validations(rules: Iterable[CelRule]) -> Schema:
     return {VALIDATIONS: found} if found else {}
 
 
+def _metadata(field: FieldInfo) -> Iterator[object]:
+    """Yield what annotates a field, or the type of an optional one."""
+    yield from field.metadata
+    if get_origin(field.annotation) in (Union, UnionType):
+        for each in get_args(field.annotation):
+            yield from getattr(each, "__metadata__", ())
+
+
 def _rules(field: FieldInfo) -> Iterator[CelRule]:
-    for each in field.metadata:
+    for each in _metadata(field):
         if isinstance(each, AfterValidator):
             yield from getattr(each.func, "rules", ())
 
@@ -141,7 +152,7 @@ def _nested(annotation: Any) -> type[Fields] | None:
 
 
 def _uniqueness(field: FieldInfo) -> Schema:
-    for each in field.metadata:
+    for each in _metadata(field):
         if isinstance(each, AfterValidator) and hasattr(each.func, "unique_by"):
             keys = each.func.unique_by
             if keys is None:

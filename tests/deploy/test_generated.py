@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
 import yaml
+from pydantic import Field
 
 from deploy.definitions import definition, own_kinds
 from deploy.generate import base, definitions, documents, example, rules
@@ -16,6 +17,7 @@ from deploy.schema import structural
 from tests.deploy.examples import EXAMPLES, Example, document, label
 from tests.deploy.tools import ROOT, helm
 from translator.objects.gateway_api.filters import HTTPCORSFilter
+from translator.objects.schema.base import Fields, unique
 from translator.registry import KINDS, REGISTRY
 
 
@@ -104,6 +106,25 @@ def test_rules_select_no_reserved_word() -> None:
     found = [rule for each in own_kinds() for rule in _rules(definition(each)["spec"])]
     assert found
     assert [rule for rule in found if re.search(rf"\.\??({'|'.join(RESERVED.split())})\b(?!\()", rule)] == []
+
+
+NAMES = Annotated[tuple[Annotated[str, Field(max_length=9)], ...], Field(max_length=4), unique(None, "twice")]
+
+
+class Optional(Fields):
+    """Fields that need not be set."""
+
+    names: NAMES | None = None
+    """Names."""
+    unit: Literal["Second"] | None = None
+    """The unit."""
+
+
+def test_what_annotates_an_optional_type_counts() -> None:
+    """A list that may be missing has each of its items once, and a word that may be missing is one of its choices."""
+    found = structural(Optional, defaults=False)["properties"]
+    assert (found["names"]["x-kubernetes-list-type"], found["names"]["maxItems"]) == ("set", 4)
+    assert found["unit"]["enum"] == ["Second"]
 
 
 def test_definitions_have_defaults() -> None:
