@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 import typer
+from pydantic.alias_generators import to_snake
 from typer.core import TyperGroup
 
 from headgate.cli import app
+from translator.objects.headgate.policy import AttachedPolicySpec
+from translator.objects.headgate.trafficpolicy import TrafficPolicySpec
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
@@ -102,3 +105,14 @@ def test_every_decision_has_a_number_of_its_own() -> None:
     assert [int(each.name[:4]) for each in records] == list(range(1, len(records) + 1))
     for each in records:
         assert each.read_text().startswith(f"# {int(each.name[:4])}.")
+
+
+def test_every_page_about_policies_is_listed() -> None:
+    """Whoever looks for what a TrafficPolicy can do finds each page, and each field of the spec."""
+    folder = ROOT / "docs" / "policies"
+    listed = (folder / "README.md").read_text()
+    pages = {each.name for each in folder.glob("*.md")} - {"README.md"}
+    assert pages <= set(re.findall(r"\]\(([a-z-]+\.md)\)", listed))
+    fields = TrafficPolicySpec.model_fields.keys() - AttachedPolicySpec.model_fields.keys()
+    named = {to_snake(each) for each in re.findall(r"`(\w+)`", listed)}
+    assert fields - {"auto_host_rewrite"} <= named
