@@ -18,6 +18,9 @@ RULES_OVERLAP: Final = f"{GROUP}/RulesOverlap"
 NO_ENDPOINTS: Final = f"{GROUP}/NoEndpoints"
 """The condition of a route with a backend that has no endpoints; its reference is resolved all the same."""
 
+POLICY_AFFECTED: Final = f"{GROUP}/PolicyAffected"
+"""The condition of an object, or of a listener, that policies have as a target (GEP-713)."""
+
 HINTS: Final = (RULES_OVERLAP, NO_ENDPOINTS)
 """Conditions of routes that are served as they are written; they are there only while they are True."""
 

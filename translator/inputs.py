@@ -103,6 +103,7 @@ class Settings:
             of UDP if need be; None leaves them at their defaults.
         policy_namespaces: namespaces whose policies may select targets by labels in every namespace, without
             ReferenceGrants.
+        policy_affected: targets of policies get the condition `PolicyAffected` (GEP-713).
     """
 
     controller_name: str = CONTROLLER_NAME
@@ -114,6 +115,7 @@ class Settings:
     machine: tuple[str, ...] = ()
     descriptors: int | None = None
     policy_namespaces: frozenset[str] = frozenset()
+    policy_affected: bool = False
 
 
 def in_cluster(
@@ -122,6 +124,7 @@ def in_cluster(
     external_names: bool = False,
     offline: bool = False,
     policy_namespaces: frozenset[str] = frozenset(),
+    policy_affected: bool = False,
 ) -> Settings:
     """Make the settings for the objects of a cluster; `Settings` says what its arguments are."""
     own = OwnAddress(ADMIN_PORT, f"the proxy's own {OWN_PORTS[ADMIN_PORT]}")
@@ -133,6 +136,7 @@ def in_cluster(
         offline,
         (own,),
         policy_namespaces=policy_namespaces,
+        policy_affected=policy_affected,
     )
 
 

@@ -67,6 +67,7 @@ class ControllerSettings:
         class_finalizer: whether GatewayClasses get a finalizer while Gateways use them.
         admin_hosts: further names in the Host header that the admin server accepts.
         policy_namespaces: those whose policies may select targets by labels everywhere.
+        policy_affected: whether targets of policies get the condition `PolicyAffected`.
     """
 
     target: Target
@@ -82,6 +83,7 @@ class ControllerSettings:
     class_finalizer: bool = False
     admin_hosts: tuple[str, ...] = ()
     policy_namespaces: frozenset[str] = frozenset()
+    policy_affected: bool = False
 
 
 def run(settings: ControllerSettings) -> None:
@@ -130,6 +132,7 @@ class Controller:
                 settings.controller_name,
                 external_names=settings.external_names,
                 policy_namespaces=settings.policy_namespaces,
+                policy_affected=settings.policy_affected,
             ),
             on_demand=[model.kind for model in ON_DEMAND],
         )

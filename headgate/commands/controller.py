@@ -17,6 +17,7 @@ from headgate.commands.options import (
     Kubeconfig,
     PolicyNamespaces,
     WhatToLog,
+    WithPolicyAffected,
     XdsAddress,
 )
 from headgate.observability.logging import LogFormat, LogLevel, configure
@@ -76,6 +77,7 @@ def command(
     ] = "",
     external_names: ExternalNames = False,
     policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
+    policy_affected: WithPolicyAffected = False,
     class_finalizer: Annotated[
         bool,
         typer.Option(
@@ -118,5 +120,6 @@ def command(
             class_finalizer=class_finalizer,
             admin_hosts=tuple(admin_host or ()),
             policy_namespaces=policy_namespaces,
+            policy_affected=policy_affected,
         )
     )

@@ -176,6 +176,14 @@ PolicyNamespaces = Annotated[
         show_default=False,
     ),
 ]
+WithPolicyAffected = Annotated[
+    bool,
+    typer.Option(
+        "--policy-affected",
+        envvar="HEADGATE_POLICY_AFFECTED",
+        help="Write the condition gateway.headgate.dev/PolicyAffected to the targets of policies.",
+    ),
+]
 _FILES = typer.Option(
     "--file", "-f", metavar="FILE|DIR|-", help="A folder of YAML, a file, or standard input; repeatable."
 )

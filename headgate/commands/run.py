@@ -18,6 +18,7 @@ from headgate.commands.options import (
     PolicyNamespaces,
     StateDir,
     WhatToLog,
+    WithPolicyAffected,
     XdsAddress,
     XdsTls,
 )
@@ -49,6 +50,7 @@ def command(
         ),
     ] = False,
     policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
+    policy_affected: WithPolicyAffected = False,
     state_dir: StateDir = None,
     log_format: HowToLog = LogFormat.AUTO,
     log_level: WhatToLog = LogLevel.INFO,
@@ -78,4 +80,10 @@ def command(
         )
     envoy = None if no_envoy else find_envoy(envoy_path)
     state, hosts = state_dir or default_root(), tuple(admin_host or ())
-    run(RunSettings(tuple(paths), xds_address, admin_address, state, envoy, xds_tls, hosts, policy_namespaces))
+    run(
+        RunSettings(
+            *(tuple(paths), xds_address, admin_address, state, envoy, xds_tls, hosts),
+            policy_namespaces=policy_namespaces,
+            policy_affected=policy_affected,
+        )
+    )

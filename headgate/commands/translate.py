@@ -19,6 +19,7 @@ from headgate.commands.options import (
     Output,
     OutputFormat,
     PolicyNamespaces,
+    WithPolicyAffected,
     parse_gateway,
 )
 from headgate.process.errors import UserError
@@ -64,6 +65,7 @@ def command(
     controller_name: ControllerName = CONTROLLER_NAME,
     external_names: ExternalNames = False,
     policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
+    policy_affected: WithPolicyAffected = False,
     output: OutputFormat = Output.YAML,
 ) -> None:
     """Translate objects to Envoy's configuration, without running anything. Private keys are not shown.
@@ -94,10 +96,14 @@ def command(
         folder = load_cluster(Target(kubeconfig, context))
     else:
         folder = load(files or ())
-    settings = replace(FILES, policy_namespaces=policy_namespaces)
+    settings = replace(FILES, policy_namespaces=policy_namespaces, policy_affected=policy_affected)
     if of_cluster:
         settings = in_cluster(
-            controller_name, external_names=external_names, offline=True, policy_namespaces=policy_namespaces
+            controller_name,
+            external_names=external_names,
+            offline=True,
+            policy_namespaces=policy_namespaces,
+            policy_affected=policy_affected,
         )
     wrong = _print(folder.diagnostics)
     if not of_cluster:

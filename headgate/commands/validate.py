@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headgate.commands.options import NO_NAMESPACES, EnvoyPath, Files, PolicyNamespaces
+from headgate.commands.options import NO_NAMESPACES, EnvoyPath, Files, PolicyNamespaces, WithPolicyAffected
 from headgate.envoy.binary import EnvoyNotFound, find_envoy
 from headgate.process.errors import UserError
 
@@ -24,6 +24,7 @@ def command(
         bool, typer.Option("--allow-warnings", help="Exit with status 0 if there are only warnings (unknown fields).")
     ] = False,
     policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
+    policy_affected: WithPolicyAffected = False,
 ) -> None:
     """Report the problems in files, with file and line, then those that Envoy's own validation finds.
 
@@ -42,7 +43,7 @@ def command(
     folder = load(files)
     if not folder.objects and not folder.diagnostics:
         raise UserError(f"there is no object in {', '.join(files)}: Headgate reads *.yaml, *.yml and *.json there")
-    translator = translate(folder, replace(FILES, policy_namespaces=policy_namespaces))
+    translator = translate(folder, replace(FILES, policy_namespaces=policy_namespaces, policy_affected=policy_affected))
     found = _print(problems(folder, translator))
     envoy = _envoy(envoy_path)
     if envoy is not None:

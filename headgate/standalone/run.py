@@ -67,6 +67,7 @@ class RunSettings:
         tls: the folder of `headgate certs` with the certificates of the xDS server; None for plain text.
         admin_hosts: further names in the Host header that the admin server accepts.
         policy_namespaces: those whose policies may select targets by labels everywhere.
+        policy_affected: whether targets of policies get the condition `PolicyAffected`.
     """
 
     paths: tuple[Path, ...]
@@ -77,6 +78,7 @@ class RunSettings:
     tls: Path | None = None
     admin_hosts: tuple[str, ...] = ()
     policy_namespaces: frozenset[str] = frozenset()
+    policy_affected: bool = False
 
 
 def run(settings: RunSettings) -> None:
@@ -111,6 +113,7 @@ class _Run:
                 machine=machine_addresses(),
                 descriptors=descriptors,
                 policy_namespaces=settings.policy_namespaces,
+                policy_affected=settings.policy_affected,
             )
         )
         keys = SnapshotKeys(translator)

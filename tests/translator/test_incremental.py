@@ -29,6 +29,7 @@ SETTINGS = st.builds(
     offline=st.booleans(),
     descriptors=st.sampled_from([None, 1000]),
     policy_namespaces=st.sampled_from([frozenset(), frozenset("a")]),
+    policy_affected=st.booleans(),
 )
 REJECTIONS = st.builds(
     AttributedNack, st.builds(Nack, st.just(LISTENER), st.sampled_from(["port-80", "port-81", ""]), st.just("no"))

@@ -28,6 +28,7 @@ from translator.resources.listeners import is_served
 from translator.status.accepted import attached_sets, gateway_verdicts, has_certificates
 from translator.status.invalid import false, last_valid_status, renewed
 from translator.status.listener import listener_problems, listener_status
+from translator.status.policy_affected import policy_affected
 from translator.status.programmed import Programming, programming
 
 
@@ -68,6 +69,7 @@ def _occasional(db: Db, ref: Ref, states: tuple[ListenerState, ...]) -> Iterator
     spec = gateway_spec(db, ref)
     if spec is not None and spec.default_scope == "All":
         yield Condition("DefaultGateway", "True", "DefaultGateway", "Gateway has default scope All.")
+    yield from policy_affected(db, ref)
     fields = insecure_fields(db, ref)
     if fields:
         text = f"{', '.join(fields)}: AllowInsecureFallback lets in clients without a valid certificate."

@@ -18,6 +18,7 @@ from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.resources.listeners import is_served
 from translator.status.accepted import has_certificates
+from translator.status.policy_affected import policy_affected
 from translator.status.programmed import Programming
 from translator.status.route import attached
 
@@ -55,6 +56,7 @@ def listener_status(db: Db, state: ListenerState, known: Programming, generation
         reason = "Invalid" if conflict is None else conflict.reason
         programmed, observed = Condition("Programmed", "False", reason, bad.message), None
     conditions = [accepted, _conflicted(conflict), programmed, resolved, *_overlap(db, state)]
+    conditions += policy_affected(db, state.ref.owner, state.name)
     return {
         "name": state.name,
         "supportedKinds": [{"group": GATEWAY_GROUP, "kind": each} for each in state.kinds],

@@ -20,6 +20,7 @@ from translator.refs import Ref
 from translator.status.accepted import gateway_verdicts, set_accepted, valid_in_set
 from translator.status.invalid import false, last_valid_status, renewed
 from translator.status.listener import listener_status
+from translator.status.policy_affected import policy_affected
 from translator.status.programmed import Programming, programming
 
 
@@ -38,7 +39,8 @@ def listener_set_status(db: Db, ref: Ref) -> Status | None:
     listeners = [listener_status(db, each, known, generation) for each in states]
     served = [told for told, state in zip(listeners, states, strict=True) if valid_in_set(db, state)]
     programmed = _programmed(db, gateway, accepted, generation) or _of_listeners(served, known)
-    return {"conditions": [accepted.json(generation), programmed], "listeners": listeners}
+    affected = (each.json(generation) for each in policy_affected(db, ref))
+    return {"conditions": [accepted.json(generation), programmed, *affected], "listeners": listeners}
 
 
 def _unclaimed(db: Db, ref: Ref, generation: int) -> Status | None:

@@ -30,6 +30,7 @@ from translator.routes.rules import has_served_rule, l4_rules, rules
 from translator.status.hints import hints
 from translator.status.invalid import false, last_valid_status, renewed
 from translator.status.nacks import RouteNack, nacks_by_route
+from translator.status.policy_affected import route_policy_affected
 from translator.status.service_parent import service_conditions
 from xds import ROUTE
 
@@ -44,8 +45,9 @@ def route_status(db: Db, ref: Ref) -> Status | None:
     told = [(each.reference, _parent_conditions(db, ref, each, generation)) for each in attachment(db, ref)]
     told += [(each.reference, service_conditions(db, ref, each, generation)) for each in service_parents(db, ref)]
     name = db.settings.controller_name
+    affected = [each.json(generation) for each in route_policy_affected(db, ref)] if told else []
     parents = [
-        {"parentRef": reference_json(reference), "controllerName": name, "conditions": list(conditions)}
+        {"parentRef": reference_json(reference), "controllerName": name, "conditions": [*conditions, *affected]}
         for reference, conditions in told
     ]
     return {"parents": parents} if parents else None

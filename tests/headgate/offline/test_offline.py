@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from headgate.cli import app
 from headgate.cluster.reader import as_folder
 from headgate.commands.controller import command as controller
+from headgate.commands.run import command as run
 from headgate.commands.translate import Section
 from headgate.commands.translate import command as translate
 from headgate.envoy.validate import envoy_error
@@ -181,6 +182,21 @@ def test_namespaces_of_policies_need_an_option(folder: Path) -> None:
     assert headgate("validate", "-f", str(folder), "--policy-namespaces", "infra").exit_code == 0
     wrong = headgate("validate", "-f", str(folder), "--policy-namespaces", "In_fra")
     assert wrong.exit_code == 2
+
+
+def test_targets_tell_of_policies_with_an_option(folder: Path) -> None:
+    """With --policy-affected, and only then, `translate` shows which policies the target of one has."""
+    target = "{group: gateway.networking.k8s.io, kind: Gateway, name: web}"
+    (folder / "policy.yaml").write_text(
+        "apiVersion: gateway.headgate.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {name: p}\n"
+        f"spec:\n  targetRefs:\n  - {target}\n  cors: {{}}\n"
+    )
+    arguments = ("translate", "-f", str(folder), "--to", "status")
+    assert "PolicyAffected" not in headgate(*arguments).stdout
+    assert "Policies for it: TrafficPolicy default/p;" in headgate(*arguments, "--policy-affected").stdout
+    assert headgate("validate", "-f", str(folder), "--policy-affected").exit_code == 0
+    for each in (controller, run):
+        assert inspect.signature(each).parameters["policy_affected"].default is in_cluster().policy_affected
 
 
 def test_a_warning_fails_unless_it_is_allowed(folder: Path) -> None:

@@ -130,6 +130,21 @@ def test_the_status_of_an_unmanaged_gateway_is_unchanged() -> None:
     assert merge(observed, None, WRITER) == observed
 
 
+def test_our_condition_of_policies_goes_with_them() -> None:
+    """The condition that names an object's policies is removed once it is not wanted; others' entries stay."""
+    affected, accepted = condition("gateway.headgate.dev/PolicyAffected", time=BEFORE), condition(time=BEFORE)
+    plain = [condition()]
+    observed = {"conditions": [accepted, affected], "listeners": [{"name": "a", "conditions": [affected, accepted]}]}
+    wanted = {"conditions": plain, "listeners": [{"name": "a", "conditions": plain}]}
+    assert merge(observed, wanted, WRITER) == {
+        "conditions": [accepted],
+        "listeners": [{"name": "a", "conditions": [accepted]}],
+    }
+    theirs = parent("a", accepted, affected, controller=OTHER)
+    routes = {"parents": [theirs, parent("a", accepted, affected)]}
+    assert merge(routes, {"parents": [parent("a", *plain)]}, WRITER) == {"parents": [theirs, parent("a", accepted)]}
+
+
 def test_an_unwanted_field_is_removed() -> None:
     """A field that only the controller writes is removed when it is not wanted, such as an address."""
     observed = {"conditions": [condition(time=BEFORE)], "addresses": [{"type": "IPAddress", "value": "10.0.0.1"}]}
