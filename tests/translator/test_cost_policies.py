@@ -90,7 +90,7 @@ def test_a_selector_of_all_of_many(team: Translator) -> None:
         assert first.runs <= 11 * SOME
         gone = cost(team, removal(policy))
         assert gone.resources == TABLE
-        assert gone.runs <= 11 * SOME
+        assert gone.runs <= 12 * SOME  # one more: that nobody looks for policies any more
 
 
 def test_a_policy_of_a_rule_among_many(teams: Translator) -> None:
