@@ -6,10 +6,11 @@ from google.protobuf.message import Message
 
 from headgate.security.authority import KeyPair
 from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
-from headgate_proto.envoy.config.core.v3 import config_source_pb2
+from headgate_proto.envoy.config.core.v3 import config_source_pb2, extension_pb2
 from headgate_proto.envoy.config.endpoint.v3 import endpoint_pb2
 from headgate_proto.envoy.config.listener.v3 import listener_pb2
 from headgate_proto.envoy.config.route.v3 import route_pb2, scoped_route_pb2
+from headgate_proto.envoy.extensions.filters.http.jwt_authn.v3 import config_pb2
 from headgate_proto.envoy.extensions.filters.http.router.v3 import router_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
@@ -72,6 +73,28 @@ def routes(name: str, clusters: dict[str, str]) -> Resource:
         route = host.routes.add()
         route.match.prefix = prefix
         route.route.cluster = clusters[prefix]
+    return Resource.pack(message)
+
+
+def named_routes(name: str, to: str, requirement: str = "", prefix: str = "/") -> Resource:
+    """Return a route configuration whose one route names a requirement of the filter `jwt`, if there is one."""
+    message = route_pb2.RouteConfiguration.FromString(routes(name, {prefix: to}).body)
+    if requirement:
+        config = config_pb2.PerRouteConfig(requirement_name=requirement)
+        message.virtual_hosts[0].routes[0].typed_per_filter_config["jwt"].Pack(config)
+    return Resource.pack(message)
+
+
+def requirements(name: str, *names: str, keys: str = "") -> Resource:
+    """Return a filter whose requirements every request meets; with a provider that gets its keys from a cluster."""
+    config = config_pb2.JwtAuthentication()
+    for each in names:
+        config.requirement_map[each].allow_missing_or_failed.SetInParent()
+    if keys:
+        uri = config.providers["provider"].remote_jwks.http_uri
+        uri.uri, uri.cluster, uri.timeout.seconds = "http://keys/", keys, 1
+    message = extension_pb2.TypedExtensionConfig(name=name)
+    message.typed_config.Pack(config, deterministic=True)
     return Resource.pack(message)
 
 

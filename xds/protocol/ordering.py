@@ -14,11 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from xds.protocol.dependencies import DEPTHS, in_use, waiting
 from xds.protocol.exclusive import groups
 from xds.protocol.staging import SUFFIX, unrequested
 from xds.protocol.substream import Substream
+from xds.protocol.united import in_front
 from xds.resources.collection import includes
 from xds.resources.resource import Reference, Resource
 from xds.resources.snapshot import Snapshot
@@ -53,6 +55,10 @@ ORDER = (
 
 WAITING = frozenset({LISTENER, EXTENSION_CONFIG, SCOPED_ROUTE, ROUTE, VIRTUAL_HOST})
 """Types whose resources wait for their dependencies, at any depth. Envoy itself waits for those of a cluster."""
+
+NAMING = frozenset({ROUTE, VIRTUAL_HOST})
+"""Types whose resources wait for all extension configs: they name parts of those, which are no resources themselves
+(`xds.protocol.united`)."""
 
 RENEWED = {CLUSTER: frozenset({ENDPOINT, SECRET}), LISTENER: frozenset({SCOPED_ROUTE})}
 """By type, the types whose unchanged resources are resent when a resource that refers to them changes.
@@ -142,6 +148,8 @@ def _blocked(
     substream: Substream, upserts: Mapping[str, Resource], substreams: Substreams, snapshot: Snapshot
 ) -> set[str]:
     """Return the names that must wait, and those that must change together with them."""
+    if substream.type_url in NAMING and (configs := substreams.get(EXTENSION_CONFIG)) and configs.unacked():
+        return set(upserts)
     waits = _waiting(substream, upserts, substreams, snapshot)
     blocked = {name for name, each in upserts.items() if each.reference in waits}
     if substream.type_url == SCOPED_ROUTE:
@@ -213,7 +221,8 @@ def _unused(
     substream: Substream, removed: set[str], substreams: Substreams, now: float, timeouts: Timeouts
 ) -> list[str]:
     """Return the removed names that nothing has referred to for `Timeouts.removal_delay` seconds."""
-    used = in_use(substream.type_url, ((url, each.in_use()) for url, each in substreams.items()))
+    states = ((url, chain(each.in_use(), in_front(each))) for url, each in substreams.items())
+    used = in_use(substream.type_url, states)
     if used is not None and LISTENER in substreams:
         substreams[LISTENER].draining.expire(now - timeouts.drain)
         used |= substreams[LISTENER].draining.names(substream.type_url)

@@ -22,6 +22,7 @@ from xds.protocol.response import assemble
 from xds.protocol.response_cache import ResponseCache
 from xds.protocol.staging import carried, stage
 from xds.protocol.substream import Substream
+from xds.protocol.united import unite
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot, diff
 from xds.resources.types import EXTENSION_CONFIG, LISTENER, ROUTE, SCOPED_ROUTE, SECRET
@@ -248,6 +249,7 @@ class Session:
         if self._snapshot is None:
             return None
         stage(self.substreams)
+        unite(self.substreams)
         # Not `any`, which would not normalise all.
         if not sum([each.normalise() for each in self.substreams.values()]):
             return None
@@ -307,6 +309,7 @@ class Session:
         substream.number = max(substream.number, body.number)
         substream.record(upserts, removed, nonce, now)
         stage(self.substreams)
+        unite(self.substreams)
         changed = tuple(sorted(upserts))
         return Response(substream.type_url, nonce, len(resources), changed, tuple(sorted(removed)), data)
 

@@ -20,6 +20,7 @@ from headgate_proto.envoy.config.route.v3 import scoped_route_pb2
 from xds.protocol.client_state import last_acked
 from xds.protocol.exclusive import cycle, groups, takeovers
 from xds.protocol.substream import Substream
+from xds.protocol.united import United, parts
 from xds.resources.resource import Resource
 from xds.resources.snapshot import NONE, Resources
 from xds.resources.types import ROUTE, SCOPED_ROUTE
@@ -57,7 +58,9 @@ def stage(substreams: Mapping[str, Substream]) -> None:
 
 
 def carried(before: Resources | None, scopes: Resources) -> Resources:
-    """Return the scopes of a new snapshot with the copies of the target before."""
+    """Return the resources of a new snapshot with the copies, or united ones, of the target before."""
+    if isinstance(before, United):
+        return United.of(parts(before)[0], scopes)
     return Staged.of(_copies(_parts(before or NONE)[0]), scopes)
 
 
