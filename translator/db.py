@@ -10,6 +10,7 @@ from translator.engine.query import declared_in
 from translator.inputs import (
     ACKNOWLEDGED,
     APPLY_RESULT,
+    DISCOVERY,
     INVALID,
     PROXY_DEFAULTS,
     REQUESTED,
@@ -23,6 +24,7 @@ from translator.inputs import (
     ProxyDefaults,
     Settings,
 )
+from translator.ir.oidc import Discovered
 from translator.kinds import Registry
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
@@ -94,3 +96,8 @@ class Db:
         """Read why the object `ref`, which is there, cannot be read; "" if it can, or is not there."""
         invalid = self.invalid(ref)
         return invalid.reason if invalid is not None else ""
+
+    def discovered(self, issuer: str) -> Discovered | None:
+        """Read what is known of an OpenID issuer; None if nothing is yet."""
+        found: Discovered | None = self.input(DISCOVERY, issuer)
+        return found

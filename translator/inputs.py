@@ -83,6 +83,8 @@ UNSERVED = "Unserved"
 """The collection of the names of kinds that the cluster does not serve."""
 ACKNOWLEDGED = "Acknowledged"
 REQUESTED = "Requested"
+DISCOVERY = "Discovery"
+"""The collection of the results of discovery (`translator.ir.oidc.Discovered`), by the URL of the issuer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class Settings:
         policy_namespaces: namespaces whose policies may select targets by labels in every namespace, without
             ReferenceGrants.
         policy_affected: targets of policies get the condition `PolicyAffected` (GEP-713).
+        allow_http_issuers: OpenID issuers, and what is fetched from them, may have http URLs.
     """
 
     controller_name: str = CONTROLLER_NAME
@@ -116,6 +119,7 @@ class Settings:
     descriptors: int | None = None
     policy_namespaces: frozenset[str] = frozenset()
     policy_affected: bool = False
+    allow_http_issuers: bool = False
 
 
 def in_cluster(
@@ -125,6 +129,7 @@ def in_cluster(
     offline: bool = False,
     policy_namespaces: frozenset[str] = frozenset(),
     policy_affected: bool = False,
+    allow_http_issuers: bool = False,
 ) -> Settings:
     """Make the settings for the objects of a cluster; `Settings` says what its arguments are."""
     own = OwnAddress(ADMIN_PORT, f"the proxy's own {OWN_PORTS[ADMIN_PORT]}")
@@ -137,6 +142,7 @@ def in_cluster(
         (own,),
         policy_namespaces=policy_namespaces,
         policy_affected=policy_affected,
+        allow_http_issuers=allow_http_issuers,
     )
 
 

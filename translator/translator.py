@@ -27,6 +27,7 @@ from translator.infrastructure.manifest_table import ManifestTable
 from translator.inputs import (
     ACKNOWLEDGED,
     APPLY_RESULT,
+    DISCOVERY,
     INVALID,
     NOT_SYNCED,
     PROXY_DEFAULTS,
@@ -41,6 +42,7 @@ from translator.inputs import (
     ProxyDefaults,
     Settings,
 )
+from translator.ir.oidc import Discovered
 from translator.kinds import Registry
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.listenerset import ListenerSet
@@ -226,6 +228,19 @@ class Translator:
             self._client_roots.add(ref)
         elif was and not names:
             self._client_roots.remove(ref)
+
+    @property
+    def issuers(self) -> frozenset[str]:
+        """The OpenID issuers that outputs depend on, as of the last evaluation."""
+        return self._db.referenced(DISCOVERY)
+
+    def set_discovered(self, issuer: str, found: Discovered | None) -> None:
+        """Set the result of the discovery of an OpenID issuer; None if there is none any more."""
+        self._db.set(DISCOVERY, issuer, found)
+
+    def set_discovery_synced(self, synced: bool) -> None:
+        """Set whether an issuer without a result is not known; until then what depends on it stays as it was."""
+        self._db.set_synced(DISCOVERY, synced)
 
     def set_proxy_defaults(self, defaults: ProxyDefaults) -> None:
         """Set the defaults of all proxies in the cluster, such as a new CA certificate."""

@@ -17,6 +17,7 @@ from headgate.cluster.leader import Leader
 from headgate.cluster.metrics import ClusterMetrics
 from headgate.controlplane.acks import AckAggregator
 from headgate.controlplane.clients import GrpcClients
+from headgate.controlplane.discovery import IssuerDiscovery
 from headgate.controlplane.inputs import Inputs
 from headgate.controlplane.plane import ControlPlane
 from headgate.controlplane.publisher import SnapshotKeys
@@ -68,6 +69,7 @@ class ControllerSettings:
         admin_hosts: further names in the Host header that the admin server accepts.
         policy_namespaces: those whose policies may select targets by labels everywhere.
         policy_affected: whether targets of policies get the condition `PolicyAffected`.
+        allow_http_issuers: whether OpenID issuers may have http URLs, and be on this machine.
     """
 
     target: Target
@@ -84,6 +86,7 @@ class ControllerSettings:
     admin_hosts: tuple[str, ...] = ()
     policy_namespaces: frozenset[str] = frozenset()
     policy_affected: bool = False
+    allow_http_issuers: bool = False
 
 
 def run(settings: ControllerSettings) -> None:
@@ -133,6 +136,7 @@ class Controller:
                 external_names=settings.external_names,
                 policy_namespaces=settings.policy_namespaces,
                 policy_affected=settings.policy_affected,
+                allow_http_issuers=settings.allow_http_issuers,
             ),
             on_demand=[model.kind for model in ON_DEMAND],
         )
@@ -165,8 +169,11 @@ class Controller:
             observer=Observers(metrics, Traces(), clients),
             on_sync_status=sync_statuses.report,
         )
+        self.discovery = IssuerDiscovery(self.inputs, allow_http=settings.allow_http_issuers)
         leader = self.leader
-        events = ClusterEvents(translator, self.cluster, leader.writer, leader.proxy_reconciler, leader.finalizers)
+        events = ClusterEvents(
+            *(translator, self.cluster, leader.writer, leader.proxy_reconciler, leader.finalizers), self.discovery
+        )
         self.plane = ControlPlane.build(self.inputs, server, keys, sync_statuses, events, clients, metrics)
         metrics.collect(self.leader.gauges)
         metrics.collect(XdsGauges(server.clients, dict, lambda: (each.severity for each in self.cluster.diagnostics)))
@@ -204,6 +211,7 @@ class Controller:
         group.create_task(feed.run(), name="feed")
         group.create_task(self.plane.evaluator.take(feed), name="edits")
         group.create_task(self.plane.evaluator.run(), name="evaluation")
+        group.create_task(self.discovery.run(), name="discovery")
         await self.leader.follow_inventory(group, self.settings.namespaces or ("",))
         await self.plane.keys.ready.wait()
         settle_memory()

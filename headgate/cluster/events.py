@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from headgate.controlplane.discovery import IssuerDiscovery
 from headgate.controlplane.events import Events
 from headgate.reporting.condition_log import log_changes
 from headgate.reporting.conditions import ConditionChange
@@ -28,6 +29,7 @@ class ClusterEvents(Events):
         writer: writes statuses.
         proxy_reconciler: applies the manifests of proxies.
         finalizers: sets the finalizer of GatewayClasses.
+        discovery: fetches the metadata of OpenID issuers.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class ClusterEvents(Events):
         writer: StatusWriter,
         proxy_reconciler: ProxyReconciler,
         finalizers: FinalizerReconciler,
+        discovery: IssuerDiscovery,
     ) -> None:
         self._translator = translator
         self._cluster = cluster
         self._writer = writer
         self._proxy_reconciler = proxy_reconciler
         self._finalizers = finalizers
+        self._discovery = discovery
 
     def edited(self, refs: Iterable[Ref]) -> None:
         """Enqueue the statuses and finalizers of edited objects, which may differ from the desired ones now."""
@@ -65,7 +69,8 @@ class ClusterEvents(Events):
         log_changes(changes, lambda _: "")
 
     def evaluated(self, changes: Changes) -> None:
-        """Enqueue the statuses, deployments and finalizers that an evaluation changed."""
+        """Enqueue the statuses, deployments and finalizers that an evaluation changed; fetch what it asked for."""
         self._writer.enqueue(changes.statuses)
         self._proxy_reconciler.enqueue(changes.deployments)
         self._finalizers.enqueue(changes.classes_in_use)
+        self._discovery.evaluated()

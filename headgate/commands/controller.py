@@ -10,6 +10,7 @@ from headgate.commands.options import (
     NO_NAMESPACES,
     AdminAddress,
     AdminHosts,
+    AllowHttpIssuers,
     Context,
     ControllerName,
     ExternalNames,
@@ -78,6 +79,7 @@ def command(
     external_names: ExternalNames = False,
     policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
     policy_affected: WithPolicyAffected = False,
+    allow_http_issuers: AllowHttpIssuers = False,
     class_finalizer: Annotated[
         bool,
         typer.Option(
@@ -121,5 +123,6 @@ def command(
             admin_hosts=tuple(admin_host or ()),
             policy_namespaces=policy_namespaces,
             policy_affected=policy_affected,
+            allow_http_issuers=allow_http_issuers,
         )
     )

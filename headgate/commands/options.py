@@ -184,6 +184,14 @@ WithPolicyAffected = Annotated[
         help="Write the condition gateway.headgate.dev/PolicyAffected to the targets of policies.",
     ),
 ]
+AllowHttpIssuers = Annotated[
+    bool,
+    typer.Option(
+        "--allow-http-issuers",
+        envvar="HEADGATE_ALLOW_HTTP_ISSUERS",
+        help="For tests: OpenID issuers, and the keys of tokens, may have http URLs, and be on this machine.",
+    ),
+]
 _FILES = typer.Option(
     "--file", "-f", metavar="FILE|DIR|-", help="A folder of YAML, a file, or standard input; repeatable."
 )

@@ -13,6 +13,7 @@ from headgate.commands.options import (
     NO_NAMESPACES,
     AdminAddress,
     AdminHosts,
+    AllowHttpIssuers,
     EnvoyPath,
     HowToLog,
     PolicyNamespaces,
@@ -51,6 +52,7 @@ def command(
     ] = False,
     policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
     policy_affected: WithPolicyAffected = False,
+    allow_http_issuers: AllowHttpIssuers = False,
     state_dir: StateDir = None,
     log_format: HowToLog = LogFormat.AUTO,
     log_level: WhatToLog = LogLevel.INFO,
@@ -85,5 +87,6 @@ def command(
             *(tuple(paths), xds_address, admin_address, state, envoy, xds_tls, hosts),
             policy_namespaces=policy_namespaces,
             policy_affected=policy_affected,
+            allow_http_issuers=allow_http_issuers,
         )
     )

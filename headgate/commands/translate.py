@@ -11,6 +11,7 @@ import typer
 
 from headgate.commands.options import (
     NO_NAMESPACES,
+    AllowHttpIssuers,
     Context,
     ControllerName,
     ExternalNames,
@@ -66,6 +67,7 @@ def command(
     external_names: ExternalNames = False,
     policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
     policy_affected: WithPolicyAffected = False,
+    allow_http_issuers: AllowHttpIssuers = False,
     output: OutputFormat = Output.YAML,
 ) -> None:
     """Translate objects to Envoy's configuration, without running anything. Private keys are not shown.
@@ -96,7 +98,12 @@ def command(
         folder = load_cluster(Target(kubeconfig, context))
     else:
         folder = load(files or ())
-    settings = replace(FILES, policy_namespaces=policy_namespaces, policy_affected=policy_affected)
+    settings = replace(
+        FILES,
+        policy_namespaces=policy_namespaces,
+        policy_affected=policy_affected,
+        allow_http_issuers=allow_http_issuers,
+    )
     if of_cluster:
         settings = in_cluster(
             controller_name,
@@ -104,6 +111,7 @@ def command(
             offline=True,
             policy_namespaces=policy_namespaces,
             policy_affected=policy_affected,
+            allow_http_issuers=allow_http_issuers,
         )
     wrong = _print(folder.diagnostics)
     if not of_cluster:

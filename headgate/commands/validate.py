@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headgate.commands.options import NO_NAMESPACES, EnvoyPath, Files, PolicyNamespaces, WithPolicyAffected
+from headgate.commands.options import (
+    NO_NAMESPACES,
+    AllowHttpIssuers,
+    EnvoyPath,
+    Files,
+    PolicyNamespaces,
+    WithPolicyAffected,
+)
 from headgate.envoy.binary import EnvoyNotFound, find_envoy
 from headgate.process.errors import UserError
 
@@ -25,6 +32,7 @@ def command(
     ] = False,
     policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
     policy_affected: WithPolicyAffected = False,
+    allow_http_issuers: AllowHttpIssuers = False,
 ) -> None:
     """Report the problems in files, with file and line, then those that Envoy's own validation finds.
 
@@ -43,7 +51,13 @@ def command(
     folder = load(files)
     if not folder.objects and not folder.diagnostics:
         raise UserError(f"there is no object in {', '.join(files)}: Headgate reads *.yaml, *.yml and *.json there")
-    translator = translate(folder, replace(FILES, policy_namespaces=policy_namespaces, policy_affected=policy_affected))
+    settings = replace(
+        FILES,
+        policy_namespaces=policy_namespaces,
+        policy_affected=policy_affected,
+        allow_http_issuers=allow_http_issuers,
+    )
+    translator = translate(folder, settings)
     found = _print(problems(folder, translator))
     envoy = _envoy(envoy_path)
     if envoy is not None:

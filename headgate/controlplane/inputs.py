@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from translator.inputs import ApplyResult, GatewaySyncStatus, ProxyDefaults
+from translator.ir.oidc import Discovered
 from translator.refs import Ref
 from translator.translator import Translator
 
@@ -49,4 +50,14 @@ class Inputs:
     def set_proxy_defaults(self, defaults: ProxyDefaults) -> None:
         """Set the defaults of all proxies in the cluster, such as a new CA certificate."""
         self.translator.set_proxy_defaults(defaults)
+        self.changed.set()
+
+    def set_discovered(self, issuer: str, found: Discovered | None) -> None:
+        """Set the result of the discovery of an OpenID issuer; None if there is none any more."""
+        self.translator.set_discovered(issuer, found)
+        self.changed.set()
+
+    def set_discovery_synced(self) -> None:
+        """Set that an OpenID issuer without a result is not known."""
+        self.translator.set_discovery_synced(True)
         self.changed.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headgate.controlplane.discovery import IssuerDiscovery
 from headgate.controlplane.events import Events
 from headgate.envoy.bootstrap import bootstrap
 from headgate.envoy.process import Launch
@@ -14,6 +15,7 @@ from headgate.reporting.conditions import ConditionChange
 from headgate.reporting.fields import explained
 from headgate.security.proxy_tokens import ProxyTokens
 from translator.refs import Ref
+from translator.translator import Changes
 from watchers.files.source import FileSource
 
 INSTANCE = "local"
@@ -28,6 +30,7 @@ class RunEvents(Events):
         state: the state directories of Envoys.
         tokens: the tokens that authenticate Envoys.
         envoy: the Envoy to run for every Gateway; None to run none.
+        discovery: fetches the metadata of OpenID issuers.
         descriptors: how many file descriptors each of them may have; None if that is not known.
 
     Attributes:
@@ -40,12 +43,14 @@ class RunEvents(Events):
         state: StateDirectory,
         tokens: ProxyTokens,
         envoy: Path | None,
+        discovery: IssuerDiscovery,
         descriptors: int | None = None,
     ) -> None:
         self._source = source
         self._state = state
         self._tokens = tokens
         self._envoy = envoy
+        self._discovery = discovery
         self._descriptors = descriptors
         self.fleet: Fleet | None = None
 
@@ -59,6 +64,10 @@ class RunEvents(Events):
         logged = changes[:MAX_LINES]
         explained_changes = [each._replace(text=explained(self._source.store, each.text)) for each in logged]
         log_changes([*explained_changes, *changes[MAX_LINES:]], self.place)
+
+    def evaluated(self, changes: Changes) -> None:
+        """Fetch what the evaluation asked for."""
+        self._discovery.evaluated()
 
     def place(self, ref: Ref) -> str:
         """Return the place of an object: "file:line", or "" if it is in no file."""

@@ -15,6 +15,7 @@ import structlog
 
 from headgate.admin.server import AdminState, serving
 from headgate.controlplane.clients import GrpcClients
+from headgate.controlplane.discovery import IssuerDiscovery
 from headgate.controlplane.inputs import Inputs
 from headgate.controlplane.plane import ControlPlane
 from headgate.controlplane.publisher import SnapshotKeys
@@ -68,6 +69,7 @@ class RunSettings:
         admin_hosts: further names in the Host header that the admin server accepts.
         policy_namespaces: those whose policies may select targets by labels everywhere.
         policy_affected: whether targets of policies get the condition `PolicyAffected`.
+        allow_http_issuers: whether OpenID issuers may have http URLs, and be on this machine.
     """
 
     paths: tuple[Path, ...]
@@ -79,6 +81,7 @@ class RunSettings:
     admin_hosts: tuple[str, ...] = ()
     policy_namespaces: frozenset[str] = frozenset()
     policy_affected: bool = False
+    allow_http_issuers: bool = False
 
 
 def run(settings: RunSettings) -> None:
@@ -114,12 +117,14 @@ class _Run:
                 descriptors=descriptors,
                 policy_namespaces=settings.policy_namespaces,
                 policy_affected=settings.policy_affected,
+                allow_http_issuers=settings.allow_http_issuers,
             )
         )
         keys = SnapshotKeys(translator)
         self.inputs = Inputs(translator)
         self.source = FileSource(settings.paths, partial(self.log_change, keys.ready))
-        self.events = RunEvents(self.source, self.state, self.tokens, settings.envoy, descriptors)
+        self.discovery = IssuerDiscovery(self.inputs, allow_http=settings.allow_http_issuers)
+        self.events = RunEvents(self.source, self.state, self.tokens, settings.envoy, self.discovery, descriptors)
         sync_statuses, clients = SyncStatusReporter(self.inputs), GrpcClients(self.inputs)
         authentication = EnvoyAuthentication(self.tokens, keys, translator, tls=settings.tls is not None)
         server = Server(
@@ -188,6 +193,7 @@ class _Run:
             group.create_task(feed.run(), name="feed")
             group.create_task(evaluator.take(feed), name="edits")
             group.create_task(evaluator.run(), name="evaluation")
+            group.create_task(self.discovery.run(), name="discovery")
             if self.settings.tls:
                 group.create_task(keep_fresh(self.settings.tls), name="certificates")
             group.create_task(self.state_repair().run(), name="state directory")

@@ -1,0 +1,1 @@
+"""Discovery of OpenID providers: reads what issuers publish about their endpoints and keys."""
