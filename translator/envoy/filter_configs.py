@@ -74,6 +74,9 @@ def compose(units: Iterable[UnitSettings]) -> FilterConfigs:
         entries += own
         if unit.closed:
             protection += map(_bytes, own)
+        if unit.error:
+            # The filter that refuses is no part of the chain of a request that is moved here, either.
+            protection.append(unit.error.encode())
     configs = {each.name: each.config for each in entries if isinstance(each, FilterConfig)}
     configs |= _slots([each for each in entries if isinstance(each, SlotFilter)])
     responses = [each for each in entries if isinstance(each, CustomResponse)]
@@ -99,7 +102,8 @@ def difference(configs: FilterConfigs, inherited: FilterConfigs) -> FilterConfig
     """Return what a route with `configs` says where it inherits others: those that differ, and those it has not."""
     wide, own = dict(inherited), dict(configs)
     said = {name: _instead(config, wide.get(name)) for name, config in own.items() if wide.get(name) != config}
-    return tuple(sorted((said | dict.fromkeys(wide.keys() - own.keys(), _DISABLED)).items()))
+    missing = {name: _UNGUARDED if name == GUARD else _DISABLED for name in wide.keys() - own.keys()}
+    return tuple(sorted((said | missing).items()))
 
 
 def divide(configs: FilterConfigs) -> tuple[FilterConfigs, FilterConfigs]:
@@ -150,6 +154,9 @@ def _switched_off() -> bytes:
 
 
 _DISABLED: Final = _switched_off()
+_UNGUARDED: Final = _packed(RBACPerRoute())
+"""The guard of a route without protection. It is not switched off: a request that is moved from there to another route
+needs it in its chain, with the rules of that route."""
 
 
 def _bytes(entry: FilterEntry) -> bytes:

@@ -75,7 +75,8 @@ def apply_read(db: Db, stack: Stack, unit: PolicyUnit, read: FilterOutcome) -> U
         return UnitSettings((), True, f"{invalid} is not valid: {unit.path} cannot be applied.")
     if read.value is None:
         return UnitSettings((), True, f"{_last(db, stack, unit)}: {unit.path} cannot be applied.")
-    return UnitSettings(read.value, unit.closed is True)
+    value = effective(db, stack, unit.field).value
+    return UnitSettings(read.value, value is not None and unit.is_closed(value))
 
 
 def _never_valid(db: Db, stack: Stack, unit: PolicyUnit) -> Ref | None:

@@ -17,6 +17,7 @@ from headgate_proto.envoy.extensions.filters.http.custom_response.v3.custom_resp
 from headgate_proto.envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
 from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_pb2 import FilterChainConfigPerRoute
 from headgate_proto.envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBACPerRoute
+from headgate_proto.envoy.extensions.filters.http.set_metadata.v3.set_metadata_pb2 import Config as SetMetadata
 from headgate_proto.envoy.extensions.http.custom_response.local_response_policy.v3 import local_response_policy_pb2
 from translator.envoy.filter_configs import FilterConfigs, UnitSettings, compose, difference, write
 from translator.envoy.filter_entries import CustomResponse as Response
@@ -78,6 +79,7 @@ def unpacked(configs: FilterConfigs) -> Mapping[str, Any]:
         CUSTOM_RESPONSE: FilterChainConfigPerRoute,
         CLOSED: HTTPFault,
         GUARD: RBACPerRoute,
+        MARK: SetMetadata,
     }
     for name, body in configs:
         packed = AnyMessage.FromString(body)
@@ -134,6 +136,22 @@ def test_protection_is_marked_and_guarded() -> None:
     assert first[MARK] == second[MARK] != other[MARK]
     assert first[GUARD] == second[GUARD] != other[GUARD]
     assert MARK not in dict(compose([unit(Limit(1))]))
+
+
+def test_what_cannot_be_built_is_guarded() -> None:
+    """A request that is moved to a closed route is refused: the filter that aborts is no part of its chain."""
+    closed, other = (dict(compose([unit(closed=True, error=each)])) for each in ("a", "b"))
+    assert closed[MARK] != other[MARK]
+    assert GUARD in closed
+
+
+def test_the_guard_stays_in_the_chain() -> None:
+    """A route without the protection that it inherits has a guard without rules: switched off, it would miss later."""
+    wide = compose([unit(Limit(1), closed=True)])
+    said = unpacked(difference((), wide))
+    assert said[GUARD] == RBACPerRoute()
+    assert said[MARK].disabled
+    assert said[BUFFER].disabled
 
 
 def test_a_route_says_what_differs_from_what_it_inherits() -> None:
