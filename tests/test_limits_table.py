@@ -57,6 +57,8 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.faults.BITS_OF_KIB",
         "translator.objects.headgate.types.MILLIONTHS_OF_PERCENT",
         "translator.objects.headgate.timeouts.KIB",
+        "translator.objects.headgate.rates.SECONDS",
+        "translator.extensions.client_selectors.ONE_ADDRESS",
         "xds.resources.snapshot.MODULUS",
     ),
     "how often something is looked at: a later look finds the same": (
