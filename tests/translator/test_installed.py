@@ -18,6 +18,7 @@ from translator.errors import ExtensionError
 from translator.installed import installed_extensions
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "extension"
+CONDITIONS = {"Accepted", "ResolvedRefs", "Attached", "Programmed"}
 ENVIRONMENT = {"PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
@@ -68,7 +69,8 @@ def test_an_installed_extension_is_found(site: Path) -> None:
     assert statuses.keys() == {"tonight", "not-the-status-page"}
     for (ancestor,) in statuses.values():
         assert ancestor["ancestorRef"]["name"] == "web"
-        assert [each["status"] for each in ancestor["conditions"]] == ["True", "True"]
+        assert {each["type"] for each in ancestor["conditions"] if each["status"] == "True"} == CONDITIONS
+        assert len(ancestor["conditions"]) == len(CONDITIONS)
     validated = headgate(site, "validate", "-f", str(EXAMPLE / "config"))
     assert (validated.returncode, validated.stderr) == (0, ""), validated.stdout
 
