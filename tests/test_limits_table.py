@@ -96,6 +96,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "xds.protocol.fitting.ENTRY_BYTES",
     ),
     "the length of a key or of a hash": (
+        "translator.envoy.secret.KEY_BYTES",
         "headgate.envoy.state.HASH_DIGITS",
         "headgate.security.proxy_tokens.KEY_BYTES",
         "headgate.security.rotation._KEY_BYTES",
@@ -111,6 +112,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.explain.matches.DENOMINATORS",
     ),
     "the bounds of a histogram": ("headgate.observability.metrics.BUCKETS",),
+    "the usual ports of schemes": ("translator.extensions.url_backends.PORTS",),
     "how alike two words are": ("translator.objects.parse._LIKENESS",),
     "a user id, a target, or Envoy's way to say that there is no limit": (
         "translator.infrastructure.pod.USER",

@@ -19,6 +19,7 @@ from translator.objects.gateway_api.rules import RouteRule
 from translator.objects.schema.base import Fields, KubernetesObject
 from translator.outcome import Outcome
 from translator.policies.merging import Effective
+from translator.providers import ProviderKind
 from translator.refs import Ref
 
 M = TypeVar("M", bound=Fields)
@@ -212,6 +213,7 @@ class Extension:
         backends: the kinds of objects that a backendRef may name; they are read too.
         policies: the kinds of policies that it defines.
         units: the fields of policies that it implements.
+        providers: the members of GatewayExtensions that it implements.
         filters: the readers of rules and backendRefs, in the order of `translator.extensions.EXTENSIONS`.
         http_filters: the HTTP filters that it needs in every connection manager.
         statuses: the statuses of its objects.
@@ -223,6 +225,7 @@ class Extension:
     backends: tuple[BackendKind, ...] = ()
     policies: tuple[PolicyKind, ...] = ()
     units: tuple[PolicyUnit, ...] = ()
+    providers: tuple[ProviderKind, ...] = ()
     filters: tuple[FilterReader, ...] = ()
     http_filters: tuple[HttpFilter, ...] = ()
     statuses: tuple[StatusKind, ...] = ()

@@ -184,6 +184,8 @@ class Registry:
         connection_policies: the kinds of policies that may target routes of connections and datagrams.
         written_units: those of them that each route has to write, since routes do not inherit them in Envoy: the kind
             of the policies, and the field of their specs.
+        providers: the members of GatewayExtensions, by their names in the model; `translator.providers` gives them
+            their type.
         packages: the packages that declare indexes.
         filters: the readers of filters; `translator.extension.filter_readers` gives them their type.
         extensions: the extensions; `translator.extension.extensions` returns them with their type, which is declared
@@ -199,6 +201,7 @@ class Registry:
     closed_units: Mapping[str, frozenset[str]]
     connection_policies: frozenset[str]
     written_units: tuple[tuple[str, str], ...]
+    providers: Mapping[str, object]
     packages: tuple[str, ...]
     filters: tuple[object, ...]
     extensions: tuple[object, ...]

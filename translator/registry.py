@@ -15,6 +15,7 @@ from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.objects.gateway_api.policy import PolicySpec
 from translator.objects.gateway_api.referencegrant import ReferenceGrant
+from translator.objects.headgate.gatewayextension import GatewayExtension
 from translator.objects.headgate.gatewayparameters import GatewayParameters
 from translator.objects.kubernetes.clustertrustbundle import ClusterTrustBundle
 from translator.objects.kubernetes.core import ConfigMap, Namespace, Secret
@@ -26,7 +27,16 @@ from translator.objects.parse import Kinds
 from translator.objects.schema.base import KubernetesObject
 from translator.routes import ROUTES
 from translator.routes.policy_filters import policy_filter
-from translator.status import backend, gateway, gatewayclass, gatewayparameters, listenerset, policy, route
+from translator.status import (
+    backend,
+    gateway,
+    gatewayclass,
+    gatewayextension,
+    gatewayparameters,
+    listenerset,
+    policy,
+    route,
+)
 
 KUBERNETES_KINDS = (
     Namespace,
@@ -47,6 +57,7 @@ STATUSES = (
     gateway.STATUS,
     listenerset.STATUS,
     gatewayparameters.STATUS,
+    gatewayextension.STATUS,
     route.STATUS,
     policy.STATUS,
     backend.STATUS,
@@ -76,7 +87,7 @@ def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> R
     kinds += (ReferenceGrant, *(model for each in found for model in each.objects))
     kinds += (each.model for each in backends if each.model is not Service)
     kinds += (each.model for each in policies)
-    kinds += (GatewayParameters, *KUBERNETES_KINDS)
+    kinds += (GatewayExtension, GatewayParameters, *KUBERNETES_KINDS)
     return Registry(
         Kinds(kinds),
         ROUTES,
@@ -87,6 +98,7 @@ def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> R
         _closed(units),
         frozenset(each.policy.kind for each in units if each.connections is not None),
         written,
+        {each.member: each for extension in found for each in extension.providers},
         ("translator", *packages),
         filters,
         found,

@@ -47,14 +47,17 @@ def backend(
     return Outcome(spoken.value, tuple(_at(field, each) for each in spoken.problems))
 
 
-def backend_of_policy(db: Db, policy: Ref, reference: BackendObjectReference, field: str) -> Outcome[Backend | None]:
+def backend_of_policy(
+    db: Db, policy: Ref, reference: BackendObjectReference, field: str, protocol: Protocol = Protocol.HTTP1
+) -> Outcome[Backend | None]:
     """Resolve a reference of a policy to what requests are sent to; grants are those of the policy's kind.
 
     Args:
         db: the database.
-        policy: the policy, in whose namespace it is unless it names another.
+        policy: the policy, or what else is no route, in whose namespace it is unless it names another.
         reference: the reference.
         field: where it stands, for messages.
+        protocol: what is spoken where the backend does not say; with HTTP/2 nothing else may be, as gRPC needs it.
     """
     found = db.registry.backend_of(reference.group, reference.kind)
     if found is None:
@@ -65,7 +68,13 @@ def backend_of_policy(db: Db, policy: Ref, reference: BackendObjectReference, fi
     resolved = found.resolve(db, ref, reference.port or 0)
     made = resolved.value
     if made is not None and not made.protocol:
-        made = _speaking(made, Protocol.HTTP1.value)
+        made = _speaking(made, protocol.value)
+    if made is not None and protocol is Protocol.H2C and made.protocol != protocol.value:
+        text = (
+            f"{field}: {ref} port {made.port}: its {found.protocol_field} asks for {NAMES[Protocol(made.protocol)]},"
+            " and gRPC needs HTTP/2; change it, or remove it."
+        )
+        return Outcome(None, (Problem("ResolvedRefs", "UnsupportedProtocol", text),))
     return Outcome(made, tuple(_at(field, each) for each in resolved.problems))
 
 

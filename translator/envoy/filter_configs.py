@@ -31,11 +31,22 @@ from headgate_proto.envoy.type.matcher.v3.status_code_input_pb2 import (
 )
 from headgate_proto.envoy.type.v3.percent_pb2 import FractionalPercent
 from translator.api_group import GROUP
-from translator.envoy.filter_entries import CustomResponse, FilterConfig, FilterEntry, Predicate, SlotFilter
+from translator.envoy.filter_entries import (
+    CustomResponse,
+    DiscoveredPart,
+    FilterConfig,
+    FilterEntry,
+    Predicate,
+    SecretUse,
+    SlotFilter,
+)
 from translator.envoy.hooks import FILTER
 from translator.envoy.http_filters import CLOSED, CUSTOM_RESPONSE, GUARD, HEADER_MUTATION, MARK
+from translator.envoy.names import cluster_name, generic_secret_name
+from translator.ir.backend import Backend
 from translator.ir.http import RuleSetting
-from xds import check
+from translator.ir.secret import GenericSecret
+from xds import CLUSTER, EXTENSION_CONFIG, SECRET, Reference, check
 
 FilterConfigs = tuple[tuple[str, bytes], ...]
 """By the names of filters, sorted, their configurations: messages in an ``Any``, serialised."""
@@ -90,12 +101,59 @@ def compose(units: Iterable[UnitSettings]) -> FilterConfigs:
     return tuple(sorted((name, _packed(config)) for name, config in configs.items()))
 
 
+class EncodedPart(NamedTuple):
+    """A `DiscoveredPart`, with its message serialised."""
+
+    filter: str
+    key: str
+    config: bytes
+
+
+class FilterNeeds(NamedTuple):
+    """What the configurations of filters need beside them, so that it is sent: in one order.
+
+    Attributes:
+        backends: what filters call: their clusters and endpoints.
+        parts: of discovered filters.
+        secrets: what they get by SDS.
+    """
+
+    backends: tuple[Backend, ...] = ()
+    parts: tuple[EncodedPart, ...] = ()
+    secrets: tuple[GenericSecret, ...] = ()
+
+
+NO_NEEDS: Final = FilterNeeds()
+
+
+def needs(units: Iterable[UnitSettings]) -> FilterNeeds:
+    """Return what the filters need that `compose` configures for the same settings."""
+    settings = FILTER.of(each for unit in units for each in unit.settings)
+    if not settings:
+        return NO_NEEDS
+    backends = {each for setting in settings if isinstance(setting, RuleSetting) for each in setting.backends}
+    entries = [entry for each in settings for entry in each.filter_configs()]
+    parts = {
+        EncodedPart(each.filter, each.key, _serialized(each.config))
+        for each in entries
+        if isinstance(each, DiscoveredPart)
+    }
+    secrets = {each.secret for each in entries if isinstance(each, SecretUse)}
+    return FilterNeeds(tuple(sorted(backends)), tuple(sorted(parts)), tuple(sorted(secrets)))
+
+
+def references(found: FilterNeeds) -> frozenset[Reference]:
+    """Return what routes with these needs refer to: what has to be there before them."""
+    clusters = (Reference(CLUSTER, cluster_name(each)) for each in found.backends)
+    secrets = (Reference(SECRET, generic_secret_name(each)) for each in found.secrets)
+    return frozenset((*clusters, *secrets, *(Reference(EXTENSION_CONFIG, each.filter) for each in found.parts)))
+
+
 def violations(settings: Iterable[RuleSetting]) -> Iterator[str]:
     """Yield what Envoy would not take of what settings give the filters: it would refuse the whole table."""
     for setting in FILTER.of(settings):
         for entry in setting.filter_configs():
-            messages = (entry.predicate, entry.policy) if isinstance(entry, CustomResponse) else (entry.config,)
-            yield from (str(each) for message in messages for each in check(message))
+            yield from (str(each) for message in _messages(entry) for each in check(message))
 
 
 def difference(configs: FilterConfigs, inherited: FilterConfigs) -> FilterConfigs:
@@ -160,9 +218,14 @@ needs it in its chain, with the rules of that route."""
 
 
 def _bytes(entry: FilterEntry) -> bytes:
-    if isinstance(entry, CustomResponse):
-        return _serialized(entry.predicate) + _serialized(entry.policy)
-    return entry.name.encode() + _serialized(entry.config)
+    name = entry.name.encode() if isinstance(entry, FilterConfig | SlotFilter) else b""
+    return name + b"".join(map(_serialized, _messages(entry)))
+
+
+def _messages(entry: FilterEntry) -> tuple[Message, ...]:
+    if isinstance(entry, SecretUse):
+        return ()
+    return (entry.predicate, entry.policy) if isinstance(entry, CustomResponse) else (entry.config,)
 
 
 def _serialized(message: Message) -> bytes:

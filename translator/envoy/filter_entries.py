@@ -7,6 +7,7 @@ from typing import NamedTuple
 from google.protobuf.message import Message
 
 from headgate_proto.xds.type.matcher.v3.matcher_pb2 import Matcher
+from translator.ir.secret import GenericSecret
 
 Predicate = Matcher.MatcherList.Predicate
 
@@ -55,4 +56,28 @@ class CustomResponse(NamedTuple):
     rank: int = 0
 
 
-FilterEntry = FilterConfig | SlotFilter | CustomResponse
+class DiscoveredPart(NamedTuple):
+    """A part of the configuration of a discovered filter, which is a resource of its own (ECDS).
+
+    The resource of a Gateway has the parts of all its routes and listeners, united in the order of their keys: entries
+    of maps by their keys. An edit of a part sends that resource and no route, as long as its key and what routes say
+    stay the same.
+
+    Attributes:
+        filter: the name of the filter (`translator.envoy.http_filters`).
+        key: what tells this part from others of the filter.
+        config: a message of the filter's type that has this part only, such as ``JwtAuthentication``.
+    """
+
+    filter: str
+    key: str
+    config: Message
+
+
+class SecretUse(NamedTuple):
+    """A secret that a configuration refers to by SDS, under `translator.envoy.names.generic_secret_name`."""
+
+    secret: GenericSecret
+
+
+FilterEntry = FilterConfig | SlotFilter | CustomResponse | DiscoveredPart | SecretUse

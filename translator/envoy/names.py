@@ -9,6 +9,7 @@ from typing import Final
 
 from translator.ir.backend import Backend, Protocol
 from translator.ir.listener import RouteConfigKey, SocketPort
+from translator.ir.secret import GenericSecret
 from translator.refs import Ref
 
 SERVICE: Final = "Service"
@@ -60,6 +61,12 @@ def table_name(table: RouteConfigKey) -> str:
 def secret_name(secret: Ref) -> str:
     """Name a certificate by the Secret that it comes from."""
     return f"{secret.namespace}/{secret.name}"
+
+
+def generic_secret_name(secret: GenericSecret) -> str:
+    """Name a secret text; no certificate has this name: that of a Secret's has one slash."""
+    namespace, name, key, derivation = secret
+    return "/".join((namespace, name, key, derivation.value) if derivation.value else (namespace, name, key))
 
 
 def trust_bundle_name(sources: Iterable[Ref]) -> str:

@@ -14,6 +14,7 @@ from translator.envoy.hooks import ROUTE_CONFIGURATION, VIRTUAL_HOST
 from translator.envoy.names import table_name
 from translator.envoy.retry import BUFFER_BYTES, SAFE
 from translator.envoy.route import EncodedRoute
+from translator.envoy.route_policies import inherited_references
 from translator.ir.listener import RouteConfigKey
 from xds import ROUTE, Reference, Resource, encode_field
 
@@ -56,7 +57,7 @@ def virtual_host(
         settings: what all of them inherit from it.
         held_bytes: how many bytes of a body the filters hold that they inherit.
     """
-    found = tuple(entries)
+    found, settings = tuple(entries), tuple(settings)
     head = route_components_pb2.VirtualHost(name=domain or "*", domains=_domains(domain))
     if found:
         head.retry_policy.CopyFrom(SAFE)
@@ -66,7 +67,8 @@ def virtual_host(
     parts = [head.SerializeToString(deterministic=True)]
     parts += [each.body for each in found]
     body = encode_field(_VIRTUAL_HOSTS, b"".join(parts))
-    return EncodedHost(body, frozenset().union(*[each.references for each in found]), found)
+    needs = frozenset().union(*[each.references for each in found], inherited_references(settings))
+    return EncodedHost(body, needs, found)
 
 
 def misdirected_host(domain: str) -> EncodedHost:
@@ -92,7 +94,7 @@ def route_configuration(
 
     All routes inherit `settings`. With `nearest_wins` a route's own changes of headers come after the inherited ones.
     """
-    found = tuple(hosts)
+    found, settings = tuple(hosts), tuple(settings)
     name = table_name(table)
     # A request's Host may name a port, which says nothing about the listener.
     head = route_pb2.RouteConfiguration(name=name, ignore_port_in_host_matching=True)
@@ -102,5 +104,5 @@ def route_configuration(
         setting.apply_to_route_configuration(head)
     parts = [head.SerializeToString(deterministic=True)]
     parts += [each.body for each in found]
-    needs = frozenset().union(*[each.references for each in found])
+    needs = frozenset().union(*[each.references for each in found], inherited_references(settings))
     return Resource.of(ROUTE, name, b"".join(parts), needs, origin=tuple(each.entries for each in found))

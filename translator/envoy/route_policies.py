@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from google.protobuf.struct_pb2 import Struct
@@ -10,10 +11,11 @@ from headgate_proto.envoy.config.core.v3.base_pb2 import Metadata
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, VirtualHost, WeightedCluster
 from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from translator.api_group import GROUP
-from translator.envoy.filter_configs import FilterConfigs, write
+from translator.envoy.filter_configs import NO_NEEDS, FilterConfigs, FilterNeeds, references, write
 from translator.envoy.hooks import RouteConfigurationHook, RouteHook, VirtualHostHook, WeightedClusterHook
-from translator.ir.http import RouteMatch, RuleSetting
+from translator.ir.http import RouteMatch, Rule, RuleSetting
 from translator.ir.listener import ListenerContext, ListenerSetting
+from xds import Reference
 
 PolicyNames = tuple[tuple[str, tuple[str, ...]], ...]
 """By the names of units, as users write them, the policies that they are of: ``namespace/name``."""
@@ -26,12 +28,14 @@ class RoutePolicies(RuleSetting, RouteHook, WeightedClusterHook):
     Attributes:
         configs: the configurations of filters.
         policies: the policies of all units that the rule writes, those that are no filters too.
-        buffered_bytes: how many bytes of a body filters hold.
+        held_bytes: how many bytes of a body filters hold.
+        needs: what the filters need beside.
     """
 
     configs: FilterConfigs
     policies: PolicyNames = ()
     held_bytes: int = 0
+    needs: FilterNeeds = NO_NEEDS
 
     @property
     def proxyless_fault(self) -> str:
@@ -62,11 +66,13 @@ class InheritedPolicies(ListenerSetting, RouteConfigurationHook, VirtualHostHook
         configs: the configurations of filters.
         policies: the policies of all units that routes inherit.
         held_bytes: how many bytes of a body filters hold.
+        needs: what the filters need beside.
     """
 
     configs: FilterConfigs
     policies: PolicyNames = ()
     held_bytes: int = 0
+    needs: FilterNeeds = NO_NEEDS
 
     @property
     def buffered_bytes(self) -> int:
@@ -82,6 +88,19 @@ class InheritedPolicies(ListenerSetting, RouteConfigurationHook, VirtualHostHook
         """Write what all routes of a domain inherit."""
         write(host.typed_per_filter_config, self.configs)
         _name(host.metadata, self.policies)
+
+
+def filter_needs(rule: Rule) -> Iterator[FilterNeeds]:
+    """Yield what the filters need that policies configure for a rule, and for its backends."""
+    if not rule.error:
+        settings = (*rule.settings, *(setting for each in rule.backends for setting in each.settings))
+        yield from (each.needs for each in settings if isinstance(each, RoutePolicies) and each.needs != NO_NEEDS)
+
+
+def inherited_references(settings: Iterable[object]) -> frozenset[Reference]:
+    """Return what routes refer to by what they inherit of these settings."""
+    found = (references(each.needs) for each in settings if isinstance(each, InheritedPolicies))
+    return frozenset[Reference]().union(*found)
 
 
 def _name(metadata: Metadata, policies: PolicyNames) -> None:

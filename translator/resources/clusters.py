@@ -9,6 +9,8 @@ from translator.backends.reference import refused
 from translator.db import Db
 from translator.engine.query import NotSyncedError, index, query
 from translator.envoy import cluster as clusters
+from translator.envoy.filter_configs import FilterNeeds
+from translator.envoy.route_policies import filter_needs
 from translator.gateway import attachment
 from translator.gateway.client_certificate import presented_certificate
 from translator.inputs import INVALID
@@ -51,6 +53,12 @@ class BackendUse(NamedTuple):
     port: int
 
 
+class FilterUse(NamedTuple):
+    """The key under which is filed what the filters of a Gateway's routes need."""
+
+    gateway: Ref
+
+
 @index(BackendObject, INVALID, partitions=lambda _, ref: (ref.namespace,), partition_of=lambda namespace: namespace)
 def backend_objects(db: Db, ref: Ref) -> Iterator[tuple[str, Ref]]:
     """File backends that have a status, valid or not, under their namespaces."""
@@ -79,12 +87,17 @@ def _partitions(db: Db, route: Ref) -> Iterator[Ref | str]:
         yield route.namespace
 
 
-def _partition_of(key: Ref) -> Ref | str:
+def _partition_of(key: Ref | FilterUse) -> Ref | str:
+    if isinstance(key, FilterUse):
+        return key.gateway
     return key if key.kind == Gateway.kind else key.namespace
 
 
+Filed = Backend | BackendUse | PolicyUse | FilterNeeds
+
+
 @index(Route, partitions=_partitions, partition_of=_partition_of)
-def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse | PolicyUse]]:
+def backends(db: Db, route: Ref) -> Iterator[tuple[Ref | FilterUse, Filed]]:
     """File every backend that a route can send requests to under the Gateways that it is attached to.
 
     Those of connections and datagrams are not filed: they are in the IR of the ports, of the routes that serve.
@@ -93,16 +106,19 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse | P
     These Gateways are filed too under those objects that the route names as backends, and that may have policies
     or whose kind has a status of its own, whether or not they can be served: they are the ancestors of such policies,
     and of such objects.
+
+    What filters need that policies configure has a key of its own.
     """
     stacks = dict.fromkeys(
         (parent.gateway, binding.stack, binding.table.passthrough)
         for parent in attachment.attachment(db, route)
         for binding in parent.bindings
     )
-    used: dict[tuple[Ref, Backend], None] = {}
+    used: dict[tuple[Ref | FilterUse, Filed], None] = {}
     for gateway, stack, _ in stacks:
         for rule in effective_rules(db, route, stack, None):
             used |= dict.fromkeys((gateway, each) for each in rule.value.all_backends)
+            used |= dict.fromkeys((FilterUse(gateway), each) for each in filter_needs(rule.value))
     yield from used
     if any(stack is not None for _, stack, _ in stacks):
         yield from _policy_uses(db, route, tuple(dict.fromkeys(gateway for gateway, _, _ in stacks)))
@@ -147,6 +163,11 @@ def gateway_backends(db: Db, gateway: Ref) -> Sequence[Backend]:
     found = cast(Sequence[Backend], db.select(backends, gateway))
     certificate = presented_certificate(db, gateway)
     return found if certificate is None else [each.presenting(certificate) for each in found]
+
+
+def route_needs(db: Db, gateway: Ref) -> Sequence[FilterNeeds]:
+    """Return what the filters need that the policies of a Gateway's routes configure."""
+    return cast(Sequence[FilterNeeds], db.select(backends, FilterUse(gateway)))
 
 
 def backend_uses(db: Db, backend: Ref) -> Sequence[BackendUse]:

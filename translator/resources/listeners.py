@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.envoy.http_filter import HttpFilter, extension_config
 from translator.envoy.listener import forwarded, listener
 from translator.envoy.names import secret_name, trust_bundle_name
 from translator.envoy.secret import secret, trust_bundle_secret
@@ -153,21 +152,6 @@ def listener_resource(db: Db, gateway: Ref, port: SocketPort) -> Resource | None
         return None
     needed = [found for each in extensions(db) for found in each.http_filters]
     return replace(Resource.pack(listener(spec, needed, db.settings.descriptors)), origin=tuple(forwarded(spec)))
-
-
-def discovered_filters(db: Db) -> Iterator[HttpFilter]:
-    """Yield the HTTP filters whose configurations are resources of their own."""
-    return (found for each in extensions(db) for found in each.http_filters if found.discovered)
-
-
-@query
-def extension_config_resource(db: Db, gateway: Ref, name: str) -> Resource | None:
-    """Return the ``TypedExtensionConfig`` of a discovered filter for the proxies of a Gateway.
-
-    It is always there, if need be with nothing in it, so that no listener waits for it.
-    """
-    found = next(each for each in discovered_filters(db) if each.name == name)
-    return Resource.pack(extension_config(name, found.config()))
 
 
 @query

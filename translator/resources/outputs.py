@@ -14,9 +14,13 @@ from translator.ir.listener import HttpChain, RouteConfigKey
 from translator.refs import Ref
 from translator.resources.clusters import closed_resource, cluster_resource, endpoints_resource, gateway_backends
 from translator.resources.datagrams import datagram_cluster_resource, datagram_endpoints_resource
-from translator.resources.listeners import (
+from translator.resources.filter_needs import (
     discovered_filters,
     extension_config_resource,
+    gateway_needs,
+    generic_secret_resource,
+)
+from translator.resources.listeners import (
     listener_resource,
     port_listener,
     secret_resource,
@@ -54,8 +58,10 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
         outputs |= dict.fromkeys((secret_resource, (each,)) for each in served_certificates(db, gateway, port))
         outputs |= dict.fromkeys((trust_bundle_resource, (each,)) for each in served_trust_bundles(db, gateway, port))
     if outputs:
-        for backend in gateway_backends(db, gateway):
+        needs = gateway_needs(db, gateway)
+        for backend in (*gateway_backends(db, gateway), *needs.backends):
             outputs |= dict.fromkeys(_of_backend(backend))
+        outputs |= dict.fromkeys((generic_secret_resource, (each,)) for each in needs.secrets)
     return frozenset(outputs)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.envoy.filter_configs import FilterConfigs, compose
+from translator.envoy.filter_configs import NO_NEEDS, FilterConfigs, FilterNeeds, compose, needs
 from translator.envoy.route_policies import InheritedPolicies
 from translator.extension import PolicyUnit
 from translator.ir.listener import ListenerSetting
@@ -25,7 +25,7 @@ def listener_settings(db: Db, stack: Stack) -> tuple[ListenerSetting, ...]:
     made = [applied_unit(db, stack, unit) for unit in composed]
     if configs := compose(made):
         names = tuple(each for each in (policy_names(db, stack, unit) for unit in composed) if each[1])
-        found.append(InheritedPolicies(configs, names, held_bytes(made)))
+        found.append(InheritedPolicies(configs, names, held_bytes(made), needs(made)))
     return tuple(found)
 
 
@@ -34,6 +34,13 @@ def inherited_configs(db: Db, stack: Stack) -> FilterConfigs:
     """Return the configurations of filters that all routes of a listener with these policies inherit."""
     found = (each for each in listener_settings(db, stack) if isinstance(each, InheritedPolicies))
     return next((each.configs for each in found), ())
+
+
+@query
+def inherited_needs(db: Db, stack: Stack) -> FilterNeeds:
+    """Return what the filters need that all routes of a listener with these policies inherit."""
+    found = (each for each in listener_settings(db, stack) if isinstance(each, InheritedPolicies))
+    return next((each.needs for each in found), NO_NEEDS)
 
 
 @query(firewall=True)

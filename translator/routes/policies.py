@@ -9,7 +9,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.envoy.filter_configs import FilterConfigs, UnitSettings, compose, difference, divide
+from translator.envoy.filter_configs import (
+    FilterConfigs,
+    FilterNeeds,
+    UnitSettings,
+    compose,
+    difference,
+    divide,
+    needs,
+)
 from translator.envoy.hooks import FILTER
 from translator.envoy.route_policies import RoutePolicies
 from translator.extension import PolicyUnit
@@ -221,19 +229,22 @@ def _filters(
             for unit in units_of(db, context.stack)
         )
         made = tuple(each for each in units if each is not None)
-        found = OwnFilters(difference(compose(made), inherited_configs(db, context.wide)), held_bytes(made))
+        configs = difference(compose(made), inherited_configs(db, context.wide))
+        found = OwnFilters(configs, held_bytes(made), needs(made))
     else:
         found = own_filters(db, context.wide, context.own, tuple(apart))
     names = tuple(each for each in (policy_names(db, context.stack, unit) for unit in written) if each[1])
     if found.configs or names:
-        yield RoutePolicies(divide(found.configs)[0] if divided else found.configs, names, found.held_bytes)
+        configs = divide(found.configs)[0] if divided else found.configs
+        yield RoutePolicies(configs, names, found.held_bytes, found.needs)
 
 
 class OwnFilters(NamedTuple):
-    """What a rule says about filters, and how many bytes of a body they hold, with those that it inherits."""
+    """What a rule says about filters; how many bytes of a body they hold and what they need, with what it inherits."""
 
     configs: FilterConfigs
     held_bytes: int
+    needs: FilterNeeds
 
 
 @query(firewall=True)
@@ -248,7 +259,7 @@ def own_filters(db: Db, wide: Stack, own: Stack, apart: tuple[str, ...]) -> OwnF
     """
     stack = (*wide, *own)
     units = tuple(applied_unit(db, stack, unit) for unit in units_of(db, stack) if unit.field not in apart)
-    return OwnFilters(difference(compose(units), inherited_configs(db, wide)), held_bytes(units))
+    return OwnFilters(difference(compose(units), inherited_configs(db, wide)), held_bytes(units), needs(units))
 
 
 def _backends(db: Db, context: RuleContext, backends: tuple[WeightedBackend, ...]) -> tuple[WeightedBackend, ...]:
@@ -257,20 +268,22 @@ def _backends(db: Db, context: RuleContext, backends: tuple[WeightedBackend, ...
     named = [referenced_policies(db, each.filters, context.route.namespace) for each in references]
     if not any(named):
         return backends
-    shared, _ = divide(_on_backends(db, context.stack))
+    shared, _ = divide(compose(_on_backends(db, context.stack)))
     found = []
     for weighted, policies in zip(backends, named, strict=True):
         stack = (*context.stack, *stacked(Level.BACKEND_REF, policies))
-        own, everywhere = divide(_on_backends(db, stack))
+        units = _on_backends(db, stack)
+        own, everywhere = divide(compose(units))
         configs = tuple(sorted((*difference(own, shared), *everywhere)))
-        found.append(replace(weighted, settings=(*weighted.settings, RoutePolicies(configs))) if configs else weighted)
+        named_settings = (RoutePolicies(configs, needs=needs(units)),) if configs else ()
+        found.append(replace(weighted, settings=(*weighted.settings, *named_settings)))
     return tuple(found)
 
 
-def _on_backends(db: Db, stack: Stack) -> FilterConfigs:
-    """Return the configurations of filters for a backend with a stack of policies, as far as it may have some."""
+def _on_backends(db: Db, stack: Stack) -> tuple[UnitSettings, ...]:
+    """Return what units give a backend with a stack of policies, as far as it may have filters."""
     units = ((unit, applied_unit(db, stack, unit)) for unit in units_of(db, stack))
-    return compose(made if unit.on_backends else made._replace(settings=()) for unit, made in units)
+    return tuple(made if unit.on_backends else made._replace(settings=()) for unit, made in units)
 
 
 def _combined(policies: list[RuleSetting], own: tuple[RuleSetting, ...]) -> tuple[RuleSetting, ...]:

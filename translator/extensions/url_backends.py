@@ -1,0 +1,58 @@
+"""Backends that a URL names, such as where the keys of an issuer of tokens are."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from translator.db import Db
+from translator.extensions.upstream_tls import BackendTls
+from translator.ir.backend import Backend, BackendKey, Protocol
+from translator.outcome import Outcome, Problem
+from translator.own_addresses import reached
+
+KIND: Final = "URL"
+"""In the place of the kind of an object: the backend is of none."""
+PORTS: Final = {"https": 443, "http": 80}
+
+
+def url_backend(db: Db, url: str, field: str) -> Outcome[Backend | None]:
+    """Return the backend that a URL names, whose host Envoy resolves; with https, its certificate is validated.
+
+    Args:
+        db: the database.
+        url: an absolute URL of scheme https, or http if the settings allow it.
+        field: its path, for messages.
+    """
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = parts.scheme, parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return _invalid(f"{field}: {url} is no URL; write one like https://idp.example.com/keys.")
+    if parts.username is not None or parts.password is not None:
+        return _invalid(f"{field}: a URL with a user or password is not supported; remove them.")
+    if scheme not in PORTS or not host:
+        return _invalid(f"{field}: {url} is no absolute URL of https; write one like https://idp.example.com/keys.")
+    if scheme == "http" and not db.settings.allow_http_issuers:
+        text = f"{field}: {url} is not encrypted; use https, or have Headgate started with --allow-http-issuers."
+        return _invalid(text)
+    if own := reached(db.settings.own, host, port):
+        return _invalid(f"{field}: {own.use} may be at port {port}, where no request may go; use another port.")
+    settings = (BackendTls(host),) if scheme == "https" else ()
+    # In a pod, a name without a dot at its end would first be looked for among the cluster's own (resolv.conf, search),
+    # where it could lead to Services of other namespaces.
+    suffix = "" if db.settings.standalone or _is_address(host) or host.endswith(".") else "."
+    return Outcome(Backend(BackendKey(KIND, "", host), port, Protocol.HTTP1.value, host + suffix, settings))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _invalid(text: str) -> Outcome[None]:
+    return Outcome(None, (Problem("Accepted", "Invalid", text),))

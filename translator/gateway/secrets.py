@@ -1,0 +1,58 @@
+"""Secret texts in Secrets, which other objects refer to by a key; the texts are in no message and no repr."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from translator.db import Db
+from translator.engine.query import query
+from translator.ir.secret import GenericSecret
+from translator.objects.headgate.references import SecretReference
+from translator.objects.kubernetes.core import Secret
+from translator.outcome import Outcome, not_resolved
+from translator.permissions.reference_grants import Grantee, GrantTarget, not_permitted
+from translator.refs import Ref
+
+NOT_FOUND: Final = "SecretNotFound"
+"""The reason of a reference to a Secret, or to a key of one, that does not exist."""
+
+
+@query(firewall=True)
+def _fault(db: Db, secret: Ref, key: str) -> str:
+    """Return why a Secret has no text under a key, in one sentence; "" if it has, whatever that is."""
+    found = db.get(Secret, secret)
+    if found is None:
+        return f"{secret} does not exist; create it with the key {key}."
+    if key not in found.data:
+        return f"{secret} has no key {key}; add it, or correct the reference."
+    return "" if found.data[key] else f"{secret}: the value of its key {key} is empty; set it."
+
+
+def referenced_secret(
+    db: Db, owner: Ref, reference: SecretReference, key: str, field: str
+) -> Outcome[GenericSecret | None]:
+    """Return the secret text that an object refers to, or why it cannot be used.
+
+    Who reads it does not hear of a new value: use `secret_value` for that.
+
+    Args:
+        db: the database.
+        owner: the object, from whose kind a ReferenceGrant has to permit a Secret of another namespace.
+        reference: the reference.
+        key: the key, where the reference names none.
+        field: the path of the reference, for messages.
+    """
+    secret = Ref(Secret.kind, reference.namespace or owner.namespace, reference.name)
+    grantee = Grantee(db.registry.kinds[owner.kind].group, owner.kind, owner.namespace, secret.namespace)
+    if problem := not_permitted(db, grantee, GrantTarget(Secret.group, Secret.kind, secret.name), field):
+        return Outcome(None, (problem,))
+    name = reference.key or key
+    if fault := _fault(db, secret, name):
+        return not_resolved(NOT_FOUND, f"{field}: {fault}")
+    return Outcome(GenericSecret(secret.namespace, secret.name, name))
+
+
+def secret_value(db: Db, secret: GenericSecret) -> bytes | None:
+    """Return the value of a secret text's key; None if there is none. Nothing is derived of it."""
+    found = db.get(Secret, Ref(Secret.kind, secret.namespace, secret.name))
+    return found.data.get(secret.key) if found is not None else None

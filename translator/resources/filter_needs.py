@@ -1,0 +1,70 @@
+"""What the filters of a Gateway need beside routes: parts of discovered filters, secrets, backends that they call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from translator.db import Db
+from translator.engine.query import query
+from translator.envoy.filter_configs import EncodedPart, FilterNeeds
+from translator.envoy.http_filter import HttpFilter, extension_config
+from translator.envoy.secret import generic_secret
+from translator.extension import extensions
+from translator.gateway.ports import gateway_ports
+from translator.gateway.secrets import secret_value
+from translator.ir.listener import HttpChain
+from translator.ir.secret import GenericSecret
+from translator.refs import Ref
+from translator.resources.clusters import route_needs
+from translator.resources.listeners import port_listener
+from translator.resources.routes import table_stacks
+from translator.routes.inherited import inherited_needs
+from xds import Resource
+
+
+def discovered_filters(db: Db) -> Iterator[HttpFilter]:
+    """Yield the HTTP filters whose configurations are resources of their own."""
+    return (found for each in extensions(db) for found in each.http_filters if found.discovered)
+
+
+@query(firewall=True)
+def gateway_needs(db: Db, gateway: Ref) -> FilterNeeds:
+    """Return what the filters of a Gateway need, of its routes and of its listeners, each once and in one order."""
+    found = [*route_needs(db, gateway), *_listener_needs(db, gateway)]
+    backends = {backend for each in found for backend in each.backends}
+    parts = {part for each in found for part in each.parts}
+    secrets = {secret for each in found for secret in each.secrets}
+    return FilterNeeds(tuple(sorted(backends)), tuple(sorted(parts)), tuple(sorted(secrets)))
+
+
+def _listener_needs(db: Db, gateway: Ref) -> Iterator[FilterNeeds]:
+    for port in gateway_ports(db, gateway):
+        spec = port_listener(db, gateway, port)
+        tables = {each.chain.table for each in spec.chains if isinstance(each.chain, HttpChain)} if spec else ()
+        stacks = dict.fromkeys(stack for table in tables for stack in table_stacks(db, table))
+        yield from (inherited_needs(db, stack) for stack in stacks if stack)
+
+
+@query(firewall=True)
+def filter_parts(db: Db, gateway: Ref, name: str) -> tuple[EncodedPart, ...]:
+    """Return the parts of a discovered filter at a Gateway, sorted by their keys."""
+    return tuple(each for each in gateway_needs(db, gateway).parts if each.filter == name)
+
+
+@query
+def extension_config_resource(db: Db, gateway: Ref, name: str) -> Resource | None:
+    """Return the ``TypedExtensionConfig`` of a discovered filter for the proxies of a Gateway.
+
+    It is always there, if need be with nothing in it, so that no listener waits for it.
+    """
+    config = next(each for each in discovered_filters(db) if each.name == name).config()
+    for part in filter_parts(db, gateway, name):
+        config.MergeFromString(part.config)
+    return Resource.pack(extension_config(name, config))
+
+
+@query
+def generic_secret_resource(db: Db, secret: GenericSecret) -> Resource | None:
+    """Return the ``Secret`` with a secret text; None if its Secret does not have it any more."""
+    value = secret_value(db, secret)
+    return Resource.pack(generic_secret(secret, value)) if value is not None else None
