@@ -21,7 +21,7 @@ def test_changing_a_tcp_route(large: Translator) -> None:
         assert large.evaluate().failures == []
         found = cost(large, edit(tcp_route(3, 8)))
         unused = cost(large, edit(tcp_route(23, 8)))
-    assert found.runs <= 18
+    assert found.runs <= 19
     assert found.resources[LISTENER] == {"port-20003"}
     assert found.statuses == []
     assert (unused.resources.get(LISTENER), unused.statuses) == (None, [])
@@ -90,7 +90,7 @@ def test_changing_a_tls_route(large: Translator) -> None:
         before = filter_chains(large)
         found = cost(large, edit(tls_route(3, 8)))
         after = filter_chains(large)
-    assert found.runs <= 17
+    assert found.runs <= 18
     assert found.resources[LISTENER] == {"port-20443"}
     assert found.statuses == []
     assert len(before) == 101

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.envoy.filter_configs import EncodedPart, FilterNeeds
+from translator.envoy.filter_configs import FilterNeeds
 from translator.envoy.http_filter import HttpFilter, extension_config
 from translator.envoy.secret import generic_secret
 from translator.extension import extensions
@@ -45,12 +45,6 @@ def _listener_needs(db: Db, gateway: Ref) -> Iterator[FilterNeeds]:
         yield from (inherited_needs(db, stack) for stack in stacks if stack)
 
 
-@query(firewall=True)
-def filter_parts(db: Db, gateway: Ref, name: str) -> tuple[EncodedPart, ...]:
-    """Return the parts of a discovered filter at a Gateway, sorted by their keys."""
-    return tuple(each for each in gateway_needs(db, gateway).parts if each.filter == name)
-
-
 @query
 def extension_config_resource(db: Db, gateway: Ref, name: str) -> Resource | None:
     """Return the ``TypedExtensionConfig`` of a discovered filter for the proxies of a Gateway.
@@ -58,8 +52,9 @@ def extension_config_resource(db: Db, gateway: Ref, name: str) -> Resource | Non
     It is always there, if need be with nothing in it, so that no listener waits for it.
     """
     config = next(each for each in discovered_filters(db) if each.name == name).config()
-    for part in filter_parts(db, gateway, name):
-        config.MergeFromString(part.config)
+    for part in gateway_needs(db, gateway).parts:  # sorted by their keys
+        if part.filter == name:
+            config.MergeFromString(part.config)
     return Resource.pack(extension_config(name, config))
 
 
