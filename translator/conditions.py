@@ -21,8 +21,11 @@ NO_ENDPOINTS: Final = f"{GROUP}/NoEndpoints"
 POLICY_AFFECTED: Final = f"{GROUP}/PolicyAffected"
 """The condition of an object, or of a listener, that policies have as a target (GEP-713)."""
 
-HINTS: Final = (RULES_OVERLAP, NO_ENDPOINTS)
-"""Conditions of routes that are served as they are written; they are there only while they are True."""
+NO_EFFECT: Final = f"{GROUP}/NoEffect"
+"""The condition of a policy some of whose fields have no effect where it is, although they are valid."""
+
+HINTS: Final = (RULES_OVERLAP, NO_ENDPOINTS, NO_EFFECT)
+"""Conditions of what is served as it is written; they are there only while they are True."""
 
 
 class Condition(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from translator.conditions import HINTS, NO_ENDPOINTS, RULES_OVERLAP
+from translator.conditions import HINTS, NO_EFFECT, NO_ENDPOINTS, RULES_OVERLAP
 from translator.refs import Ref
 
 Json = Mapping[str, Any]
@@ -23,6 +23,7 @@ PHRASES = {
     "PartiallyInvalid": ("is valid as a whole", "is valid only in part"),
     "OverlappingTLSConfig": ("shares its TLS with no other listener", "shares its TLS with other listeners"),
     RULES_OVERLAP: ("gets requests by all its matches", "has matches that get no requests"),
+    NO_EFFECT: ("has no field without an effect", "has fields without an effect"),
     NO_ENDPOINTS: ("has endpoints behind all its backends", "has backends without endpoints"),
 }
 

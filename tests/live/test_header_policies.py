@@ -23,8 +23,13 @@ def modifier(request: Manifest | None = None, response: Manifest | None = None) 
 
 def accepted(proxy: Proxy, name: str = "policy") -> tuple[str, str]:
     """Return the status and message of the condition Accepted of a policy."""
+    return condition(proxy, "Accepted", name)
+
+
+def condition(proxy: Proxy, type_: str, name: str = "policy") -> tuple[str, str]:
+    """Return the status and message of a condition of a policy."""
     [ancestor] = proxy.status("TrafficPolicy", name)["ancestors"]
-    [found] = (each for each in ancestor["conditions"] if each["type"] == "Accepted")
+    [found] = (each for each in ancestor["conditions"] if each["type"] == type_)
     return found["status"], found["message"]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from translator.conditions import Condition, bounded, resolved_refs
+from translator.conditions import NO_EFFECT, Condition, bounded, resolved_refs
 from translator.db import Db
 from translator.engine.query import query
 from translator.extension import PolicyUnit, policy_units
@@ -31,7 +31,7 @@ from translator.policies.effective import (
     stack_of_route,
     stacked,
 )
-from translator.policies.merging import Effective, leaves
+from translator.policies.merging import DISABLE, Effective, leaves
 from translator.refs import ListenerRef, Ref
 from translator.routes.policies import own_policies
 from translator.routes.rules import rules
@@ -53,7 +53,7 @@ class PlaceReport(NamedTuple):
         merged: the paths of fields that others set beside it, and who.
         left_out: the paths of fields that are not valid there and have no effect.
         refused: what the Gateway's proxies say of the place, if they refuse it.
-        notes: what else its owner should know.
+        notes: what of it has no effect there, although it is valid.
     """
 
     problems: tuple[Problem, ...] = ()
@@ -106,7 +106,7 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gate
     report.set |= own
     problem = None
     if place.object.kind in db.registry.l4_rules:
-        problem = _no_connections(policy, unit, place)
+        problem = _no_connections(db, policy, unit, place)
     elif place.backend >= 0 and not unit.on_backends:
         text = f"{unit.path} cannot be for a single backend: let a filter of the rule name the policy."
         problem = Problem("Accepted", "Invalid", f"{place}: {text}")
@@ -119,22 +119,31 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gate
         kept = {name} if reads else set[str]()  # where it has no leaves, as `{}`
         lost: dict[str, str] = {}
         for read, found in reads:
-            _add_problems(unit, ref, read, found, own, report)
+            _add_problems(db, unit, policy, read, found, own, report)
             _add_origins(ref, name, found, place, report, kept, lost)
+            if found.origins.get(DISABLE, ref) != ref:
+                kept.discard(name)
             if kept and read.value:
                 _add_check(db, unit, read.value, place, report)
         report.lost |= {path: lost.get(path) or lost.get("", ITSELF) for path in own if path not in kept}
 
 
-def _no_connections(policy: Policy, unit: PolicyUnit, place: TargetPlace) -> Problem | None:
+def _no_connections(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace) -> Problem | None:
     """Return that a unit has no effect on connections and datagrams, if it has none."""
     if unit.connections is not None and unit.connections(getattr(policy.spec, unit.field)):
         return None
     text = (
         f"{unit.path}: has no effect at {place}, whose connections or datagrams are forwarded as they are; "
-        "remove it, or target a route of requests. The rest of the policy applies."
+        f"remove it, or target a route of requests.{_rest(db, policy, unit)}"
     )
     return Problem("Accepted", "Invalid", text)
+
+
+def _rest(db: Db, policy: Policy, unit: PolicyUnit) -> str:
+    """Return that the rest of a policy applies beside a unit that does not, if it has more units."""
+    units = (each for each in policy_units(db) if each.policy.kind == policy.kind and each is not unit)
+    more = any(getattr(policy.spec, each.field) is not None for each in units)
+    return " The rest of the policy applies." if more else ""
 
 
 def _add_check(
@@ -170,13 +179,19 @@ def _add_out_of_place(db: Db, unit: PolicyUnit, place: TargetPlace, own: dict[st
 
 
 def _add_problems(
-    unit: PolicyUnit, policy: Ref, read: Outcome[Any], found: Effective, own: dict[str, None], report: _Report
+    db: Db,
+    unit: PolicyUnit,
+    policy: Policy,
+    read: Outcome[Any],
+    found: Effective,
+    own: dict[str, None],
+    report: _Report,
 ) -> None:
-    others = ", ".join(str(each) for each in found.policies if each != policy)
+    others = ", ".join(str(each) for each in found.policies if each != policy.ref)
     merged = f" It is merged with {others}." if others else ""
-    effect = "Its routes answer 500." if read.value is None else "The rest of the policy applies."
+    effect = " Its routes answer 500." if read.value is None else _rest(db, policy, unit)
     for each in read.problems:
-        last = f" {effect}" if each is read.problems[-1] else ""
+        last = effect if each is read.problems[-1] else ""
         report.problems[each._replace(message=f"{each.message}{merged}{last}")] = None
     if read.problems and not read.value:
         report.left_out |= own
@@ -323,16 +338,17 @@ class AncestorReport:
         return self.overridden and not any(each == ITSELF or each.endswith("enforced") for each in by)
 
     def conditions(self) -> Iterator[Condition]:
-        """Yield Accepted, ResolvedRefs, Attached and Programmed; of a target that is not there only the first."""
+        """Yield Accepted, ResolvedRefs, Attached, Programmed, and NoEffect while that is True.
+
+        Of a target that is not there only the first.
+        """
         wrong = [each for each in self.problems if each.condition == "Accepted"]
-        notes = [*dict.fromkeys(note for each in self.places for note in each.notes)]
         if wrong:
-            texts = bounded([*(each.message for each in wrong), *notes])
-            yield Condition("Accepted", "False", wrong[0].reason, texts)
+            yield Condition("Accepted", "False", wrong[0].reason, bounded([each.message for each in wrong]))
         elif self.conflicted:
             yield Condition("Accepted", "False", "Conflicted", self.lost)
         else:
-            yield Condition("Accepted", "True", "Accepted", bounded(["The policy is valid.", *notes]))
+            yield Condition("Accepted", "True", "Accepted", "The policy is valid.")
         if self.places:
             yield resolved_refs(self.problems)
         if self.detached is not None:
@@ -341,11 +357,16 @@ class AncestorReport:
             yield Condition("Attached", "False", "Overridden", self.lost)
         elif any(each.set for each in self.places):
             yield self._attached()
+        yield from self._notes()
         refused = [*dict.fromkeys(text for each in self.places for text in each.refused)]
         if refused:
             yield Condition("Programmed", "False", "Refused", bounded(refused))
         elif self.programmed is not None and self.places:
             yield self.programmed
+
+    def _notes(self) -> Iterator[Condition]:
+        if notes := [*dict.fromkeys(note for each in self.places for note in each.notes)]:
+            yield Condition(NO_EFFECT, "True", "NoEffect", bounded(notes))
 
     def _attached(self) -> Condition:
         if not self.effective:

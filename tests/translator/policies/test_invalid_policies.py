@@ -33,7 +33,7 @@ def test_a_unit_that_cannot_be_read_is_left_out_or_closed() -> None:
         policy("wrong", target("HTTPRoute", "route-1"), paint={"color": "black"}),
         policy("closed", target("HTTPRoute", "route-2", "named"), lock={"color": "black"}),
     )
-    text = "spec.paint.color: there is no black. The rest of the policy applies."
+    text = "spec.paint.color: there is no black."
     assert conditions(translator, "wrong")[0]["Accepted"] == ("False", "Invalid", text)
     assert conditions(translator, "closed")[0]["Accepted"] == (
         "False",

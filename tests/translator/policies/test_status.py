@@ -18,6 +18,7 @@ from tests.translator.policies.test_selection import (
     serving,
     web,
 )
+from translator.conditions import NO_EFFECT
 from translator.inputs import AffectedRoute, AttributedNack, GatewaySyncStatus, Settings, StillServed
 from translator.refs import Ref
 from translator.status.ancestors import MAX_ANCESTORS
@@ -153,11 +154,20 @@ def test_enforced_where_it_does_not_hold() -> None:
     """A policy of a route says that it is not enforced there, and is effective all the same."""
     translator = serving(route("one"), policy("p", targetRefs=[ref("HTTPRoute", "one")], enforced=True))
     ((_, found),) = status(translator)
-    assert found["Accepted"][:2] == ("True", "Accepted")
+    assert found["Accepted"] == VALID
     levels = "gateway, listener set, listener"
     text = f"spec.enforced has no effect at HTTPRoute one: it holds at the levels {levels}. Remove it."
-    assert found["Accepted"][2] == f"The policy is valid. {text}"
+    assert found[NO_EFFECT] == ("True", "NoEffect", text)
     assert found["Attached"] == ALL
+
+
+def test_an_empty_value_under_an_enforced_switch() -> None:
+    """What an enforced policy switches off is lost to a policy with an empty value of the same unit."""
+    wide = policy("wide", "infra", targetRefs=[ref("Gateway", "web")], enforced=True, cors=None, csrf={"disable": {}})
+    near = policy("p", targetRefs=[ref("HTTPRoute", "one")], cors=None, csrf={})
+    ((_, found),) = status(serving(route("one"), wide, near))
+    lost = "csrf is overridden by TrafficPolicy infra/wide, which is enforced."
+    assert found["Attached"] == ("False", "Overridden", lost)
 
 
 def test_what_an_enforced_policy_overrides() -> None:

@@ -61,7 +61,6 @@ def test_names_of_headers_that_are_too_long(kind: str, name: str, field: str) ->
     length = len(", ".join(names))
     assert length > MOST_NAMES_LENGTH
     text = f"spec.cors.{field}: the names take {length} bytes, and {MOST_NAMES_LENGTH} are the most; name fewer."
-    text += " The rest of the policy applies."
     found = conditions(translator, name)
     assert found["Accepted"] == ("False", "Invalid", text)
     why = "Nothing of the policy is effective: Accepted and ResolvedRefs say why."
@@ -216,9 +215,7 @@ def test_a_policy_that_is_merged_with_one_that_is_wrong() -> None:
     translator = serving(wide, traffic_policy("HTTPRoute", "route-1", allowOrigins=["https://a.com"]))
     accepted, attached = conditions(translator, "route-1").values()
     assert accepted[:2] == attached[:2] == ("False", "Invalid")
-    assert accepted[2].endswith(
-        "; name fewer. It is merged with TrafficPolicy shop/web. The rest of the policy applies."
-    )
+    assert accepted[2].endswith("; name fewer. It is merged with TrafficPolicy shop/web.")
     assert "a.com" not in str(table(translator))
 
 
