@@ -28,7 +28,7 @@ LEVELS: Final[Mapping[Level, str]] = {
 KEPT: Final = "the last valid version stays"
 CLOSED: Final = "its requests are answered with 500"
 LEFT_OUT: Final = "left out, the rest is served"
-EITHER: Final = f"{LEFT_OUT}; where it holds a secret, {CLOSED}"
+EITHER: Final = f"{LEFT_OUT}; where it holds a secret, or must not fail open, {CLOSED}"
 TARGETING: Final = "what the policy is for"
 
 HEAD: Final = """\

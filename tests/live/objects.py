@@ -119,3 +119,13 @@ def manifests(given: Iterable[str | Manifest | list[Manifest]]) -> Iterator[Mani
             yield from each
         else:
             yield each
+
+
+def gateway_extension(name: str, **spec: Any) -> Manifest:
+    """Return a GatewayExtension with one member."""
+    return {
+        "apiVersion": "gateway.headgate.dev/v1alpha1",
+        "kind": "GatewayExtension",
+        "metadata": {"name": name},
+        "spec": spec,
+    }

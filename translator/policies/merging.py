@@ -147,6 +147,8 @@ def _merged(wide: Any, near: Any, info: FieldInfo | None) -> Any:
     if isinstance(wide, Mapping) and isinstance(near, Mapping):
         return {**wide, **near}
     if (keyed := by_key(info)) is not None:
+        if keyed.ends is not None and any(map(keyed.ends, near)):
+            return near
         items = {keyed.key(each): each for each in wide}
         return tuple((items | {keyed.key(each): each for each in near}).values())
     return near

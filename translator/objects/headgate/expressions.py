@@ -36,3 +36,6 @@ HeaderFormat = Annotated[
 
 Condition = Annotated[str, StringConstraints(min_length=1, max_length=cel.MAX_BYTES), _checked(cel.check)]
 """A condition in CEL, such as ``request.headers['x-env'] == 'test'``."""
+
+Attribute = Annotated[str, StringConstraints(min_length=1, max_length=256), _checked(cel.check)]
+"""An attribute of requests or responses, such as ``source.address``: an expression in CEL."""

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from translator.api_group import GROUP
+from translator.objects.headgate.extprocprovider import ExternalProcessor
 from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation, NamespacedObject
 
-MEMBERS: Final[tuple[str, ...]] = ()
+MEMBERS: Final[tuple[str, ...]] = ("ext_proc",)
 """The members, by their names in the model: exactly one is set."""
 
 
@@ -25,6 +26,9 @@ class GatewayExtensionSpec(CheckedFields):
     rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(f"[{', '.join(f'has(self.{each})' for each in _ALIASES)}].filter(x, x).size() == 1", _ONE),
     )
+
+    ext_proc: ExternalProcessor | None = None
+    """An external processor of requests and responses."""
 
     @property
     def member(self) -> str:

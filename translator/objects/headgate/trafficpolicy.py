@@ -9,6 +9,7 @@ from translator.api_group import GROUP
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.headgate.browsers import CORSPolicy, CSRFPolicy
 from translator.objects.headgate.compression import Compression
+from translator.objects.headgate.extproc import ONE_NAME, ExternalProcessings
 from translator.objects.headgate.faults import FaultInjection
 from translator.objects.headgate.forwarding import HashPolicies, HttpUpgrades, InternalRedirect, RequestMirror
 from translator.objects.headgate.headers import HeaderModifiers, HostRewrite, UrlRewrite
@@ -39,7 +40,7 @@ OF_ROUTES: Final = CelRule(
 class TrafficPolicySpec(AttachedPolicySpec):
     """What to do with requests; each field is merged with those of policies of other levels, and by itself."""
 
-    rules: ClassVar[tuple[CelRule, ...]] = (*AttachedPolicySpec.rules, SHORT_FORM, OF_ROUTES)
+    rules: ClassVar[tuple[CelRule, ...]] = (*AttachedPolicySpec.rules, SHORT_FORM, OF_ROUTES, ONE_NAME)
 
     cors: Annotated[
         CORSPolicy | None,
@@ -86,6 +87,10 @@ class TrafficPolicySpec(AttachedPolicySpec):
     """The name under which the requests of a route are counted; `{namespace}`, `{route}`, `{rule}` are its names."""
     tracing: Traces = None
     """Which requests are traced, and what their spans say."""
+
+    ext_proc: ExternalProcessings = None
+    """External processors that see requests and responses, and change them; more specific policies replace them by
+    their names."""
 
     @model_validator(mode="before")
     @classmethod

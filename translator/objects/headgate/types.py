@@ -96,6 +96,8 @@ class Disableable(CheckedFields):
     """A unit that ``disable: {}`` switches off, which excludes all other fields."""
 
     rules: ClassVar[tuple[CelRule, ...]] = ()
+    beside_disable: ClassVar[frozenset[str]] = frozenset()
+    """The fields that may be beside ``disable``: those that say what is switched off."""
 
     disable: Annotated[Disable | None, ATOMIC, Doc(envoy="the setting is left out, the filter is disabled")] = None
     """Switches off what less specific policies say here; no other field may be beside it."""
@@ -104,14 +106,16 @@ class Disableable(CheckedFields):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Add the rule to those of a subclass, which knows the fields."""
         super().__pydantic_init_subclass__(**kwargs)
-        others = [info.alias or name for name, info in cls.model_fields.items() if name != "disable"]
+        excluded = cls.model_fields.keys() - {"disable", *cls.beside_disable}
+        others = [info.alias or name for name, info in cls.model_fields.items() if name in excluded]
         given = " || ".join(f"has(self.{each})" for each in others)
         message = f"must not be set together with {', '.join(others)}: remove one of them"
         cls.rules = (CelRule(f"!has(self.disable) || !({given})", message, "disable"), *cls.rules)
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield a violation if it is switched off and set at once."""
-        others = [name for name in type(self).model_fields if name != "disable" and getattr(self, name) is not None]
+        beside = {"disable", *self.beside_disable}
+        others = [name for name in type(self).model_fields if name not in beside and getattr(self, name) is not None]
         if self.disable is not None and others:
             aliases = ", ".join(type(self).model_fields[each].alias or each for each in others)
             yield FieldViolation(("disable",), f"must not be set together with {aliases}: remove one of them")

@@ -5,8 +5,9 @@ A marker is metadata of a field's annotation: ``items: Annotated[tuple[Item, ...
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
@@ -26,13 +27,16 @@ class ByKey:
 
     Attributes:
         attributes: the names of the attributes that are the key of an item; without any, the item itself is.
+        ends: whether an item says that nothing of less specific lists is effective; None if none does.
     """
 
     attributes: tuple[str, ...]
+    ends: Callable[[Any], bool] | None
 
-    def __init__(self, *attributes: str) -> None:
-        """Take the names of the attributes."""
+    def __init__(self, *attributes: str, ends: Callable[[Any], bool] | None = None) -> None:
+        """Take the names of the attributes, and which items end what is wider."""
         object.__setattr__(self, "attributes", attributes)
+        object.__setattr__(self, "ends", ends)
 
     def key(self, item: object) -> str:
         """Return the key of an item, as messages write it."""
