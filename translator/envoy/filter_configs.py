@@ -164,6 +164,11 @@ def difference(configs: FilterConfigs, inherited: FilterConfigs) -> FilterConfig
     return tuple(sorted((said | missing).items()))
 
 
+def switched_off(names: Iterable[str]) -> FilterConfigs:
+    """Return what has a route not run filters that it inherits."""
+    return tuple((name, _DISABLED) for name in sorted(names))
+
+
 def divide(configs: FilterConfigs) -> tuple[FilterConfigs, FilterConfigs]:
     """Divide configurations: those of which the most specific counts, and those of which all count."""
     every = tuple(each for each in configs if each[0] in AT_EVERY_LEVEL)

@@ -161,3 +161,8 @@ FILTERS: Final = (
     HttpFilter(Stage.GUARD, GUARD, RBAC, disabled=False),
 )
 """The filters, but for the router."""
+
+BEHIND_CORS: Final = frozenset(
+    each.name for each in FILTERS if each.stage is Stage.CSRF or Stage.BEFORE_AUTHN <= each.stage <= Stage.BEFORE_ROUTE
+)
+"""The filters that ask who it is and how often, which preflights do not reach: they carry no credentials."""

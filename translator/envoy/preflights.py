@@ -14,6 +14,7 @@ from heapq import merge
 from typing import Final, NamedTuple
 
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
+from translator.envoy.filter_configs import switched_off, write
 from translator.envoy.route import EncodedRoute, Precedence, precedence, route_match
 from translator.envoy.route_configuration import encoded
 from translator.ir.http import MILLION, PathKind, RouteMatch, ValueMatch
@@ -22,6 +23,8 @@ from translator.ir.preflight import FILTER, METHOD, is_unannounced, preflight
 OK: Final = 200
 NOT_FOUND: Final = 404
 ANYWHERE: Final = ""
+SUFFIX: Final = "/preflight"
+"""The end of the names of routes for preflights."""
 
 
 class Unanswered(NamedTuple):
@@ -96,6 +99,20 @@ def inherited(ordered: Sequence[EncodedRoute | Unanswered]) -> list[EncodedRoute
     return [*found, _direct(requests[0], preflight(RouteMatch()), OK), *requests]
 
 
+def let_in(entries: Iterable[EncodedRoute], names: Sequence[str]) -> Iterator[EncodedRoute]:
+    """Yield entries, of which those that answer preflights do not run filters of these names, which they inherit.
+
+    A preflight carries no credentials (Fetch, section 3.2), and its answer comes from no backend.
+    """
+    for entry in entries:
+        route = _decoded(entry) if entry.match.method == "OPTIONS" else None
+        if route is not None and route.name.endswith(SUFFIX) and route.direct_response.status == OK:
+            write(route.typed_per_filter_config, switched_off(names))
+            yield replace(entry, body=encoded(route))
+        else:
+            yield entry
+
+
 def _routes(unanswered: Unanswered, later: Iterable[EncodedRoute]) -> list[EncodedRoute]:
     """Return the copies of routes that a preflight needs, the first to be tried first."""
     asked, made, answered = unanswered.match, list[EncodedRoute](), False
@@ -130,7 +147,7 @@ def _direct(entry: EncodedRoute, match: RouteMatch, status: int) -> EncodedRoute
 
 
 def _entry(entry: EncodedRoute, match: RouteMatch, route: route_components_pb2.Route) -> EncodedRoute:
-    route.name = f"{route.name}/preflight"
+    route.name = f"{route.name}{SUFFIX}"
     route.match.CopyFrom(route_match(match))
     return replace(entry, match=match, body=encoded(route), whole=False)
 

@@ -33,7 +33,7 @@ from translator.policies.attachment import any_policies
 from translator.policies.effective import Stack, inherited
 from translator.policies.targets import PolicyShard, shard
 from translator.refs import Ref
-from translator.routes.inherited import answers_preflights, listener_settings
+from translator.routes.inherited import answers_preflights, behind_cors, listener_settings
 from translator.routes.policies import effective_rules
 from translator.routes.proxyless import client_rules
 from xds import Resource, check
@@ -144,8 +144,11 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
     stack = inherited(db, gateway, found[0][0].listener) if found else ()
     if not stack:
         return virtual_host(domain, preflights.routed(ordered))
-    routed = preflights.inherited if answers_preflights(db, stack) else preflights.routed
-    return virtual_host(domain, routed(ordered), own_settings(db, table, stack), held_bytes(db, stack))
+    inherits = answers_preflights(db, stack)
+    routes = (preflights.inherited if inherits else preflights.routed)(ordered)
+    if (answers or inherits) and (names := behind_cors(db, stack)):
+        routes = [*preflights.let_in(routes, names)]
+    return virtual_host(domain, routes, own_settings(db, table, stack), held_bytes(db, stack))
 
 
 def _owner(db: Db, table: RouteConfigKey, domain: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from translator.db import Db
 from translator.engine.query import query
 from translator.envoy.filter_configs import NO_NEEDS, FilterConfigs, FilterNeeds, compose, needs
+from translator.envoy.http_filters import BEHIND_CORS
 from translator.envoy.route_policies import InheritedPolicies
 from translator.extension import PolicyUnit
 from translator.ir.listener import ListenerSetting
@@ -41,6 +42,12 @@ def inherited_needs(db: Db, stack: Stack) -> FilterNeeds:
     """Return what the filters need that all routes of a listener with these policies inherit."""
     found = (each for each in listener_settings(db, stack) if isinstance(each, InheritedPolicies))
     return next((each.needs for each in found), NO_NEEDS)
+
+
+@query(firewall=True)
+def behind_cors(db: Db, stack: Stack) -> tuple[str, ...]:
+    """Return the filters that answers to preflights must not inherit of these policies, sorted by name."""
+    return tuple(name for name, _ in inherited_configs(db, stack) if name in BEHIND_CORS)
 
 
 @query(firewall=True)
