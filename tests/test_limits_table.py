@@ -58,6 +58,8 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.objects.headgate.types.MILLIONTHS_OF_PERCENT",
         "translator.objects.headgate.timeouts.KIB",
         "translator.objects.headgate.rates.SECONDS",
+        "translator.envoy.filter_entries.FIRST",
+        "translator.extensions.header_mutations.BEFORE_CREDENTIAL",
         "translator.extensions.client_selectors.ONE_ADDRESS",
         "xds.resources.snapshot.MODULUS",
     ),

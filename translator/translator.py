@@ -14,7 +14,7 @@ What is not known stays as it was, and nothing counts as gone because of it. Eac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -46,7 +46,7 @@ from translator.ir.oidc import Discovered
 from translator.kinds import Registry
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.listenerset import ListenerSet
-from translator.objects.kubernetes.core import Namespace
+from translator.objects.kubernetes.core import Namespace, Secret, SecretMetadata
 from translator.refs import Ref
 from translator.registry import REGISTRY
 from translator.resources.output_table import OutputTable
@@ -69,7 +69,7 @@ class Translator:
         acknowledged: which ACKs count, and which are awaited.
     """
 
-    def __init__(self, settings: Settings, on_demand: Iterable[str] = (), registry: Registry = REGISTRY) -> None:
+    def __init__(self, settings: Settings, on_demand: Collection[str] = (), registry: Registry = REGISTRY) -> None:
         """Make a translator that knows no objects.
 
         Args:
@@ -78,6 +78,7 @@ class Translator:
                 of one before `set_absent` says that it is not there.
             registry: what is declared of kinds of objects.
         """
+        self._metadata_apart = Secret.kind in on_demand
         self._reader = Db(registry, on_demand)
         self._db = self._reader.database
         self._db.set(SETTINGS, None, settings)
@@ -183,7 +184,12 @@ class Translator:
         for ref, found in edits:
             if ref.kind == NOT_SYNCED:
                 kind, part = ref.name, ref.namespace
-                self._db.set_synced(kind, self._sync.set(kind, part, synced=found is None))
+                synced = self._sync.set(kind, part, synced=found is None)
+                self._db.set_synced(kind, synced)
+                if kind == Secret.kind:
+                    self._db.set_synced(SecretMetadata.kind, synced)
+            elif ref.kind == SecretMetadata.kind:
+                self._db.set(ref.kind, ref, found)
             elif isinstance(found, Invalid):
                 before: Any = self._db.inputs(INVALID).get(ref)
                 self._db.set(INVALID, ref, found.after(before))
@@ -198,6 +204,8 @@ class Translator:
             self._roots.clear_invalid(ref)
         before = self.object(ref)
         self._db.set(ref.kind, ref, found)
+        if ref.kind == Secret.kind and not self._metadata_apart:
+            self._db.set(SecretMetadata.kind, *_metadata(ref, found))
         if ref.kind == Gateway.kind:
             self.acknowledged.touch(ref)
         elif ref.kind == ListenerSet.kind:
@@ -315,3 +323,9 @@ class Translator:
     def memos(self) -> int:
         """The number of memos."""
         return len(self._db)
+
+
+def _metadata(ref: Ref, secret: Secret | None) -> tuple[Ref, SecretMetadata | None]:
+    """Return what is known of a Secret by its labels; None without any."""
+    found = SecretMetadata(metadata=secret.metadata) if secret is not None and secret.metadata.labels else None
+    return ref._replace(kind=SecretMetadata.kind), found

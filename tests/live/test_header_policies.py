@@ -156,7 +156,7 @@ async def test_wrong_values_are_left_out(proxy: Proxy, changes: Manifest, path: 
 
 
 async def test_values_of_secrets_are_closed(proxy: Proxy) -> None:
-    """Values of Secrets are not supported yet: no request reaches the backend without them; other routes are served."""
+    """While a Secret is missing, no request reaches the backend without its value; other routes are served."""
     changes = {"set": [{"name": "authorization", "secretRef": {"name": "token", "key": "value"}}]}
     await proxy.apply(
         traffic_policy("rule", headerModifiers={"request": changes}),
@@ -165,7 +165,7 @@ async def test_values_of_secrets_are_closed(proxy: Proxy) -> None:
     found = await proxy.request("/closed")
     assert found.status == 500
     assert (await proxy.request("/")).backend == "alpha"
-    status, message = accepted(proxy)
+    status, message = condition(proxy, "ResolvedRefs")
     assert (status, message.partition(": ")[0]) == (
         "False",
         "spec.headerModifiers.request.set[authorization].secretRef",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from google.protobuf.message import Message
 
@@ -10,6 +10,9 @@ from headgate_proto.xds.type.matcher.v3.matcher_pb2 import Matcher
 from translator.ir.secret import GenericSecret
 
 Predicate = Matcher.MatcherList.Predicate
+
+FIRST: Final = 1 << 32
+"""The lowest weight of a filter that runs before all those that users give a weight (`SlotFilter.weight`)."""
 
 
 class FilterConfig(NamedTuple):

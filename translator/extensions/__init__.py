@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from translator.extensions import (
+    api_key_auth,
     backend_tls,
     bandwidth_limit,
+    basic_auth,
     buffer,
     compression,
     cors,
+    credential_injection,
     csrf,
     direct_response,
     experimental_policies,
@@ -37,6 +40,9 @@ EXTENSIONS = (
     http_filters.EXTENSION,
     cors.EXTENSION,
     csrf.EXTENSION,
+    basic_auth.EXTENSION,
+    api_key_auth.EXTENSION,
+    credential_injection.EXTENSION,
     faults.EXTENSION,
     compression.EXTENSION,
     response_override.EXTENSION,

@@ -16,12 +16,15 @@ from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, WeightedCluster
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutationPerRoute
 from headgate_proto.envoy.type.matcher.v3.string_pb2 import StringMatcher
-from translator.envoy.filter_entries import FilterConfig, FilterEntry
+from translator.envoy.filter_entries import FilterConfig, FilterEntry, SecretUse
 from translator.envoy.hooks import FilterHook, RouteHook
 from translator.envoy.http_filters import HEADER_MUTATION
+from translator.envoy.injected_secret import generic_injector
 from translator.extension import Extension, FilterOutcome, PolicyContext, PolicyUnit
+from translator.gateway.secrets import header_secret
 from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
+from translator.ir.secret import GenericSecret
 from translator.languages.formats import check_format, literal
 from translator.languages.regex import check_regex, fully_matches
 from translator.objects.gateway_api.filters import HTTPHeaderFilter
@@ -32,8 +35,10 @@ from translator.objects.headgate.headers import (
     HeaderOperations,
     RequestHeaderModifier,
     ResponseHeaderModifier,
+    SecretKeyReference,
     SetRequestHeader,
 )
+from translator.objects.headgate.references import SecretReference
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.objects.headgate.types import StringMatch
 from translator.objects.schema.header_names import FIXED
@@ -108,19 +113,41 @@ class NameMatch(NamedTuple):
 Mutations = tuple[Change | NameMatch, ...]
 
 
+class SecretHeader(NamedTuple):
+    """A header of requests, and the secret text that is its value."""
+
+    name: str
+    secret: GenericSecret
+
+
+BEFORE_CREDENTIAL: Final = 1
+"""The weight of headers from Secrets: the unit that is for credentials alone has the last word."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeaderMutations(RuleSetting, FilterHook):
-    """What policies do to the headers of requests and responses."""
+    """What policies do to the headers of requests and responses.
+
+    Attributes:
+        request: the changes of those of requests.
+        response: the changes of those of responses.
+        secrets: headers of requests whose values are secret texts.
+    """
 
     request: Mutations = ()
     response: Mutations = ()
+    secrets: tuple[SecretHeader, ...] = ()
 
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Give the filter its mutations."""
         made = HeaderMutationPerRoute()
         made.mutations.request_mutations.extend(each.message() for each in self.request)
         made.mutations.response_mutations.extend(each.message() for each in self.response)
-        yield FilterConfig(HEADER_MUTATION, made)
+        if self.request or self.response:
+            yield FilterConfig(HEADER_MUTATION, made)
+        for each in self.secrets:
+            yield SecretUse(each.secret)
+            yield generic_injector(f"headgate.header.{each.name}", each.secret, each.name, weight=BEFORE_CREDENTIAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +185,12 @@ def read(context: PolicyContext) -> FilterOutcome:
     request, response = reader.mutations("request", found.request), reader.mutations("response", found.response)
     if reader.problems:
         return Outcome(None, tuple(reader.problems))
-    enforced = tuple(sorted({each.name for each in request if isinstance(each, Change) and reader.is_enforced(each)}))
-    settings: list[RuleSetting] = [HeaderMutations(request, response)] if request or response else []
+    secrets = tuple(reader.secrets)
+    changes = [(each.way, each.name) for each in request if isinstance(each, Change)]
+    changes += [("set", each.name) for each in secrets]
+    enforced = tuple(sorted({name for way, name in changes if reader.is_enforced(way, name)}))
+    made = HeaderMutations(request, response, secrets)
+    settings: list[RuleSetting] = [made] if request or response or secrets else []
     settings += [EnforcedHeaders(enforced)] if enforced else []
     return Outcome(tuple(settings))
 
@@ -169,6 +200,7 @@ class _Reader:
 
     def __init__(self, context: PolicyContext) -> None:
         self.problems: list[Problem] = []
+        self.secrets: list[SecretHeader] = []
         self._context = context
 
     def mutations(self, direction: str, found: HeaderOperations | None) -> Mutations:
@@ -179,9 +211,9 @@ class _Reader:
         changed = [each for way in ("add_if_absent", "set", "add") for each in self._changes(direction, found, way)]
         return (*self._matches(direction, found.remove_on_match), *removed, *changed)
 
-    def is_enforced(self, change: Change) -> bool:
-        """Return whether a change of requests is enforced."""
-        return _leaf("request", change.way, change.name) in self._context.effective.enforced
+    def is_enforced(self, way: str, name: str) -> bool:
+        """Return whether a change of a header of requests is enforced."""
+        return _leaf("request", way, name) in self._context.effective.enforced
 
     def _changes(self, direction: str, found: HeaderOperations, way: str) -> Iterator[Change]:
         for each in getattr(found, way):
@@ -190,13 +222,21 @@ class _Reader:
                 continue
             text = (each.value or "").strip(" \t")
             if isinstance(each, SetRequestHeader) and each.secret_ref is not None:
-                self._refuse(f"{leaf}.secretRef", "values of Secrets are not supported yet: write a value")
+                self._read_secret(leaf, each.name, each.secret_ref)
             elif not each.format:
                 yield Change(way, each.name, literal(text))
             elif fault := check_format(text):
                 self._refuse(f"{leaf}.value", f"is not a format that Envoy takes: {fault}")
             else:
                 yield Change(way, each.name, text)
+
+    def _read_secret(self, leaf: str, name: str, found: SecretKeyReference) -> None:
+        reference = SecretReference(name=found.name, key=found.key)
+        path = f"{self._context.field}.{leaf}.secretRef"
+        secret = header_secret(self._context.db, self._context.origin(leaf), reference, found.key, path)
+        self.problems += secret.problems
+        if secret.value is not None:
+            self.secrets.append(SecretHeader(name, secret.value))
 
     def _matches(self, direction: str, found: tuple[StringMatch, ...]) -> Iterator[NameMatch]:
         for place, each in enumerate(found):

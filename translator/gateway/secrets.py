@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from translator.db import Db
@@ -9,12 +10,15 @@ from translator.engine.query import query
 from translator.ir.secret import GenericSecret
 from translator.objects.headgate.references import SecretReference
 from translator.objects.kubernetes.core import Secret
-from translator.outcome import Outcome, not_resolved
+from translator.outcome import Outcome, Problem, not_resolved
 from translator.permissions.reference_grants import Grantee, GrantTarget, not_permitted
 from translator.refs import Ref
 
 NOT_FOUND: Final = "SecretNotFound"
 """The reason of a reference to a Secret, or to a key of one, that does not exist."""
+MAX_HEADER_BYTES: Final = 16384
+"""The longest secret text in a header: Envoy takes 60 KiB of headers in all."""
+_HEADER_VALUE: Final = re.compile(rb"[\x21-\xff]([\t\x20-\x7e\x80-\xff]*[\x21-\xff])?")
 
 
 @query(firewall=True)
@@ -56,3 +60,28 @@ def secret_value(db: Db, secret: GenericSecret) -> bytes | None:
     """Return the value of a secret text's key; None if there is none. Nothing is derived of it."""
     found = db.get(Secret, Ref(Secret.kind, secret.namespace, secret.name))
     return found.data.get(secret.key) if found is not None else None
+
+
+@query(firewall=True)
+def _header_fault(db: Db, secret: GenericSecret) -> str:
+    """Return why a secret text cannot be the value of a header, in one sentence; "" if it can."""
+    text = (secret_value(db, secret) or b"").rstrip(b"\r\n")
+    if _HEADER_VALUE.fullmatch(text) and len(text) <= MAX_HEADER_BYTES:
+        return ""
+    return (
+        f"Secret {secret.namespace}/{secret.name}: the value of its key {secret.key} is empty, longer than "
+        f"{MAX_HEADER_BYTES} bytes, or has characters that no header may have, such as line breaks; change it."
+    )
+
+
+def header_secret(
+    db: Db, owner: Ref, reference: SecretReference, key: str, field: str
+) -> Outcome[GenericSecret | None]:
+    """Return the secret text that an object refers to as the value of a header; the arguments are those above.
+
+    Who reads it hears of a new value only where one of both cannot be a header's. Line breaks at its end are no part.
+    """
+    found = referenced_secret(db, owner, reference, key, field)
+    if found.value is not None and (fault := _header_fault(db, found.value)):
+        return Outcome(None, (Problem("Accepted", "Invalid", f"{field}: {fault}"),))
+    return found

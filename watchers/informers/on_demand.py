@@ -5,17 +5,19 @@ after each evaluation, the caller passes them to `set_referenced`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from typing import Final
 
 import structlog
 
 from translator.inputs import Edit
+from translator.objects.kubernetes.core import Secret, SecretMetadata
 from translator.refs import Ref
 from watchers.controllers.worker_pool import WorkerPool
 from watchers.diagnostics import Diagnostic, DiagnosticSet, Place
 from watchers.informers.informer import parsed
+from watchers.informers.list_watch import ObjectChange
 from watchers.informers.observer import InformerObserver
 from watchers.informers.reflector import Reflector
 from watchers.kubernetes import paths
@@ -36,6 +38,7 @@ class OnDemandInformer:
     """The referenced objects of one kind.
 
     It consists of two sources: this one follows the metadata of all objects, and `Fetcher` reads the referenced ones.
+    The labels of all Secrets are reported, since they may be selected by these.
 
     Args:
         reflector: the reflector of the kind's metadata.
@@ -67,12 +70,23 @@ class OnDemandInformer:
         return version is not None and ref in self.referenced and self.delivered.get(ref) != version.resource_version
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
-        """Yield the deletion of objects that were yielded before."""
+        """Yield the deletion of objects that were yielded before, and the metadata of Secrets."""
         async with aclosing(self.reflector.batches()) as reflected:
             async for changes, synced in reflected:
                 deleted = [ref for ref, raw in changes if raw is None and self.delivered.pop(ref, "")]
                 self.enqueue(ref for ref, _ in changes if ref in self.referenced)
-                yield Batch((*(Edit(ref, None) for ref in deleted), *self.reflector.sync_edits()), synced)
+                labelled = self._metadata(changes)
+                yield Batch((*(Edit(ref, None) for ref in deleted), *labelled, *self.reflector.sync_edits()), synced)
+
+    def _metadata(self, changes: Iterable[ObjectChange]) -> Iterator[Edit]:
+        """Yield the metadata of Secrets that have labels, and where they are gone that there is none."""
+        if self.reflector.model is not Secret:
+            return
+        for ref, raw in changes:
+            labels = (raw or {}).get("metadata", {}).get("labels")
+            name = ref._replace(kind=SecretMetadata.kind)
+            metadata = {"name": ref.name, "namespace": ref.namespace, "labels": labels}
+            yield Edit(name, SecretMetadata.model_validate({"metadata": metadata}) if labels else None)
 
 
 class Fetcher:

@@ -70,8 +70,7 @@ class SetRequestHeader(CheckedFields):
     value: HeaderValue | None = None
     """The value; it is taken literally, unless `format` is true."""
     secret_ref: Annotated[SecretKeyReference | None, ATOMIC] = None
-    """A key of a Secret, whose value is the header's. It is not supported yet: routes of such a policy respond with
-    500."""
+    """A key of a Secret, whose value is the header's. Routes respond with 500 while there is none."""
     format: Boolean | None = None
     """Whether the value is a format of Envoy's, in which `%COMMANDS%` stand for parts of the request. By default
     false."""

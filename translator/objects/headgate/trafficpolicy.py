@@ -9,6 +9,7 @@ from translator.api_group import GROUP
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.headgate.browsers import CORSPolicy, CSRFPolicy
 from translator.objects.headgate.compression import Compression
+from translator.objects.headgate.credentials import ApiKeyAuth, BasicAuth, CredentialInjection
 from translator.objects.headgate.extproc import ONE_NAME, ExternalProcessings
 from translator.objects.headgate.faults import FaultInjection
 from translator.objects.headgate.forwarding import HashPolicies, HttpUpgrades, InternalRedirect, RequestMirror
@@ -49,6 +50,12 @@ class TrafficPolicySpec(AttachedPolicySpec):
     """Which pages of other origins may make requests, as a CORS filter of a rule says it."""
     csrf: Annotated[CSRFPolicy | None, Doc(envoy="CsrfPolicy")] = None
     """Refuses requests that change something from pages of other hosts."""
+    basic_auth: Annotated[BasicAuth | None, ATOMIC] = None
+    """Has clients give a name and a password."""
+    api_key_auth: Annotated[ApiKeyAuth | None, ATOMIC] = None
+    """Has clients send a key that is known."""
+    credential_injection: Annotated[CredentialInjection | None, ATOMIC] = None
+    """Gives requests the credential that a backend asks for."""
     compression: Annotated[Compression | None, Doc(envoy="Compressor, Decompressor")] = None
     """Compresses responses, and decompresses requests."""
     fault_injection: Annotated[FaultInjection | None, Doc(envoy="HTTPFault")] = None

@@ -90,6 +90,16 @@ class Secret(CheckedFields, NamespacedObject):
                 yield FieldViolation(("data",), f"must hold {key}, because the type is {self.type}: add it")
 
 
+class SecretMetadata(NamespacedObject):
+    """What is known of every Secret, whether it is read or not: its labels, for what selects Secrets by them."""
+
+    kind = "SecretMetadata"
+    group = ""
+    versions = ("v1",)
+    plural = "secrets"
+    metadata_only = True
+
+
 class ConfigMap(NamespacedObject):
     """Plain data, like the certificates of an authority."""
 
