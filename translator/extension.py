@@ -18,6 +18,7 @@ from translator.objects.gateway_api.policy import Policy
 from translator.objects.gateway_api.rules import RouteRule
 from translator.objects.schema.base import Fields, KubernetesObject
 from translator.outcome import Outcome
+from translator.policies.effective import Stack
 from translator.policies.merging import Effective
 from translator.providers import ProviderKind
 from translator.refs import Ref
@@ -95,12 +96,14 @@ class PolicyContext:
         kind: the kind of the policies.
         field: the path of the unit in the policies' specs, such as ``spec.cors``, for messages.
         effective: its effective value, and the policy of each part of it.
+        stack: the policies that it is merged of, the least specific first.
     """
 
     db: Db
     kind: str
     field: str
     effective: Effective
+    stack: Stack = ()
 
     def origin(self, leaf: str) -> Ref:
         """Return the policy that a leaf of the value comes from, or that something below a path comes from.
@@ -160,6 +163,8 @@ class PolicyUnit:
         connections: takes the effective value at a route of connections or datagrams, returns its settings; None for a
             unit that concerns requests only.
         connection_fields: the names of the fields of the unit that concern these routes, and no requests.
+        by_place: takes the value of a policy, or the effective one, returns whether each route has settings of its own
+            for it (`RuleSetting.at`), which it cannot inherit; None for a unit of which that is never so.
         disabled: the settings of a route that must not have what it inherits, for a unit with an `inherit` of its own.
     """
 
@@ -174,6 +179,7 @@ class PolicyUnit:
     disabled: tuple[RuleSetting, ...] = ()
     connections: Callable[[Any], tuple[L4Setting, ...]] | None = None
     connection_fields: tuple[str, ...] = ()
+    by_place: Callable[[Any], bool] | None = None
 
     @property
     def path(self) -> str:

@@ -190,6 +190,8 @@ class Registry:
         filters: the readers of filters; `translator.extension.filter_readers` gives them their type.
         extensions: the extensions; `translator.extension.extensions` returns them with their type, which is declared
             above the database.
+        units_by_place: the units that each route has to write for some values only: the kind of the policies, the field
+            of their specs, and whether it is so for a value.
     """
 
     kinds: Kinds
@@ -205,6 +207,7 @@ class Registry:
     packages: tuple[str, ...]
     filters: tuple[object, ...]
     extensions: tuple[object, ...]
+    units_by_place: tuple[tuple[str, str, Callable[[Any], bool]], ...] = ()
 
     @cached_property
     def protocols(self) -> tuple[str, ...]:

@@ -102,6 +102,7 @@ def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> R
         ("translator", *packages),
         filters,
         found,
+        tuple((each.policy.kind, each.field, each.by_place) for each in units if each.by_place is not None),
     )
 
 

@@ -42,11 +42,20 @@ _SECRET: Final = {"name": "X-A", "secretRef": {"name": "a", "key": "b"}}
 _REGEX: Final = {"pattern": "^/(a)", "substitution": "/\\1"}
 _GATEWAY: Final = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "a"}
 
+_BUCKET: Final = {"maxTokens": 10, "fillInterval": "1s"}
 _RATE: Final = {"limit": {"value": "1Mi", "unit": "Second"}}
 
 
 def _unit(name: str, **fields: Any) -> dict[str, Any]:
     return {"targetRefs": [_ROUTE], name: fields}
+
+
+def _local(**fields: Any) -> dict[str, Any]:
+    return _unit("rateLimit", local=fields)
+
+
+def _rule(**selector: Any) -> dict[str, Any]:
+    return {"name": "a", "tokenBucket": _BUCKET, "clientSelectors": [selector]}
 
 
 def _override(**fields: Any) -> dict[str, Any]:
@@ -244,6 +253,25 @@ EXAMPLES: Final = (
     Example(_T, _policy(bandwidthLimit={"request": {"limit": {"value": "1Mi", "unit": "Minute"}}}), "unit"),
     Example(_T, _policy(bandwidthLimit={"response": {"limit": {}}}), "value"),
     Example(_T, _policy(bandwidthLimit={"disable": {}, "request": _RATE}), "disable"),
+    Example(_T, _local(tokenBucket=_BUCKET, phase="BeforeAuth", scope="Route", percentEnforced="0.5%")),
+    Example(_T, _local(rules=[{"name": "a", "limit": {"requests": 1, "unit": "Hour"}}])),
+    Example(_T, _local(rules=[_rule(headers=[{"name": "x", "type": "Distinct"}], methods=["GET"])])),
+    Example(_T, _local(rules=[_rule(sourceCIDR={"type": "Distinct"}, claims=[{"name": "sub", "exact": "a"}])])),
+    Example(_T, _local(disable={})),
+    Example(_T, _local(), "local"),
+    Example(_T, _local(disable={}, tokenBucket=_BUCKET), "disable"),
+    Example(_T, _local(tokenBucket={**_BUCKET, "fillInterval": "49ms"}), "fillInterval"),
+    Example(_T, _local(tokenBucket={**_BUCKET, "maxTokens": 0}), "maxTokens"),
+    Example(_T, _local(tokenBucket=_BUCKET, statusCode=200), "statusCode"),
+    Example(_T, _local(rules=[{"name": "a", "limit": {"requests": 0, "unit": "Hour"}}]), "limit"),
+    Example(_T, _local(rules=[{"name": "a", "limit": {"requests": 1, "unit": "Week"}}]), "unit"),
+    Example(_T, _local(rules=[{"name": "a"}]), "rules"),
+    Example(_T, _local(rules=[_rule()]), "clientSelectors"),
+    Example(_T, _local(rules=[_rule(headers=[{"name": "x"}])]), "headers"),
+    Example(_T, _local(rules=[_rule(headers=[{"name": "x", "type": "Distinct", "exact": "a"}])]), "headers"),
+    Example(_T, _local(rules=[_rule(queryParams=[{"name": "x", "type": "Distinct", "invert": True}])]), "invert"),
+    Example(_T, _local(rules=[_rule(sourceCIDR={})]), "value"),
+    Example(_T, _local(rules=[_rule(claims=[{"name": "a", "exact": "b"}])], phase="BeforeAuth"), "rules"),
     Example(_T, _policy(statPrefix="{namespace}_{route}")),
     Example(_T, _policy(statPrefix=""), "statPrefix"),
     Example(_T, _policy(tracing={"randomSampling": "0.5%", "spanName": "%REQ(:METHOD)%"})),

@@ -30,7 +30,7 @@ from translator.outcome import Problem
 Action = RateLimit.Action
 
 YES: Final = "true"
-"""The value of an entry of a condition that holds: an expression in CEL that does has this one."""
+"""The value of an entry of a condition that holds."""
 ONE_ADDRESS: Final = (32, 128)
 JWT: Final = "envoy.filters.http.jwt_authn"
 """The namespace of the metadata with the claims of tokens."""
@@ -172,9 +172,12 @@ def _quoted(text: str) -> str:
 
 
 def _expression(condition: str, key: str) -> SelectorEntry:
-    """Return the entry of a condition in CEL, whose value is "true" or "false"; none where it has no value."""
+    """Return the entry of a condition in CEL, which a request has that meets it.
+
+    Where it is not met there is no such member of the map, and an expression without a value makes no descriptor.
+    """
     made = Descriptor(descriptor_key=key, skip_if_error=False)
-    parsed = ParsedExpr.FromString(language.parse(condition))
+    parsed = ParsedExpr.FromString(language.parse(f"{{true: {cel.text(YES)}}}[{condition}]"))
     # The same message by an older name.
     made.parsed.ParseFromString(parsed.expr.SerializeToString(deterministic=True))
     action = Action()

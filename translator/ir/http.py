@@ -142,6 +142,20 @@ class RuleSetting:
         """How many bytes of a body it has the proxy hold; 0 if it holds none."""
         return 0
 
+    @property
+    def by_place(self) -> bool:
+        """Whether it is another setting at each route or rule: `at` says which."""
+        return False
+
+    def at(self, route: str, rule: str) -> RuleSetting:
+        """Return the setting as it is at a rule, for one that differs from place to place.
+
+        Args:
+            route: the kind, namespace and name of the route, with slashes between them.
+            rule: the name of the rule; "" if it has none.
+        """
+        return self
+
     def parts(self, match: RouteMatch, answered: bool) -> tuple[RouteMatch, ...]:
         """Divide `match` where Envoy needs several routes for it, in their order; the last takes all that is left.
 

@@ -102,6 +102,11 @@ def is_written_out(db: Db, policy: Ref) -> bool:
     found, fields = db.get(Policy, policy), set_fields(db, policy)
     if found is not None and is_enforced(found):
         return True
+    if found is not None and any(
+        kind == policy.kind and field in fields and by_place(getattr(found.spec, field))
+        for kind, field, by_place in db.registry.units_by_place
+    ):
+        return True
     return any(kind == policy.kind and field in fields for kind, field in db.registry.written_units)
 
 

@@ -143,6 +143,13 @@ class RuleContext(NamedTuple):
         """All policies that concern it."""
         return (*self.wide, *self.own)
 
+    def place(self, found: UnitSettings) -> UnitSettings:
+        """Return what a unit gives the rule: settings that differ from place to place as they are there."""
+        if not any(each.by_place for each in found.settings):
+            return found
+        route, name = "/".join(self.route), self.spec.name or ""
+        return found._replace(settings=tuple(each.at(route, name) for each in found.settings))
+
 
 def _with_settings(db: Db, context: RuleContext, read: Outcome[Rule]) -> Outcome[Rule]:
     """Return a rule with the settings of its own policies and of wider ones, but for what it inherits in Envoy."""
@@ -152,7 +159,7 @@ def _with_settings(db: Db, context: RuleContext, read: Outcome[Rule]) -> Outcome
     settings: list[RuleSetting] = []
     written: list[PolicyUnit] = []
     apart: dict[str, UnitSettings | None] = {}
-    kept = rule.settings
+    kept, placed = rule.settings, False
     for unit in units_of(db, context.stack):
         value = unit.own(context.spec) if unit.own is not None else None
         if value is None and not overrides(rule, unit):
@@ -167,10 +174,11 @@ def _with_settings(db: Db, context: RuleContext, read: Outcome[Rule]) -> Outcome
             kept = tuple(each for each in kept if not unit.is_setting(each))
         if made.settings or made.error:
             written.append(unit)
+            placed = placed or any(each.by_place for each in made.settings)
         if not unit.configures_filters:
             settings += made.settings or (unit.disabled if _inherits(db, context, unit) else ())
     backends = _backends(db, context, rule.backends)
-    settings += _filters(db, context, written, apart, divided=backends != rule.backends)
+    settings += _filters(db, context, written, apart, divided=backends != rule.backends, placed=placed)
     found = replace(rule, settings=_combined(settings, kept), backends=backends)
     return Outcome(found, read.problems) if found != rule else read
 
@@ -193,12 +201,16 @@ def _beside_own(db: Db, context: RuleContext, unit: PolicyUnit, value: Any) -> U
     stack = of(context.stack, unit)
     if value is not None:
         found = effective_beside(db, stack, unit.field, context.route, value)
-        return apply_read(db, stack, unit, read_unit(db, unit, found))
+        return apply_read(db, stack, unit, read_unit(db, unit, found, stack))
     return applied_unit(db, stack, unit) if effective(db, stack, unit.field).enforced else None
 
 
 def _differs(db: Db, context: RuleContext, unit: PolicyUnit) -> bool:
     """Return whether a rule may have something else of a unit than it inherits."""
+    if unit.by_place is not None:
+        value = effective(db, of(context.wide, unit), unit.field).value if of(context.wide, unit) else None
+        if value is not None and unit.by_place(value):
+            return True
     policies = of(context.own, unit)
     if any(unit.field in set_fields(db, each.policy) for each in policies):
         return True
@@ -211,6 +223,7 @@ def _filters(
     written: list[PolicyUnit],
     apart: Mapping[str, UnitSettings | None],
     divided: bool,
+    placed: bool,
 ) -> Iterator[RoutePolicies]:
     """Yield what a rule says about filters, and which policies it has what it says from.
 
@@ -220,15 +233,16 @@ def _filters(
         written: the units that it says something about.
         apart: what it has of units that it asks for itself, by their fields.
         divided: whether each of its backends has all that Envoy applies at every level, so that the route has none.
+        placed: whether it says something that is different at each place.
     """
     if not (written or apart or context.own):
         return
-    if any(each is not None and FILTER.of(each.settings) for each in apart.values()):
+    if placed or any(each is not None and FILTER.of(each.settings) for each in apart.values()):
         units = (
             apart[unit.field] if unit.field in apart else applied_unit(db, context.stack, unit)
             for unit in units_of(db, context.stack)
         )
-        made = tuple(each for each in units if each is not None)
+        made = tuple(context.place(each) for each in units if each is not None)
         configs = difference(compose(made), inherited_configs(db, context.wide))
         found = OwnFilters(configs, held_bytes(made), needs(made))
     else:
@@ -268,11 +282,11 @@ def _backends(db: Db, context: RuleContext, backends: tuple[WeightedBackend, ...
     named = [referenced_policies(db, each.filters, context.route.namespace) for each in references]
     if not any(named):
         return backends
-    shared, _ = divide(compose(_on_backends(db, context.stack)))
+    shared, _ = divide(compose(_on_backends(db, context, context.stack)))
     found = []
     for weighted, policies in zip(backends, named, strict=True):
         stack = (*context.stack, *stacked(Level.BACKEND_REF, policies))
-        units = _on_backends(db, stack)
+        units = _on_backends(db, context, stack)
         own, everywhere = divide(compose(units))
         configs = tuple(sorted((*difference(own, shared), *everywhere)))
         named_settings = (RoutePolicies(configs, needs=needs(units)),) if configs else ()
@@ -280,9 +294,9 @@ def _backends(db: Db, context: RuleContext, backends: tuple[WeightedBackend, ...
     return tuple(found)
 
 
-def _on_backends(db: Db, stack: Stack) -> tuple[UnitSettings, ...]:
+def _on_backends(db: Db, context: RuleContext, stack: Stack) -> tuple[UnitSettings, ...]:
     """Return what units give a backend with a stack of policies, as far as it may have filters."""
-    units = ((unit, applied_unit(db, stack, unit)) for unit in units_of(db, stack))
+    units = ((unit, context.place(applied_unit(db, stack, unit))) for unit in units_of(db, stack))
     return tuple(made if unit.on_backends else made._replace(settings=()) for unit, made in units)
 
 

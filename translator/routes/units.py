@@ -39,18 +39,18 @@ def unit_settings(db: Db, stack: Stack, field: str) -> FilterOutcome:
     """Return the settings of a unit for a stack, all of one kind; none where it cannot be read and is not closed."""
     kind = stack[0].policy.kind
     unit = next(each for each in policy_units(db) if (each.policy.kind, each.field) == (kind, field))
-    return read_unit(db, unit, effective(db, stack, field))
+    return read_unit(db, unit, effective(db, stack, field), stack)
 
 
-def read_unit(db: Db, unit: PolicyUnit, found: Effective) -> FilterOutcome:
-    """Return the settings of a unit for an effective value, and what is wrong with it."""
+def read_unit(db: Db, unit: PolicyUnit, found: Effective, stack: Stack) -> FilterOutcome:
+    """Return the settings of a unit for the effective value of a stack, and what is wrong with it."""
     if found.value is None:
         return Outcome(())
     read: FilterOutcome
     if broken := [Problem("Accepted", "Invalid", f"{unit.path}.{each}") for each in found.violations()]:
         read = Outcome(None, tuple(broken))
     else:
-        read = _checked(unit, unit.read(PolicyContext(db, unit.policy.kind, unit.path, found)))
+        read = _checked(unit, unit.read(PolicyContext(db, unit.policy.kind, unit.path, found, stack)))
     return Outcome((), read.problems) if read.value is None and not unit.is_closed(found.value) else read
 
 

@@ -16,6 +16,7 @@ from translator.objects.headgate.forwarding import HashPolicies, HttpUpgrades, I
 from translator.objects.headgate.headers import HeaderModifiers, HostRewrite, UrlRewrite
 from translator.objects.headgate.overrides import ResponseOverrides
 from translator.objects.headgate.policy import AttachedPolicySpec, PolicyTarget, TargetSelector
+from translator.objects.headgate.ratelimit import RateLimits
 from translator.objects.headgate.sessions import SessionPersistencePolicy
 from translator.objects.headgate.timeouts import OwnRetry, OwnTimeouts, WholeBandwidthLimit, WholeRequests
 from translator.objects.headgate.tracing import StatPrefix, Traces
@@ -90,6 +91,8 @@ class TrafficPolicySpec(AttachedPolicySpec):
     """Has requests kept until they are whole, up to a length."""
     bandwidth_limit: WholeBandwidthLimit = None
     """The bandwidth of requests and responses."""
+    rate_limit: RateLimits | None = None
+    """How many requests and connections may come."""
     stat_prefix: StatPrefix = None
     """The name under which the requests of a route are counted; `{namespace}`, `{route}`, `{rule}` are its names."""
     tracing: Traces = None

@@ -1,0 +1,38 @@
+"""Chains of filters that have a name in a discovered filter (Envoy's ``composite``), which routes run by it.
+
+Filters that have state are there: whatever is in a route is made anew whenever its route configuration is updated, and
+an update of the discovered filter changes no route. Routes that say one name share the state. Envoy lets requests pass
+whose route says a name that is not there, so nothing that protects may depend on a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from google.protobuf.message import Message
+
+from headgate_proto.envoy.extensions.filters.http.composite.v3.composite_pb2 import (
+    Composite,
+    CompositePerRoute,
+    ExecuteFilterAction,
+)
+from translator.envoy.filter_entries import DiscoveredPart, FilterConfig, FilterEntry
+
+
+def named_chain(name: str, chain: str, config: Message) -> Iterator[FilterEntry]:
+    """Yield what has routes run a chain of one filter.
+
+    Args:
+        name: the name of the discovered filter that holds the chain (`translator.envoy.http_filters`).
+        chain: the name of the chain.
+        config: the configuration of the filter in it.
+    """
+    route = CompositePerRoute()
+    action = route.matcher.on_no_match.action
+    action.name = chain
+    action.typed_config.Pack(ExecuteFilterAction(filter_chain_name=chain), deterministic=True)
+    yield FilterConfig(name, route)
+    part = Composite()
+    member = part.named_filter_chains[chain].typed_config.add(name=config.DESCRIPTOR.full_name)
+    member.typed_config.Pack(config, deterministic=True)
+    yield DiscoveredPart(name, chain, part)

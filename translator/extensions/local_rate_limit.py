@@ -1,0 +1,135 @@
+"""`rateLimit.local` of TrafficPolicies: limits that each proxy holds by itself (Envoy's ``local_ratelimit``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import RateLimit
+from headgate_proto.envoy.extensions.common.ratelimit.v3 import ratelimit_pb2
+from headgate_proto.envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb2
+from headgate_proto.envoy.type.v3.token_bucket_pb2 import TokenBucket
+from translator.envoy.filter_entries import FilterEntry
+from translator.envoy.fractions import write_share
+from translator.envoy.hooks import FilterHook
+from translator.envoy.http_filters import LOCAL_RATE_LIMIT, LOCAL_RATE_LIMIT_EARLY
+from translator.envoy.named_chains import named_chain
+from translator.extension import PolicyContext
+from translator.extensions.client_selectors import selector_entries, selector_problems
+from translator.extensions.state_place import StatePlace, state_place
+from translator.ir.http import MILLION, RuleSetting
+from translator.objects.headgate.locallimit import LocalRateLimit, LocalRule, RateBucket
+from translator.objects.headgate.rates import SECONDS
+from translator.outcome import Outcome
+
+STAT_PREFIX: Final = "local_rate_limit"
+"""What the names of the filter's statistics begin with."""
+MOST_VALUES: Final = 10_000
+"""The most buckets of values of a policy that are kept; of more, those that were used last."""
+RULE: Final = "rule"
+"""The key of the first entry of each descriptor: the name of the rule."""
+MEMBER: Final = "local"
+"""The path of the limits below the unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalLimit(RuleSetting, FilterHook):
+    """Limits of requests, with buckets in a chain of filters that keeps them while routes change.
+
+    Attributes:
+        limits: what policies say.
+        place: what has the buckets.
+    """
+
+    limits: LocalRateLimit
+    place: StatePlace
+
+    @property
+    def by_place(self) -> bool:
+        """Whether each route or rule has buckets of its own."""
+        return self.place.by_route
+
+    def at(self, route: str, rule: str) -> LocalLimit:
+        """Return the limits with the buckets of a rule."""
+        return replace(self, place=self.place.at(route, rule))
+
+    def filter_configs(self) -> Iterator[FilterEntry]:
+        """Yield the chain, unless each route has one of its own and this is none."""
+        if not self.place.is_open:
+            early = self.limits.phase == "BeforeAuth"
+            name = LOCAL_RATE_LIMIT_EARLY if early else LOCAL_RATE_LIMIT
+            yield from named_chain(name, self.place.name, local_rate_limit(self.limits))
+
+
+def local_rate_limit(found: LocalRateLimit) -> local_rate_limit_pb2.LocalRateLimit:
+    """Write limits as the configuration of the filter."""
+    made = local_rate_limit_pb2.LocalRateLimit(stat_prefix=STAT_PREFIX, rate_limited_as_resource_exhausted=True)
+    for fraction, share in (
+        (made.filter_enabled, found.percent_enabled),
+        (made.filter_enforced, found.percent_enforced),
+    ):
+        write_share(fraction.default_value, MILLION if share is None else share)
+    if found.token_bucket is not None:
+        write_bucket(made.token_bucket, found.token_bucket)
+    if found.limits:
+        # The bucket of all requests is for those that no rule selects.
+        made.always_consume_default_token_bucket.value = False
+        made.max_dynamic_descriptors.value = MOST_VALUES
+    for rule in found.limits or ():
+        _write_rule(rule, made.descriptors.add(), made.rate_limits.add())
+    if found.status_code is not None:
+        made.status.code = found.status_code  # type: ignore[assignment]  # a number of the enum
+    for header in found.response_headers or ():
+        option = made.response_headers_to_add.add(append_action=HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD)
+        option.header.key, option.header.value = header.name, header.value.replace("%", "%%")
+    if found.x_rate_limit_headers == "DraftVersion03":
+        made.enable_x_ratelimit_headers = ratelimit_pb2.DRAFT_VERSION_03
+    made.local_rate_limit_per_downstream_connection = bool(found.per_connection)
+    return made
+
+
+def write_bucket(bucket: TokenBucket, found: RateBucket) -> None:
+    """Write a bucket."""
+    bucket.max_tokens = found.max_tokens
+    bucket.tokens_per_fill.value = found.tokens_per_fill or 1
+    bucket.fill_interval.FromMilliseconds(found.fill_interval)
+
+
+def _write_rule(rule: LocalRule, descriptor: ratelimit_pb2.LocalRateLimitDescriptor, rate_limit: RateLimit) -> None:
+    """Write a rule: what makes a descriptor of a request that it selects, and the bucket of that descriptor."""
+    name = rate_limit.actions.add().generic_key
+    name.descriptor_key, name.descriptor_value = RULE, rule.name
+    descriptor.entries.add(key=RULE, value=rule.name)
+    for each in selector_entries(rule.client_selectors or ()):
+        rate_limit.actions.append(each.action)
+        descriptor.entries.add(key=each.key, value=each.value or "")
+    if rule.token_bucket is not None:
+        write_bucket(descriptor.token_bucket, rule.token_bucket)
+    elif rule.limit is not None:
+        descriptor.token_bucket.max_tokens = rule.limit.requests
+        descriptor.token_bucket.tokens_per_fill.value = rule.limit.requests
+        descriptor.token_bucket.fill_interval.seconds = SECONDS[rule.limit.unit]
+    descriptor.shadow_mode = bool(rule.shadow)
+
+
+def read_local(context: PolicyContext, found: LocalRateLimit | None) -> Outcome[tuple[LocalLimit, ...]]:
+    """Read the effective limits; none of them holds where one is wrong."""
+    if found is None or found.disable is not None:
+        return Outcome(())
+    problems = tuple(
+        problem
+        for place, rule in enumerate(found.limits or ())
+        for problem in selector_problems(
+            rule.client_selectors or (), f"{context.field}.{MEMBER}.rules[{place}].clientSelectors"
+        )
+    )
+    if problems:
+        return Outcome((), problems)
+    return Outcome((LocalLimit(found, state_place(context, MEMBER, is_by_route(found))),))
+
+
+def is_by_route(found: LocalRateLimit) -> bool:
+    """Return whether each route has buckets of its own, wherever a policy is attached."""
+    return found.scope == "Route" and found.disable is None

@@ -1,0 +1,58 @@
+"""Where the state of a policy is: in chains of filters whose names say of which policy and target they are."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from translator.extension import PolicyContext
+from translator.kinds import Level
+
+BELOW_ROUTES: Final = frozenset({Level.ROUTE, Level.RULE, Level.EXTENSION_REF, Level.BACKEND_REF})
+
+
+class StatePlace(NamedTuple):
+    """What has the state of a policy.
+
+    Attributes:
+        policy: the namespace and name of the policy.
+        level: the level at which it is attached.
+        by_route: whether each route there has state of its own.
+        route: the route whose state it is; "" for that of a Gateway, ListenerSet or listener.
+        rule: the rule of the route whose state it is; "" for that of all.
+    """
+
+    policy: str
+    level: Level
+    by_route: bool
+    route: str = ""
+    rule: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not known yet of which route or rule it is."""
+        return self.by_route and not self.route
+
+    @property
+    def name(self) -> str:
+        """The name of the chain with the state."""
+        return f"{self.policy}@{'/'.join(filter(None, (self.route or self.level.name.lower(), self.rule)))}"
+
+    def at(self, route: str, rule: str) -> StatePlace:
+        """Return the place as it is at a rule of a route."""
+        return self._replace(route=route, rule=rule if self.level is Level.RULE else "")
+
+
+def state_place(context: PolicyContext, leaf: str, by_route: bool) -> StatePlace:
+    """Return what has the state of a leaf of an effective value.
+
+    Args:
+        context: the context in which it is read.
+        leaf: the path of the leaf below the unit; "" for all of it.
+        by_route: whether each route that it concerns has state of its own, wherever the policy is attached.
+    """
+    policy = context.origin(leaf)
+    levels = [each.level for each in context.stack if each.policy == policy] or [Level.ROUTE]
+    level = levels[0] if leaf in context.effective.enforced else levels[-1]
+    if by_route and level is Level.RULE:
+        level = Level.ROUTE
+    return StatePlace(f"{policy.namespace}/{policy.name}", level, by_route or level in BELOW_ROUTES)
