@@ -55,6 +55,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.ir.http.MILLION",
         "translator.envoy.fractions._PERCENT",
         "translator.extensions.faults.BITS_OF_KIB",
+        "translator.extensions.ext_auth.FIRST",
         "translator.objects.headgate.types.MILLIONTHS_OF_PERCENT",
         "translator.objects.headgate.timeouts.KIB",
         "translator.objects.headgate.rates.SECONDS",

@@ -76,12 +76,16 @@ class FilterReader:
             rules without filters.
         accepts: whether it reads a filter of a type that several readers share.
         on_backends: whether a backendRef may have these filters.
+        composed: whether their settings are `FilterHook`s, whose configurations are composed with those of policies:
+            a route with such a filter has to know the policies that it inherits. They protect: a unit of policies
+            that is not for the rule but for them is closed.
     """
 
     read: Callable[[FilterContext], FilterOutcome]
     types: tuple[str, ...] = ()
     accepts: Callable[[RouteFilter], bool] = lambda _: True
     on_backends: bool = False
+    composed: bool = False
 
     def reads(self, found: RouteFilter) -> bool:
         """Return whether this reader reads a filter."""
@@ -160,6 +164,8 @@ class PolicyUnit:
             rule that has a setting of its own has nothing of the policies'.
         check: takes the unit's settings and a rule that a policy targets, by itself or by its route; returns what the
             policy's owner should know. What applies to all routes of a Gateway is not checked at each.
+        names_routes: whether filters need to know which route and rule a request takes: takes the effective value. Each
+            route then names itself in its metadata, those too that inherit the unit.
         connections: takes the effective value at a route of connections or datagrams, returns its settings; None for a
             unit that concerns requests only.
         connection_fields: the names of the fields of the unit that concern these routes, and no requests.
@@ -177,6 +183,7 @@ class PolicyUnit:
     own: Callable[[RouteRule[Any]], Fields | None] | None = None
     check: Callable[[tuple[RuleSetting, ...], Rule], RuleCheck] | None = None
     disabled: tuple[RuleSetting, ...] = ()
+    names_routes: Callable[[Any], bool] | None = None
     connections: Callable[[Any], tuple[L4Setting, ...]] | None = None
     connection_fields: tuple[str, ...] = ()
     by_place: Callable[[Any], bool] | None = None

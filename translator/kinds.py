@@ -184,9 +184,12 @@ class Registry:
         connection_policies: the kinds of policies that may target routes of connections and datagrams.
         written_units: those of them that each route has to write, since routes do not inherit them in Envoy: the kind
             of the policies, and the field of their specs.
+        naming_units: those for which routes name themselves, by the kind of the policies and the field of their specs:
+            whether they do for a value.
         providers: the members of GatewayExtensions, by their names in the model; `translator.providers` gives them
             their type.
         packages: the packages that declare indexes.
+        composed_filters: the types of filters of rules that configure Envoy's HTTP filters, as policies do.
         filters: the readers of filters; `translator.extension.filter_readers` gives them their type.
         extensions: the extensions; `translator.extension.extensions` returns them with their type, which is declared
             above the database.
@@ -203,8 +206,10 @@ class Registry:
     closed_units: Mapping[str, frozenset[str]]
     connection_policies: frozenset[str]
     written_units: tuple[tuple[str, str], ...]
+    naming_units: Mapping[tuple[str, str], Callable[[Any], bool]]
     providers: Mapping[str, object]
     packages: tuple[str, ...]
+    composed_filters: frozenset[str]
     filters: tuple[object, ...]
     extensions: tuple[object, ...]
     units_by_place: tuple[tuple[str, str, Callable[[Any], bool]], ...] = ()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from headgate_proto.envoy.config.core.v3 import base_pb2, grpc_service_pb2
 from translator.envoy.names import cluster_name
 from translator.ir.backend import Backend
 
+GRPC_RETRY: Final = "connect-failure,refused-stream,reset,unavailable,resource-exhausted"
+"""The failures after which a service is called again."""
+
+BASE_INTERVAL: Final = 25
+"""The pause before the second call, in milliseconds."""
+
 
 class CallRetry(NamedTuple):
-    """How often a call is made again that failed: pauses in milliseconds, 0 for Envoy's own."""
+    """How often a call is made again that failed: pauses in milliseconds, 0 for the default."""
 
     attempts: int
     base_interval: int = 0
@@ -45,12 +51,12 @@ def grpc_service(call: GrpcCall) -> grpc_service_pb2.GrpcService:
     return made
 
 
-def retry_policy(retry: CallRetry) -> base_pb2.RetryPolicy:
-    """Write how often a call is made again."""
-    made = base_pb2.RetryPolicy()
+def retry_policy(retry: CallRetry, reasons: str = GRPC_RETRY) -> base_pb2.RetryPolicy:
+    """Write how often a call is made again, and after which failures: those of gRPC unless others are given."""
+    made = base_pb2.RetryPolicy(retry_on=reasons)
     made.num_retries.value = retry.attempts
-    if retry.base_interval or retry.max_interval:
-        made.retry_back_off.base_interval.FromMilliseconds(retry.base_interval or 25)
-        if retry.max_interval:
-            made.retry_back_off.max_interval.FromMilliseconds(retry.max_interval)
+    # Envoy's own pauses between calls of filters are of a second, which is longer than most of these may take.
+    base = retry.base_interval or BASE_INTERVAL
+    made.retry_back_off.base_interval.FromMilliseconds(base)
+    made.retry_back_off.max_interval.FromMilliseconds(max(base, retry.max_interval or 10 * base))
     return made

@@ -30,18 +30,21 @@ class RoutePolicies(RuleSetting, RouteHook, WeightedClusterHook):
         policies: the policies of all units that the rule writes, those that are no filters too.
         held_bytes: how many bytes of a body filters hold.
         needs: what the filters need beside.
+        route: the namespace and name of the route and the name of its rule, if filters have to know them.
     """
 
     configs: FilterConfigs
     policies: PolicyNames = ()
     held_bytes: int = 0
     needs: FilterNeeds = NO_NEEDS
+    route: tuple[str, str] | None = None
 
     @property
     def proxyless_fault(self) -> str:
         """All that is a filter: such clients run none of them."""
         names = ", ".join(sorted({name for _, policies in self.policies for name in policies}))
-        return f": the policy {names} is not supported" if self.configs else ""
+        what = f"the policy {names}" if names else "a filter that asks a service"
+        return f": {what} is not supported" if self.configs else ""
 
     @property
     def buffered_bytes(self) -> int:
@@ -51,7 +54,7 @@ class RoutePolicies(RuleSetting, RouteHook, WeightedClusterHook):
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the configurations and the metadata."""
         write(route.typed_per_filter_config, self.configs)
-        _name(route.metadata, self.policies)
+        _name(route.metadata, self.policies, self.route)
 
     def apply_to_weighted_cluster(self, cluster_weight: WeightedCluster.ClusterWeight) -> None:
         """Write the configurations."""
@@ -103,9 +106,12 @@ def inherited_references(settings: Iterable[object]) -> frozenset[Reference]:
     return frozenset[Reference]().union(*found)
 
 
-def _name(metadata: Metadata, policies: PolicyNames) -> None:
-    """Write which policies the units are of, for access logs and those who read the configuration."""
-    if policies:
+def _name(metadata: Metadata, policies: PolicyNames, route: tuple[str, str] | None = None) -> None:
+    """Write which policies the units are of, for access logs and those who read the configuration; and the route."""
+    if policies or route:
         found = Struct()
-        found.update({"policies": {unit: list(names) for unit, names in policies}})
+        if policies:
+            found.update({"policies": {unit: list(names) for unit, names in policies}})
+        if route:
+            found.update(dict(zip(("route", "rule"), route, strict=True)))
         metadata.filter_metadata[GROUP].CopyFrom(found)

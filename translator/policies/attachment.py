@@ -35,6 +35,13 @@ def names_policies(db: Db, route: Ref) -> bool:
     return False
 
 
+def composes_filters(db: Db, route: Ref) -> bool:
+    """Return whether filters of a route configure Envoy's HTTP filters, as policies do."""
+    found, types = db.get(Route, route), db.registry.composed_filters
+    rules = getattr(found.spec, "rules", ()) if found is not None else ()
+    return any(each.type in types for rule in rules for each in getattr(rule, "filters", ()))
+
+
 def policies_at(db: Db, ref: Ref, section: str = "") -> tuple[Ref, ...]:
     """Return the policies at an object, or at a section of it, the one that wins last."""
     found: list[AttachedPolicy] = [*db.select(attached_policies, ref)]

@@ -17,7 +17,13 @@ from translator.kinds import Level
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.schema.base import Fields
 from translator.objects.schema.merging import is_atomic
-from translator.policies.attachment import any_policies, has_policies, names_policies, policies_at
+from translator.policies.attachment import (
+    any_policies,
+    composes_filters,
+    has_policies,
+    names_policies,
+    policies_at,
+)
 from translator.policies.merging import DISABLE, Contribution, Effective, merge
 from translator.policies.targets import PolicyShard, refuses, shard
 from translator.refs import ListenerRef, Ref
@@ -69,14 +75,14 @@ def stack_of_route(db: Db, route: Ref, rule: str = "") -> Stack:
 def route_stack(db: Db, route: Ref, gateway: Ref, listener: ListenerRef) -> Stack | None:
     """Return the policies of a listener and its Gateway that a route has to know; None if no policy concerns it."""
     some, others = shard_stack(db, shard(route), gateway, listener)
-    concerned = (some and has_policies(db, route)) or names_policies(db, route)
+    concerned = (some and has_policies(db, route)) or names_policies(db, route) or composes_filters(db, route)
     return inherited(db, gateway, listener) if concerned else others
 
 
 def own_stack(db: Db, route: Ref) -> Stack | None:
     """Return the policies of what a route is attached to where that has none; None if it has none of its own either."""
     own = any_policies(db, shard(route)) and has_policies(db, route)
-    return () if own or names_policies(db, route) else None
+    return () if own or names_policies(db, route) or composes_filters(db, route) else None
 
 
 @query(firewall=True)
@@ -107,7 +113,12 @@ def is_written_out(db: Db, policy: Ref) -> bool:
         for kind, field, by_place in db.registry.units_by_place
     ):
         return True
-    return any(kind == policy.kind and field in fields for kind, field in db.registry.written_units)
+    if any(kind == policy.kind and field in fields for kind, field in db.registry.written_units):
+        return True
+    naming = db.registry.naming_units.items()
+    return found is not None and any(
+        kind == policy.kind and field in fields and names(getattr(found.spec, field)) for (kind, field), names in naming
+    )
 
 
 @query(firewall=True)

@@ -31,7 +31,7 @@ def read_filters(site: FilterContext) -> Outcome[tuple[RuleSetting, ...] | None]
         text = f"{site.field}.filters: there are several that answer by themselves; leave one."
         return Outcome(None, (*problems, Problem("Accepted", "IncompatibleFilters", text)))
     if any(each.terminal for each in found):
-        if any(each.backends for each in found):
+        if any(each.backends and each.forwarding for each in found):
             text = f"{site.field}.filters: only what is forwarded can be mirrored; remove the mirror or the answer."
             return Outcome(None, (*problems, Problem("Accepted", "IncompatibleFilters", text)))
         found = [each for each in found if not each.forwarding]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from operator import methodcaller
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from translator.db import Db
 from translator.engine.query import query
@@ -55,6 +55,10 @@ from translator.routes.units import (
 )
 
 R = TypeVar("R", Rule, L4Rule)
+
+
+OWN: Final = ""
+"""Stands for the filters of a rule itself where others are units of policies, by their fields."""
 
 
 def effective_rules(
@@ -177,10 +181,23 @@ def _with_settings(db: Db, context: RuleContext, read: Outcome[Rule]) -> Outcome
             placed = placed or any(each.by_place for each in made.settings)
         if not unit.configures_filters:
             settings += made.settings or (unit.disabled if _inherits(db, context, unit) else ())
-    backends = _backends(db, context, rule.backends)
-    settings += _filters(db, context, written, apart, divided=backends != rule.backends, placed=placed)
-    found = replace(rule, settings=_combined(settings, kept), backends=backends)
+    own = tuple(each for each in kept if FILTER.implemented_by(type(each)))
+    apart |= {OWN: UnitSettings(own, closed=True)} if own else {}
+    backends = _backends(db, context, rule.backends, apart)
+    filters = _filters(db, context, written, apart, divided=backends != rule.backends, placed=placed)
+    settings += _named(db, context, rule.name, filters)
+    found = replace(rule, settings=_combined(settings, kept, own), backends=backends)
     return Outcome(found, read.problems) if found != rule else read
+
+
+def _named(db: Db, context: RuleContext, rule: str, found: Iterator[RoutePolicies]) -> Iterator[RoutePolicies]:
+    """Yield what a rule says about filters, with the names of its route and itself if one of them needs these."""
+    units = [each for each in units_of(db, context.stack) if each.names_routes is not None]
+    values = ((each, effective(db, of(context.stack, each), each.field).value) for each in units)
+    if any(value is not None and unit.names_routes and unit.names_routes(value) for unit, value in values):
+        names = f"{context.route.namespace}/{context.route.name}", rule
+        yield replace(next(found, RoutePolicies(())), route=names)
+    yield from found
 
 
 def _inherits(db: Db, context: RuleContext, unit: PolicyUnit) -> bool:
@@ -231,18 +248,18 @@ def _filters(
         db: the database.
         context: the rule.
         written: the units that it says something about.
-        apart: what it has of units that it asks for itself, by their fields.
+        apart: what it has of units that it asks for itself, by their fields; and what its own filters give it.
         divided: whether each of its backends has all that Envoy applies at every level, so that the route has none.
         placed: whether it says something that is different at each place.
     """
     if not (written or apart or context.own):
         return
     if placed or any(each is not None and FILTER.of(each.settings) for each in apart.values()):
-        units = (
+        units = [
             apart[unit.field] if unit.field in apart else applied_unit(db, context.stack, unit)
             for unit in units_of(db, context.stack)
-        )
-        made = tuple(context.place(each) for each in units if each is not None)
+        ]
+        made = tuple(context.place(each) for each in _present(*units, apart.get(OWN)))
         configs = difference(compose(made), inherited_configs(db, context.wide))
         found = OwnFilters(configs, held_bytes(made), needs(made))
     else:
@@ -276,17 +293,33 @@ def own_filters(db: Db, wide: Stack, own: Stack, apart: tuple[str, ...]) -> OwnF
     return OwnFilters(difference(compose(units), inherited_configs(db, wide)), held_bytes(units), needs(units))
 
 
-def _backends(db: Db, context: RuleContext, backends: tuple[WeightedBackend, ...]) -> tuple[WeightedBackend, ...]:
-    """Return the backends of a rule with what the policies that their filters name say about filters."""
+def _present(*units: UnitSettings | None) -> tuple[UnitSettings, ...]:
+    return tuple(each for each in units if each is not None)
+
+
+def _backends(
+    db: Db,
+    context: RuleContext,
+    backends: tuple[WeightedBackend, ...],
+    apart: Mapping[str, UnitSettings | None],
+) -> tuple[WeightedBackend, ...]:
+    """Return the backends of a rule with what the policies that their filters name say about filters.
+
+    Args:
+        db: the database.
+        context: the rule.
+        backends: its backends.
+        apart: what the rule has of units that it asks for itself, by their fields; and what its own filters give it.
+    """
     references = context.spec.backend_refs
     named = [referenced_policies(db, each.filters, context.route.namespace) for each in references]
     if not any(named):
         return backends
-    shared, _ = divide(compose(_on_backends(db, context, context.stack)))
+    shared, _ = divide(compose(_on_backends(db, context, context.stack, apart)))
     found = []
     for weighted, policies in zip(backends, named, strict=True):
         stack = (*context.stack, *stacked(Level.BACKEND_REF, policies))
-        units = _on_backends(db, context, stack)
+        units = _on_backends(db, context, stack, apart)
         own, everywhere = divide(compose(units))
         configs = tuple(sorted((*difference(own, shared), *everywhere)))
         named_settings = (RoutePolicies(configs, needs=needs(units)),) if configs else ()
@@ -294,15 +327,32 @@ def _backends(db: Db, context: RuleContext, backends: tuple[WeightedBackend, ...
     return tuple(found)
 
 
-def _on_backends(db: Db, context: RuleContext, stack: Stack) -> tuple[UnitSettings, ...]:
-    """Return what units give a backend with a stack of policies, as far as it may have filters."""
-    units = ((unit, context.place(applied_unit(db, stack, unit))) for unit in units_of(db, stack))
-    return tuple(made if unit.on_backends else made._replace(settings=()) for unit, made in units)
+def _on_backends(
+    db: Db, context: RuleContext, stack: Stack, apart: Mapping[str, UnitSettings | None]
+) -> tuple[UnitSettings, ...]:
+    """Return what units give a backend with a stack of policies, as far as it may have filters.
+
+    What its rule asks for itself counts, unless policies that filters of the backend name say something about it.
+    """
+    named = {field for each in stack if each.level is Level.BACKEND_REF for field in set_fields(db, each.policy)}
+    rule, found = apart.get(OWN), list[UnitSettings | None]()
+    for unit in units_of(db, stack):
+        apart_here = unit.field in apart and unit.field not in named
+        made = apart[unit.field] if apart_here else applied_unit(db, stack, unit)
+        if rule is not None and unit.field in named and any(map(unit.is_setting, rule.settings)):
+            rule = None
+        found.append(made if made is None or unit.on_backends else made._replace(settings=()))
+    return tuple(context.place(each) for each in _present(*found, rule))
 
 
-def _combined(policies: list[RuleSetting], own: tuple[RuleSetting, ...]) -> tuple[RuleSetting, ...]:
-    """Return the settings of policies and a rule's own: the answer of a policy stands in for that of the rule."""
+def _combined(
+    policies: list[RuleSetting], own: tuple[RuleSetting, ...], composed: tuple[RuleSetting, ...]
+) -> tuple[RuleSetting, ...]:
+    """Return the settings of policies and a rule's own: the answer of a policy stands in for that of the rule.
+
+    Those of the rule that are `composed` with the policies' are in these.
+    """
     answers = any(each.terminal for each in policies)
-    found = (*policies, *(each for each in own if not (answers and each.terminal)))
+    found = (*policies, *(each for each in own if not (answers and each.terminal) and each not in composed))
     terminal = any(each.terminal for each in found)
     return tuple(each for each in found if not (terminal and each.forwarding))

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from translator.api_group import GROUP
+from translator.objects.headgate.authorizers import ExtAuthProvider
 from translator.objects.headgate.extprocprovider import ExternalProcessor
 from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation, NamespacedObject
 
-MEMBERS: Final[tuple[str, ...]] = ("ext_proc",)
+MEMBERS: Final[tuple[str, ...]] = ("ext_auth", "ext_proc")
 """The members, by their names in the model: exactly one is set."""
 
 
@@ -27,6 +28,8 @@ class GatewayExtensionSpec(CheckedFields):
         CelRule(f"[{', '.join(f'has(self.{each})' for each in _ALIASES)}].filter(x, x).size() == 1", _ONE),
     )
 
+    ext_auth: ExtAuthProvider | None = None
+    """A service that is asked whether requests are allowed."""
     ext_proc: ExternalProcessor | None = None
     """An external processor of requests and responses."""
 

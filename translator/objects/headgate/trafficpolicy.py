@@ -7,6 +7,7 @@ from pydantic import model_validator
 
 from translator.api_group import GROUP
 from translator.objects.gateway_api.policy import Policy
+from translator.objects.headgate.authorizers import ExtAuth
 from translator.objects.headgate.browsers import CORSPolicy, CSRFPolicy
 from translator.objects.headgate.compression import Compression
 from translator.objects.headgate.credentials import ApiKeyAuth, BasicAuth, CredentialInjection
@@ -57,6 +58,8 @@ class TrafficPolicySpec(AttachedPolicySpec):
     """Has clients send a key that is known."""
     credential_injection: Annotated[CredentialInjection | None, ATOMIC] = None
     """Gives requests the credential that a backend asks for."""
+    ext_auth: Annotated[ExtAuth | None, ATOMIC, Doc(envoy="ExtAuthz")] = None
+    """Asks a service, or several, whether requests are allowed."""
     compression: Annotated[Compression | None, Doc(envoy="Compressor, Decompressor")] = None
     """Compresses responses, and decompresses requests."""
     fault_injection: Annotated[FaultInjection | None, Doc(envoy="HTTPFault")] = None

@@ -36,6 +36,8 @@ LABEL_VALUE: Final = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
 DATA_KEY: Final = "^[-._a-zA-Z0-9]+$"
 HOST: Final = r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?$"
 SUBSTITUTION: Final = "^[!-~]*$"
+AUTHORIZER_PATH: Final = r"^/(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})*$"
+METRIC_NAME: Final = "^[A-Za-z0-9_]+$"
 MEDIA_TYPE: Final = r"^[A-Za-z0-9!#$&^_.+\-]+/[A-Za-z0-9!#$&^_.+\-]+$"
 COOKIE_PATH: Final = "^/[!-:<-~]*$"
 COOKIE_ATTRIBUTE: Final = "^[A-Za-z][-A-Za-z0-9]*$"
@@ -68,6 +70,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     LABEL_VALUE: "may hold letters, digits, '-', '_' and '.', and starts and ends with a letter or digit",
     DATA_KEY: "may hold letters, digits, '-', '_' and '.'",
     HOST: "must be a hostname or an IPv4 address, with a port if need be, like api.example.com:8443",
+    AUTHORIZER_PATH: "must be a path that begins with '/', of the characters of a URL path: write others like %20",
+    METRIC_NAME: "may hold letters, digits and '_'",
     SUBSTITUTION: "may hold only visible ASCII characters: write others in the form %20",
     MEDIA_TYPE: "must be a type and a subtype, like text/plain, without parameters",
     COOKIE_PATH: "must begin with '/', and may hold only visible ASCII characters but ';'",
