@@ -168,7 +168,10 @@ class PolicyUnit:
             route then names itself in its metadata, those too that inherit the unit.
         connections: takes the effective value at a route of connections or datagrams, returns its settings; None for a
             unit that concerns requests only.
-        connection_fields: the names of the fields of the unit that concern these routes, and no requests.
+        connection_fields: the names of the fields of the unit that concern these routes, and no requests; without any,
+            all of it concerns both.
+        request_fields: takes a value, returns the paths of what it sets that is for requests only, beside what
+            concerns both; None for a unit without such fields.
         by_place: takes the value of a policy, or the effective one, returns whether each route has settings of its own
             for it (`RuleSetting.at`), which it cannot inherit; None for a unit of which that is never so.
         disabled: the settings of a route that must not have what it inherits, for a unit with an `inherit` of its own.
@@ -186,6 +189,7 @@ class PolicyUnit:
     names_routes: Callable[[Any], bool] | None = None
     connections: Callable[[Any], tuple[L4Setting, ...]] | None = None
     connection_fields: tuple[str, ...] = ()
+    request_fields: Callable[[Any], tuple[str, ...]] | None = None
     by_place: Callable[[Any], bool] | None = None
 
     @property

@@ -15,7 +15,7 @@ from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_pro
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from translator.envoy.config_source import ADS, sds
 from translator.envoy.descriptors import limited
-from translator.envoy.hooks import CONNECTION_MANAGER, TCP_PROXY
+from translator.envoy.hooks import CONNECTION_MANAGER, NETWORK_FILTER, TCP_PROXY
 from translator.envoy.http_filters import BUFFER
 from translator.envoy.local_reply import local_replies
 from translator.envoy.names import CLOSED, cluster_name, listener_name, table_name
@@ -85,6 +85,8 @@ def _l4_name(chain: L4Chain, server_name: str) -> str:
 def _forward(made: listener_components_pb2.FilterChain, chain: L4Chain, prefix: str, descriptors: int | None) -> None:
     """Add the filters that forward connections; `prefix` is that of their statistics."""
     _limit_connections(made, prefix, descriptors)
+    for hook in NETWORK_FILTER.of(chain.settings):
+        made.filters.extend(hook.network_filters(chain))
     proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=prefix)
     proxy.idle_timeout.seconds = IDLE_CONNECTION_SECONDS
     proxy.max_connect_attempts.value = CONNECT_ATTEMPTS

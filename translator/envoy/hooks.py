@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from headgate_proto.envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from headgate_proto.envoy.config.listener.v3.listener_components_pb2 import Filter
 from headgate_proto.envoy.config.listener.v3.listener_pb2 import Listener
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, VirtualHost, WeightedCluster
 from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
@@ -22,6 +23,7 @@ from headgate_proto.envoy.extensions.filters.udp.udp_proxy.v3.udp_proxy_pb2 impo
 from translator.envoy.filter_entries import FilterEntry
 from translator.ir.backend import Backend
 from translator.ir.http import RouteMatch
+from translator.ir.l4 import L4Chain
 from translator.ir.listener import ListenerContext
 
 
@@ -110,6 +112,15 @@ class FilterHook(Protocol):
         """Yield what this setting gives the filters."""
 
 
+class NetworkFilterHook(Protocol):
+    """Has filters before the ``TcpProxy`` that forwards the connections of a route: they see each connection first."""
+
+    __slots__ = ()
+
+    def network_filters(self, chain: L4Chain) -> Iterator[Filter]:
+        """Yield the filters of a chain, in their order."""
+
+
 class TcpProxyHook(Protocol):
     """Writes into the ``TcpProxy`` that forwards the connections of a route."""
 
@@ -169,6 +180,7 @@ PREFLIGHT: Final = Hook[PreflightHook](PreflightHook)
 WEIGHTED_CLUSTER: Final = Hook[WeightedClusterHook](WeightedClusterHook)
 CLUSTER: Final = Hook[ClusterHook](ClusterHook)
 FILTER: Final = Hook[FilterHook](FilterHook)
+NETWORK_FILTER: Final = Hook[NetworkFilterHook](NetworkFilterHook)
 TCP_PROXY: Final = Hook[TcpProxyHook](TcpProxyHook)
 UDP_PROXY: Final = Hook[UdpProxyHook](UdpProxyHook)
 ENDPOINTS: Final = Hook[EndpointsHook](EndpointsHook)
@@ -182,6 +194,7 @@ HOOKS: Final[tuple[Hook[Any], ...]] = (
     WEIGHTED_CLUSTER,
     CLUSTER,
     FILTER,
+    NETWORK_FILTER,
     TCP_PROXY,
     UDP_PROXY,
     ENDPOINTS,

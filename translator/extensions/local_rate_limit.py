@@ -10,17 +10,17 @@ from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import RateLimit
 from headgate_proto.envoy.extensions.common.ratelimit.v3 import ratelimit_pb2
 from headgate_proto.envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb2
-from headgate_proto.envoy.type.v3.token_bucket_pb2 import TokenBucket
 from translator.envoy.filter_entries import FilterEntry
 from translator.envoy.fractions import write_share
 from translator.envoy.hooks import FilterHook
 from translator.envoy.http_filters import LOCAL_RATE_LIMIT, LOCAL_RATE_LIMIT_EARLY
 from translator.envoy.named_chains import named_chain
 from translator.extension import PolicyContext
+from translator.extensions.buckets import write_bucket
 from translator.extensions.client_selectors import selector_entries, selector_problems
 from translator.extensions.state_place import StatePlace, state_place
 from translator.ir.http import MILLION, RuleSetting
-from translator.objects.headgate.locallimit import LocalRateLimit, LocalRule, RateBucket
+from translator.objects.headgate.locallimit import LocalRateLimit, LocalRule
 from translator.objects.headgate.rates import SECONDS
 from translator.outcome import Outcome
 
@@ -88,13 +88,6 @@ def local_rate_limit(found: LocalRateLimit) -> local_rate_limit_pb2.LocalRateLim
         made.enable_x_ratelimit_headers = ratelimit_pb2.DRAFT_VERSION_03
     made.local_rate_limit_per_downstream_connection = bool(found.per_connection)
     return made
-
-
-def write_bucket(bucket: TokenBucket, found: RateBucket) -> None:
-    """Write a bucket."""
-    bucket.max_tokens = found.max_tokens
-    bucket.tokens_per_fill.value = found.tokens_per_fill or 1
-    bucket.fill_interval.FromMilliseconds(found.fill_interval)
 
 
 def _write_rule(rule: LocalRule, descriptor: ratelimit_pb2.LocalRateLimitDescriptor, rate_limit: RateLimit) -> None:

@@ -31,6 +31,7 @@ from translator.ir.listener import (
     SocketPort,
 )
 from translator.objects.gateway_api.gateway import gateway_of, key_of
+from translator.policies.effective import inherited
 from translator.refs import Ref
 from translator.routes.policies import connection_settings, effective_l4_rules
 from xds import Resource
@@ -128,7 +129,9 @@ def l4_chain(db: Db, table: RouteConfigKey, domain: str) -> L4Chain:
         return L4Chain(table.port)
     rule = rules[0].value  # a route of connections has one
     backends = tuple(each for each in rule.backends if each.weight)
-    settings = connection_settings(db, first.route, rule.name, first.known_stack)
+    # What routes of requests inherit in Envoy, a chain has of each policy that concerns connections.
+    stack = inherited(db, gateway, first.listener) or first.known_stack
+    settings = connection_settings(db, first.route, rule.name, stack)
     return L4Chain(table.port, backends, first.route, rule.name, settings)
 
 

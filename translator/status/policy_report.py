@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from translator.conditions import NO_EFFECT, Condition, bounded, resolved_refs
 from translator.db import Db
 from translator.engine.query import query
+from translator.envoy.hooks import UDP_PROXY
 from translator.extension import PolicyUnit, policy_units
 from translator.gateway.attachment import attachment
 from translator.ir.http import RuleSetting
@@ -114,7 +115,7 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gate
         report.problems[problem] = None
         report.left_out |= own
         return
-    _add_out_of_place(db, unit, place, own, report)
+    _add_out_of_place(db, policy, unit, place, own, report)
     for reads in _effective(db, ref, unit, place, gateway):
         kept = {name} if reads else set[str]()  # where it has no leaves, as `{}`
         lost: dict[str, str] = {}
@@ -130,8 +131,13 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gate
 
 def _no_connections(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace) -> Problem | None:
     """Return that a unit has no effect on connections and datagrams, if it has none."""
-    if unit.connections is not None and unit.connections(getattr(policy.spec, unit.field)):
+    settings = unit.connections(getattr(policy.spec, unit.field)) if unit.connections is not None else ()
+    datagrams = db.registry.route(place.object.kind).protocols == ("UDP",)
+    if any(not datagrams or UDP_PROXY.implemented_by(type(each)) for each in settings):
         return None
+    if settings:
+        text = f"{unit.path}: is for connections, and has no effect at {place}, which has datagrams: remove it."
+        return Problem("Accepted", "Invalid", f"{text}{_rest(db, policy, unit)}")
     text = (
         f"{unit.path}: has no effect at {place}, whose connections or datagrams are forwarded as they are; "
         f"remove it, or target a route of requests.{_rest(db, policy, unit)}"
@@ -162,14 +168,17 @@ def _add_check(
             report.notes[f"{place}: {only.note}."] = None
 
 
-def _add_out_of_place(db: Db, unit: PolicyUnit, place: TargetPlace, own: dict[str, None], report: _Report) -> None:
+def _add_out_of_place(
+    db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, own: dict[str, None], report: _Report
+) -> None:
     """Add which fields are for other routes than the place: those of requests, or those of connections."""
     name = unit.path.removeprefix("spec.")
     of_connections = {f"{name}.{each}" for each in unit.connection_fields}
     if place.object.kind in db.registry.l4_rules:
-        others = [each for each in own if each not in of_connections]
+        others = [each for each in own if of_connections and each not in of_connections]
         report.left_out |= dict.fromkeys(others)
-        for path in others:
+        found = unit.request_fields(getattr(policy.spec, unit.field)) if unit.request_fields is not None else ()
+        for path in (*others, *(f"{name}.{each}" for each in found)):
             text = f"spec.{path} has no effect at {place}, which knows no requests: remove it. The rest applies."
             report.problems[Problem("Accepted", "Invalid", text)] = None
     elif place.object.kind in db.registry.rules:
