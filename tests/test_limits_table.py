@@ -41,6 +41,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.objects.headgate.responses.BODILESS",
         "translator.extensions.direct_response.CREATED",
         "translator.extensions.response_override.REDIRECT",
+        "translator.extensions.jwt_messages.UNAUTHORIZED",
     ),
     "a tag or bit of DER, of protobuf's wire format or of a message": (
         "translator.gateway.x509.*",
@@ -62,6 +63,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.envoy.filter_entries.FIRST",
         "translator.extensions.header_mutations.BEFORE_CREDENTIAL",
         "translator.extensions.client_selectors.ONE_ADDRESS",
+        "translator.extensions.jwt_auth.FIRST",
         "xds.resources.snapshot.MODULUS",
     ),
     "how often something is looked at: a later look finds the same": (

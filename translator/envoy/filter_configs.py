@@ -84,7 +84,8 @@ def compose(units: Iterable[UnitSettings]) -> FilterConfigs:
         error = error or unit.error
         entries += own
         if unit.closed:
-            protection += map(_bytes, own)
+            # An edit of a part of a discovered filter is no other protection: routes name it as before.
+            protection += (_bytes(each) for each in own if not isinstance(each, DiscoveredPart))
         if unit.error:
             # The filter that refuses is no part of the chain of a request that is moved here, either.
             protection.append(unit.error.encode())
@@ -116,11 +117,14 @@ class FilterNeeds(NamedTuple):
         backends: what filters call: their clusters and endpoints.
         parts: of discovered filters.
         secrets: what they get by SDS.
+        references: what the routes themselves refer to. What a part refers to is not among it: it may change while
+            routes stay as they are.
     """
 
     backends: tuple[Backend, ...] = ()
     parts: tuple[EncodedPart, ...] = ()
     secrets: tuple[GenericSecret, ...] = ()
+    references: tuple[Reference, ...] = ()
 
 
 NO_NEEDS: Final = FilterNeeds()
@@ -131,22 +135,23 @@ def needs(units: Iterable[UnitSettings]) -> FilterNeeds:
     settings = FILTER.of(each for unit in units for each in unit.settings)
     if not settings:
         return NO_NEEDS
-    backends = {each for setting in settings if isinstance(setting, RuleSetting) for each in setting.backends}
-    entries = [entry for each in settings for entry in each.filter_configs()]
-    parts = {
-        EncodedPart(each.filter, each.key, _serialized(each.config))
-        for each in entries
-        if isinstance(each, DiscoveredPart)
-    }
-    secrets = {each.secret for each in entries if isinstance(each, SecretUse)}
-    return FilterNeeds(tuple(sorted(backends)), tuple(sorted(parts)), tuple(sorted(secrets)))
-
-
-def references(found: FilterNeeds) -> frozenset[Reference]:
-    """Return what routes with these needs refer to: what has to be there before them."""
-    clusters = (Reference(CLUSTER, cluster_name(each)) for each in found.backends)
-    secrets = (Reference(SECRET, generic_secret_name(each)) for each in found.secrets)
-    return frozenset((*clusters, *secrets, *(Reference(EXTENSION_CONFIG, each.filter) for each in found.parts)))
+    backends: set[Backend] = set()
+    parts: set[EncodedPart] = set()
+    secrets: set[GenericSecret] = set()
+    references: set[Reference] = set()
+    for setting in settings:
+        entries = tuple(setting.filter_configs())
+        called = setting.backends if isinstance(setting, RuleSetting) else ()
+        used = [each.secret for each in entries if isinstance(each, SecretUse)]
+        discovered = [each for each in entries if isinstance(each, DiscoveredPart)]
+        backends.update(called)
+        secrets.update(used)
+        parts.update(EncodedPart(each.filter, each.key, _serialized(each.config)) for each in discovered)
+        references.update(Reference(EXTENSION_CONFIG, each.filter) for each in discovered)
+        if not discovered:
+            references.update(Reference(CLUSTER, cluster_name(each)) for each in called)
+            references.update(Reference(SECRET, generic_secret_name(each)) for each in used)
+    return FilterNeeds(*(tuple(sorted(each)) for each in (backends, parts, secrets, references)))  # type: ignore[arg-type]
 
 
 def violations(settings: Iterable[RuleSetting]) -> Iterator[str]:

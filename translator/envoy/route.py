@@ -10,7 +10,6 @@ from typing import NamedTuple
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from headgate_proto.envoy.type.matcher.v3 import string_pb2
 from headgate_proto.envoy.type.v3.percent_pb2 import FractionalPercent
-from translator.envoy import filter_configs
 from translator.envoy.hooks import PREFLIGHT, ROUTE, WEIGHTED_CLUSTER
 from translator.envoy.names import cluster_name
 from translator.envoy.proxyless import write_for_clients
@@ -147,7 +146,7 @@ def _apply(route: route_components_pb2.Route, rule: Rule, origin: ListenerContex
 def references(rule: Rule) -> frozenset[Reference]:
     """Return what the routes of a rule need."""
     clusters = frozenset(Reference(CLUSTER, cluster_name(each)) for each in rule.all_backends)
-    return clusters.union(*map(filter_configs.references, filter_needs(rule)))
+    return clusters.union(*(each.references for each in filter_needs(rule)))
 
 
 def error_route(name: str, match: RouteMatch, origin: ListenerContext) -> route_components_pb2.Route:

@@ -11,7 +11,7 @@ from headgate_proto.envoy.config.core.v3.base_pb2 import Metadata
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, VirtualHost, WeightedCluster
 from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from translator.api_group import GROUP
-from translator.envoy.filter_configs import NO_NEEDS, FilterConfigs, FilterNeeds, references, write
+from translator.envoy.filter_configs import NO_NEEDS, FilterConfigs, FilterNeeds, write
 from translator.envoy.hooks import RouteConfigurationHook, RouteHook, VirtualHostHook, WeightedClusterHook
 from translator.ir.http import RouteMatch, Rule, RuleSetting
 from translator.ir.listener import ListenerContext, ListenerSetting
@@ -102,7 +102,7 @@ def filter_needs(rule: Rule) -> Iterator[FilterNeeds]:
 
 def inherited_references(settings: Iterable[object]) -> frozenset[Reference]:
     """Return what routes refer to by what they inherit of these settings."""
-    found = (references(each.needs) for each in settings if isinstance(each, InheritedPolicies))
+    found = (each.needs.references for each in settings if isinstance(each, InheritedPolicies))
     return frozenset[Reference]().union(*found)
 
 

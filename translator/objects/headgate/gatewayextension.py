@@ -6,9 +6,10 @@ from typing import ClassVar, Final
 from translator.api_group import GROUP
 from translator.objects.headgate.authorizers import ExtAuthProvider
 from translator.objects.headgate.extprocprovider import ExternalProcessor
+from translator.objects.headgate.jwt import JwtExtension
 from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation, NamespacedObject
 
-MEMBERS: Final[tuple[str, ...]] = ("ext_auth", "ext_proc")
+MEMBERS: Final[tuple[str, ...]] = ("ext_auth", "ext_proc", "jwt")
 """The members, by their names in the model: exactly one is set."""
 
 
@@ -32,6 +33,8 @@ class GatewayExtensionSpec(CheckedFields):
     """A service that is asked whether requests are allowed."""
     ext_proc: ExternalProcessor | None = None
     """An external processor of requests and responses."""
+    jwt: JwtExtension | None = None
+    """Issuers of tokens, for `jwtAuth`."""
 
     @property
     def member(self) -> str:

@@ -15,6 +15,7 @@ from translator.objects.headgate.extproc import ONE_NAME, ExternalProcessings
 from translator.objects.headgate.faults import FaultInjection
 from translator.objects.headgate.forwarding import HashPolicies, HttpUpgrades, InternalRedirect, RequestMirror
 from translator.objects.headgate.headers import HeaderModifiers, HostRewrite, UrlRewrite
+from translator.objects.headgate.jwt import JwtAuthUnit
 from translator.objects.headgate.overrides import ResponseOverrides
 from translator.objects.headgate.policy import AttachedPolicySpec, PolicyTarget, TargetSelector
 from translator.objects.headgate.ratelimit import RateLimits
@@ -60,6 +61,8 @@ class TrafficPolicySpec(AttachedPolicySpec):
     """Gives requests the credential that a backend asks for."""
     ext_auth: Annotated[ExtAuth | None, ATOMIC, Doc(envoy="ExtAuthz")] = None
     """Asks a service, or several, whether requests are allowed."""
+    jwt_auth: JwtAuthUnit = None
+    """Has requests need a valid JSON Web Token."""
     compression: Annotated[Compression | None, Doc(envoy="Compressor, Decompressor")] = None
     """Compresses responses, and decompresses requests."""
     fault_injection: Annotated[FaultInjection | None, Doc(envoy="HTTPFault")] = None

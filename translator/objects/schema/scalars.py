@@ -48,6 +48,8 @@ _SEGMENT: Final = "[-A-Za-z0-9._~!$&'()*+,;=:@?]|%[0-9a-fA-F]{2}"
 REDIRECT_PATH: Final = f"^/(({_SEGMENT})(/|{_SEGMENT})*)?$"
 ONE_LINE: Final = r"^[^\x00-\x08\x0a-\x1f\x7f]*$"
 PRINTABLE: Final = r"^[\x20-\x7e]+$"
+PRINTABLE_OR_EMPTY: Final = r"^[\x20-\x7e]*$"
+HTTP_URL: Final = r"^https?://[-A-Za-z0-9.:\[\]]+([/?][!-\x22$-~]*)?$"
 
 PATTERNS: Final[Mapping[str, str]] = {
     DNS_LABEL: "may hold lower-case letters, digits and '-', and starts and ends with a letter or digit",
@@ -81,6 +83,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     REDIRECT_PATH: "must be a path that begins with one '/', of the characters of a URL: write others like %20",
     ONE_LINE: "must be one line without control characters",
     PRINTABLE: "may hold only visible ASCII characters and spaces",
+    PRINTABLE_OR_EMPTY: "may hold only visible ASCII characters and spaces",
+    HTTP_URL: "must be an absolute URL without a user and a fragment, like https://idp.example.com/keys",
     BUNDLE_NAME: "must not hold '/', '%' and control characters",
 }
 """What each pattern asks for, in words, for the messages."""
