@@ -20,6 +20,7 @@ from tests.live.authorizers import (
     extension,
     grpc_authorizer,
 )
+from tests.live.cors import told
 from tests.live.objects import Manifest, exact, prefix, route, rule, service, traffic_policy
 from tests.live.proxy import Proxy, free_port
 from tests.live.upstream import Upstream, upstream
@@ -137,6 +138,19 @@ async def test_a_rule_of_its_own(proxy: Proxy, http_authorizer: Upstream) -> Non
     assert (statuses, len(http_authorizer.seen)) == ([403, 403, 200], 2)
     http_authorizer.answer = None
     assert [(await proxy.request(path)).status for path in ("/private", "/moved")] == [200, 302]
+
+
+async def test_preflights(proxy: Proxy, http_authorizer: Upstream, alpha: Upstream) -> None:
+    """A preflight that the CORS filter of the rule answers reaches no authorizer; the request itself does."""
+    page = "https://page.com"
+    cors = {"type": "CORS", "cors": {"allowOrigins": [page], "allowMethods": ["POST"]}}
+    await proxy.apply(at(http_authorizer.port), route(rule("alpha", filters=[external_auth(), cors])))
+    http_authorizer.answer = answering(401)
+    asked = {"Origin": page, "Access-Control-Request-Method": "POST"}
+    found = await proxy.request(method="OPTIONS", headers=asked)
+    assert (found.status, told(found)["allow-origin"], http_authorizer.seen) == (200, page, [])
+    refused = await proxy.request(method="POST", headers={"Origin": page})
+    assert (refused.status, told(refused)["allow-origin"], alpha.seen) == (401, page, [])
 
 
 async def test_several_filters(proxy: Proxy, authorizer: GrpcAuthorizer, http_authorizer: Upstream) -> None:

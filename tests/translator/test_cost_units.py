@@ -8,7 +8,7 @@ from typing import Any
 from bench.world import Raw, edit, manifest, removal
 from tests.translator.costs import GATEWAY, HOSTS, ROUTES, Cost, cost, put_back
 from translator.translator import Translator
-from xds.resources.types import LISTENER, ROUTE
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
 
 TABLES = {ROUTE: frozenset({"port-10080", "port-10443/*.test"})}
 PLAIN = {ROUTE: frozenset({"port-10080"})}
@@ -81,6 +81,31 @@ def test_a_filter_of_the_gateway_beside_those_of_routes(large: Translator) -> No
         assert queries["route_entries"] == 0
         assert found.resources == TABLES
         assert found.runs <= 40
+
+
+def authorizer(timeout: str, service: int = 1) -> Raw:
+    """Return a GatewayExtension with an authorizer, which is asked by gRPC."""
+    call = {"backendRef": {"name": f"service-{service}", "port": 80}, "requestTimeout": timeout}
+    version = "gateway.headgate.dev/v1alpha1"
+    return manifest(version, "GatewayExtension", "authorizer", spec={"extAuth": {"grpcService": call}})
+
+
+def test_an_authorizer_of_the_gateway(large: Translator) -> None:
+    """An edit of a provider that the policy of a Gateway refers to sends each table, and no route is looked at."""
+    found = policy("Gateway", GATEWAY.name, extAuth={"extensionRef": {"name": "authorizer"}})
+    with put_back(large, removal(authorizer("1s")), removal(found)):
+        counted(large, authorizer("1s"))
+        made, queries = counted(large, found)
+        assert made.resources.keys() == {ROUTE, CLUSTER, ENDPOINT}
+        assert made.resources[ROUTE] == TABLES[ROUTE]
+        assert queries["route_entries"] == queries["rules"] == 0
+        made, queries = counted(large, authorizer("2s"))
+        assert made.resources == TABLES
+        assert queries["route_entries"] == queries["encoded_host"] == 0
+        assert made.runs <= 25
+        made, queries = counted(large, authorizer("2s", service=2))
+        assert made.resources.keys() == {ROUTE, CLUSTER, ENDPOINT}
+        assert queries["route_entries"] == queries["encoded_host"] == 0
 
 
 def test_a_route_s_field_of_the_gateway(large: Translator) -> None:

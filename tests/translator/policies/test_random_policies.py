@@ -13,6 +13,7 @@ from bench.world import GATEWAY, NAMESPACE, Raw, edit, manifest, world
 from tests.translator.golden.envoy import envoy_error
 from tests.translator.values import Maker
 from translator.inputs import Settings
+from translator.objects.headgate.gatewayextension import MEMBERS, GatewayExtensionSpec
 from translator.objects.headgate.policy import AttachedPolicySpec
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.refs import Ref
@@ -30,6 +31,9 @@ TARGETS: tuple[Raw, ...] = (
 )
 FIELDS = tuple(name for name in SPEC.model_fields if name not in AttachedPolicySpec.model_fields)
 
+EXTENDED = frozenset(MEMBERS)
+"""The fields that refer to extensions."""
+
 
 def policy(random: Random, number: int) -> Raw:
     """Return a valid policy of a random target that sets some random fields."""
@@ -39,12 +43,32 @@ def policy(random: Random, number: int) -> Raw:
     for field in random.sample(FIELDS, random.randint(1, 4)):
         if field == "auto_host_rewrite" or (field == "url_rewrite" and target["kind"] != "HTTPRoute"):
             continue  # short for another field; for routes only
-        spec[SPEC.model_fields[field].alias or field] = maker.field(SPEC, field)
+        found = maker.field(SPEC, field)
+        leading = field in EXTENDED and random.random() < 0.8
+        spec[SPEC.model_fields[field].alias or field] = _leading_somewhere(found) if leading else found
     if target["kind"] == "Gateway" and random.random() < 0.2:
         spec["enforced"] = True
     if random.random() < 0.2:
         spec["inheritance"] = random.choice(("Merge", "Replace"))
     return manifest("gateway.headgate.dev/v1alpha1", "TrafficPolicy", f"policy-{number}", spec=spec)
+
+
+def extension(random: Random) -> Raw:
+    """Return a valid GatewayExtension with a random member, of the name that the values of references know."""
+    maker = Maker(random, share=random.choice((0.1, 0.4, 0.8)))
+    member = random.choice(MEMBERS)
+    spec = {GatewayExtensionSpec.model_fields[member].alias or member: maker.field(GatewayExtensionSpec, member)}
+    return manifest("gateway.headgate.dev/v1alpha1", "GatewayExtension", "a", spec=_leading_somewhere(spec))
+
+
+def _leading_somewhere(value: Any) -> Any:
+    """Return a value whose references to backends and extensions lead to those that exist."""
+    if isinstance(value, list):
+        return [_leading_somewhere(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    known = {"backendRef": {"name": "a", "port": 8080}, "extensionRef": {"name": "a"}, "extensionRefs": [{"name": "a"}]}
+    return {key: known.get(key) or _leading_somewhere(each) for key, each in value.items()}
 
 
 def snapshot(seed: int) -> Snapshot:
@@ -53,7 +77,7 @@ def snapshot(seed: int) -> Snapshot:
     made = Translator(Settings(offline=True))
     # Names of objects in policies are those that `tests.translator.values` knows.
     service = manifest("v1", "Service", "a", spec={"ports": [{"name": "a", "port": 8080}]})
-    made.edit([*world(3, 2, 3), edit(service)])
+    made.edit([*world(3, 2, 3), edit(service), edit(extension(random))])
     made.edit([edit(policy(random, number)) for number in range(random.randint(1, 3))])
     assert made.evaluate().failures == []
     return made.snapshots[WEB]
