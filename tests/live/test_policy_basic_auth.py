@@ -74,11 +74,8 @@ async def test_lines_of_htpasswd(proxy: Proxy) -> None:
         pytest.skip("htpasswd is not installed (Debian: apt-get install apache2-utils)")
     made = {}
     for kind in ("-s", "-B", "-m"):
-        arguments = (program, "-n", "-i", kind, "carol")
         process = await asyncio.create_subprocess_exec(
-            *(each for each in arguments if each != "-nbi"),
-            "-n",
-            "-i",
+            *(program, "-n", "-i", kind, "carol"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
