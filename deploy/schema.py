@@ -19,6 +19,7 @@ Schema = dict[str, Any]
 UNSET: Final = "default only in the description"
 INT32: Final = 2**31 - 1
 VALIDATIONS: Final = "x-kubernetes-validations"
+MAP_TYPE: Final = "x-kubernetes-map-type"
 KEYWORDS: Final = (
     "type",
     "format",
@@ -34,6 +35,7 @@ KEYWORDS: Final = (
     "maxItems",
     "maxProperties",
     "x-kubernetes-int-or-string",
+    "x-kubernetes-map-type",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
     "required",
@@ -111,6 +113,8 @@ def _described(schema: Schema, model: type[Fields]) -> Schema:
         nested = _nested(field.annotation)
         if nested is not None:
             _described(of_field.get("items", of_field), nested)
+            if of_field.get("x-kubernetes-list-type") == "set":
+                of_field["items"][MAP_TYPE] = "atomic"  # the API server compares items of sets as a whole
         schema["properties"][field.alias or name] = _ordered(of_field)
     if issubclass(model, CheckedFields):
         schema |= _validations(model.rules)
