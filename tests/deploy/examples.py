@@ -43,6 +43,7 @@ _REGEX: Final = {"pattern": "^/(a)", "substitution": "/\\1"}
 _GATEWAY: Final = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "a"}
 
 _BUCKET: Final = {"maxTokens": 10, "fillInterval": "1s"}
+_SUCCESS: Final = {"statusCodes": [{"value": 200}, {"range": {"start": 300, "end": 399}}]}
 _RATE: Final = {"limit": {"value": "1Mi", "unit": "Second"}}
 
 
@@ -272,6 +273,15 @@ EXAMPLES: Final = (
     Example(_T, _local(rules=[_rule(queryParams=[{"name": "x", "type": "Distinct", "invert": True}])]), "invert"),
     Example(_T, _local(rules=[_rule(sourceCIDR={})]), "value"),
     Example(_T, _local(rules=[_rule(claims=[{"name": "a", "exact": "b"}])], phase="BeforeAuth"), "rules"),
+    Example(_T, _unit("admissionControl")),
+    Example(_T, _unit("admissionControl", samplingWindow="1m", minSuccessRate=100, maxRejectionPercent=1)),
+    Example(_T, _unit("admissionControl", successCriteria={"grpc": {"statusCodes": [0, 16]}, "http": _SUCCESS})),
+    Example(_T, _unit("admissionControl", samplingWindow="1500ms"), "samplingWindow"),
+    Example(_T, _unit("admissionControl", minSuccessRate=0), "minSuccessRate"),
+    Example(_T, _unit("admissionControl", rejectionAggression=101), "rejectionAggression"),
+    Example(_T, _unit("admissionControl", successCriteria={"grpc": {"statusCodes": [17]}}), "statusCodes"),
+    Example(_T, _unit("admissionControl", successCriteria={"http": {"statusCodes": [{}]}}), "statusCodes"),
+    Example(_T, _unit("admissionControl", disable={}, minSuccessRate=1), "disable"),
     Example(_T, _policy(statPrefix="{namespace}_{route}")),
     Example(_T, _policy(statPrefix=""), "statPrefix"),
     Example(_T, _policy(tracing={"randomSampling": "0.5%", "spanName": "%REQ(:METHOD)%"})),

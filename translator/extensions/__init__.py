@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from translator.extensions import (
+    admission_control,
     api_key_auth,
     backend_tls,
     bandwidth_limit,
@@ -66,6 +67,7 @@ EXTENSIONS = (
     buffer.EXTENSION,
     bandwidth_limit.EXTENSION,
     rate_limit.EXTENSION,
+    admission_control.EXTENSION,
     stat_prefix.EXTENSION,
     tracing.EXTENSION,
     session_persistence.EXTENSION,

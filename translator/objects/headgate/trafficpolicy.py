@@ -7,6 +7,7 @@ from pydantic import model_validator
 
 from translator.api_group import GROUP
 from translator.objects.gateway_api.policy import Policy
+from translator.objects.headgate.admission import AdmissionControl
 from translator.objects.headgate.authorizers import ExtAuth
 from translator.objects.headgate.browsers import CORSPolicy, CSRFPolicy
 from translator.objects.headgate.compression import Compression
@@ -99,6 +100,8 @@ class TrafficPolicySpec(AttachedPolicySpec):
     """The bandwidth of requests and responses."""
     rate_limit: RateLimits | None = None
     """How many requests and connections may come."""
+    admission_control: Annotated[AdmissionControl | None, ATOMIC, Doc(envoy="AdmissionControl")] = None
+    """Refuses requests while their backend fails."""
     stat_prefix: StatPrefix = None
     """The name under which the requests of a route are counted; `{namespace}`, `{route}`, `{rule}` are its names."""
     tracing: Traces = None
