@@ -54,6 +54,11 @@ ATTACKS: dict[str, tuple[Headers, int]] = {
     "expired": (bearer(token(exp=NOW - 3600)), 401),
     "not yet valid": (bearer(token(nbf=NOW + 7200)), 401),
     "never expires": (bearer(token(exp=None)), 401),
+    "an expiry in quotes": (bearer(token(exp=str(NOW + 3600))), 401),
+    "an expiry in the past, below zero": (bearer(token(exp=-1)), 401),
+    "an expiry of no time": (bearer(token(exp=[NOW + 3600])), 401),
+    "an issuer in a list": (bearer(token(iss=[ISSUER])), 401),
+    "an audience in an object": (bearer(token(aud={"shop": 1})), 401),
     "another audience": (bearer(token(aud="other")), 403),
     "no audience": (bearer(token(aud=None)), 403),
     "another issuer": (bearer(token(iss="https://evil.example.com")), 401),
@@ -75,6 +80,10 @@ ATTACKS: dict[str, tuple[Headers, int]] = {
         bearer(
             unsigned({"alg": "RS256", "jwk": key("unknown").as_dict(private=False)}, token("unknown").split(".")[2])
         ),
+        401,
+    ),
+    "a URL of its keys": (
+        bearer(unsigned({"alg": "RS256", "jku": "http://127.0.0.1/keys"}, token("unknown").split(".")[2])),
         401,
     ),
     "a signature less a letter": (bearer(token()[:-1]), 401),
@@ -349,6 +358,47 @@ async def test_routes_differ(proxy: Proxy) -> None:
     await proxy.apply(jwt_auth("rule", "own", disable={}))
     assert await answer(proxy, path="/own") == 200
     assert await answer(proxy) == 401
+
+
+async def test_a_policy_of_a_backend(proxy: Proxy) -> None:
+    """A policy that a backendRef names asks for tokens of the requests for that backend."""
+    reference = {"group": "gateway.headgate.dev", "kind": "TrafficPolicy", "name": "policy"}
+    policy = {**jwt_auth(), "spec": {"jwtAuth": {"providers": [provider()]}}}
+    asking: Manifest = {"name": "alpha", "filters": [{"type": "ExtensionRef", "extensionRef": reference}]}
+    await proxy.apply(policy, route(rule(asking)))
+    assert await answer(proxy) == 401
+    assert await answer(proxy, bearer(token("unknown"))) == 401
+    assert await answer(proxy, bearer(token())) == 200
+    await proxy.apply(route(rule(asking, "beta")))
+    open_ones = [await proxy.request() for _ in range(40)]
+    assert {each.status for each in open_ones} == {200, 401}
+    assert {each.backend for each in open_ones if each.status == 200} == {"beta"}
+
+
+async def test_an_extension_ref_of_a_rule(proxy: Proxy) -> None:
+    """A policy that a filter of a rule names asks for tokens of the requests of that rule."""
+    reference = {"group": "gateway.headgate.dev", "kind": "TrafficPolicy", "name": "policy"}
+    policy = {**jwt_auth(), "spec": {"jwtAuth": {"providers": [provider()]}}}
+    asking = rule("alpha", filters=[{"type": "ExtensionRef", "extensionRef": reference}], matches=[exact("/own")])
+    await proxy.apply(policy, route(asking, rule("beta")))
+    assert await answer(proxy, path="/own") == 401
+    assert await answer(proxy, bearer(token()), "/own") == 200
+    assert await answer(proxy) == 200
+
+
+async def test_an_enforced_policy(proxy: Proxy) -> None:
+    """An enforced policy of the Gateway is final: no rule switches it off, or puts another in its place."""
+    named = rule("alpha", name="named")
+    wide = jwt_auth()
+    wide["spec"]["enforced"] = True
+    await proxy.apply(wide, route(named))
+    others = [provider(jwks=local(key("two")))]
+    nearer: list[Manifest] = [{"disable": {}}, {"mode": "AllowMissingOrFailed"}, {"providers": others}]
+    for each in nearer:
+        await proxy.apply(jwt_auth("rule", "own", **each))
+        assert await answer(proxy) == 401
+        assert await answer(proxy, bearer(token("two"))) == 401
+        assert await answer(proxy, bearer(token())) == 200
 
 
 @pytest.mark.parametrize("level", ["gateway", "route"])

@@ -34,11 +34,25 @@ def envoy_error(envoy: Path, folder: Path, snapshots: Iterable[Snapshot]) -> str
 def _set_apart(found: Sections, number: int) -> Sections:
     """Return a Gateway's resources with names and addresses that are unique to its number."""
     names = {each["name"] for section in NAMED for each in found.get(section, ())}
-    renamed: Sections = _renamed(found, {each: f"{number}/{each}" for each in names})
+    # Routes name filters, so these keep their names: what is discovered is written in their places.
+    filters = {each["name"]: each["typed_config"] for each in found.get("extension_configs", ())}
+    whole = {name: _configured(each, filters) for name, each in found.items() if name != "extension_configs"}
+    renamed: Sections = _renamed(whole, {each: f"{number}/{each}" for each in names})
     for listener in renamed.get("listeners", ()):
         for place, each in enumerate((listener, *listener.get("additional_addresses", ()))):
             each["address"]["socket_address"]["address"] = f"127.{place + 1}.{number >> 8}.{number & 255}"
     return renamed
+
+
+def _configured(value: Any, filters: dict[str, Any]) -> Any:
+    if isinstance(value, list):
+        return [_configured(each, filters) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if "config_discovery" in value:
+        kept = {key: each for key, each in value.items() if key != "config_discovery"}
+        return {**kept, "typed_config": filters[value["name"]]}
+    return {key: _configured(each, filters) for key, each in value.items()}
 
 
 def _renamed(value: Any, names: dict[str, str]) -> Any:

@@ -29,6 +29,11 @@ TARGETS: tuple[Raw, ...] = (
     {"group": GROUP, "kind": "HTTPRoute", "name": "route-0"},
     {"group": GROUP, "kind": "HTTPRoute", "name": "route-1"},
 )
+KEYS = """
+    {"kty": "EC", "crv": "P-256", "x": "mvRKyuOzy8vOzU-PcubPSsrh3bL3bWPa6NPOKW5QsNY",
+     "y": "h-DTsAKmAhz4Lqmpi7U5Ul-B4bLGRdh9Myg-rZVBJTM"}
+"""
+"""Keys that verify tokens."""
 FIELDS = tuple(name for name in SPEC.model_fields if name not in AttachedPolicySpec.model_fields)
 
 EXTENDED = frozenset(MEMBERS)
@@ -62,11 +67,13 @@ def extension(random: Random) -> Raw:
 
 
 def _leading_somewhere(value: Any) -> Any:
-    """Return a value whose references to backends and extensions lead to those that exist."""
+    """Return a value whose references to backends and extensions lead to those that exist, and whose keys are some."""
     if isinstance(value, list):
         return [_leading_somewhere(each) for each in value]
     if not isinstance(value, dict):
         return value
+    if "jwks" in value and "local" in value["jwks"]:
+        value = {**value, "jwks": {"local": {"inline": KEYS}}}
     known = {"backendRef": {"name": "a", "port": 8080}, "extensionRef": {"name": "a"}, "extensionRefs": [{"name": "a"}]}
     return {key: known.get(key) or _leading_somewhere(each) for key, each in value.items()}
 
