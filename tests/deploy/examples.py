@@ -18,6 +18,10 @@ def _service(**fields: Any) -> dict[str, Any]:
 
 
 _R, _P, _T = "DirectResponse", "GatewayParameters", "TrafficPolicy"
+_E: Final = "GatewayExtension"
+_NAMED: Final = {"name": "a"}
+_SERVICE: Final = {"name": "a", "port": 80}
+_TEXT: Final = {"name": "c", "secretRef": {"name": "a"}}
 _ROUTE: Final = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "a"}
 
 
@@ -291,6 +295,24 @@ EXAMPLES: Final = (
     Example(_T, _policy(tracing={"disable": {}, "clientSampling": 1}), "disable"),
     Example(_T, _cors(disable={})),
     Example(_T, _cors(disable={}, allowOrigins=["*"]), "cors"),
+    Example(_T, _unit("extAuth", extensionRef=_NAMED, contextExtensions={"a": "b"}, contextSecrets=[_TEXT])),
+    Example(_T, _unit("extAuth", extensionRefs=[_NAMED, {"name": "a", "namespace": "b"}])),
+    Example(_T, _unit("extAuth"), "extAuth"),
+    Example(_T, _unit("extAuth", disable={}, extensionRef=_NAMED), "extAuth"),
+    Example(_T, _unit("extAuth", extensionRefs=[_NAMED] * 2), "extensionRefs"),
+    Example(_T, _unit("extAuth", extensionRef=_NAMED, contextExtensions={"c": ""}, contextSecrets=[_TEXT]), "context"),
+    Example(_T, _unit("extAuth", extensionRef=_NAMED, withRequestBody={"maxRequestBytes": 0}), "maxRequestBytes"),
+    Example(
+        _E, {"extAuth": {"grpcService": {"backendRef": _SERVICE}, "statusOnError": 503, "percentageEnabled": "1%"}}
+    ),
+    Example(_E, {"extAuth": {"httpService": {"backendRef": _SERVICE, "pathPrefix": "/a/%20"}}}),
+    Example(_E, {"extAuth": {}}, "extAuth"),
+    Example(_E, {"extAuth": {"httpService": {"backendRef": _SERVICE, "pathPrefix": "a"}}}, "pathPrefix"),
+    Example(_E, {"extAuth": {"httpService": {"backendRef": _SERVICE, "pathPrefix": "/", "pathOverride": "/"}}}, "path"),
+    Example(
+        _E, {"extAuth": {"httpService": {"backendRef": _SERVICE}, "headersToForward": ["a b"]}}, "headersToForward"
+    ),
+    Example(_E, {}, "spec"),
     Example(_T, _unit("csrf", percentageEnabled="12.5%", percentageShadowed=100)),
     Example(_T, _unit("csrf", additionalOrigins=[{"exact": "a.com:80"}, {"suffix": ".b.com", "ignoreCase": True}])),
     Example(_T, _unit("csrf", percentageEnabled=101), "percentageEnabled"),

@@ -188,6 +188,11 @@ async def test_beside_policies(
         proxy.restore()
         authorizer.seen.clear()
         http_authorizer.reset()
+    await proxy.apply(*objects, traffic_policy("gateway", extAuth=asking("missing")))
+    assert [(await proxy.request(path)).status for path in ("/own", "/")] == [200, 500]
+    http_authorizer.reset()
+    await proxy.apply(*objects, traffic_policy("gateway", extAuth=asking("missing"), enforced=True))
+    assert [(await proxy.request(path)).status for path in ("/own", "/")] == [500, 500]
     await proxy.apply(*objects, traffic_policy("gateway", extAuth=asking(), enforced=True))
     assert (await proxy.request("/own")).status == 200
     assert (len(authorizer.seen), len(http_authorizer.seen)) == (1, 0)

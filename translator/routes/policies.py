@@ -254,7 +254,7 @@ def _filters(
     """
     if not (written or apart or context.own):
         return
-    if placed or any(each is not None and FILTER.of(each.settings) for each in apart.values()):
+    if placed or any(each.error or FILTER.of(each.settings) for each in _present(*apart.values())):
         units = [
             apart[unit.field] if unit.field in apart else applied_unit(db, context.stack, unit)
             for unit in units_of(db, context.stack)
