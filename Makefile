@@ -8,12 +8,13 @@ E2E := .e2e
 GO := $(E2E)/go/bin/go
 TOOLS := $(E2E)/bin
 SUITE := $(E2E)/conformance.test
+NODE := $(E2E)/node
 PROFILES ?= GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS,GATEWAY-TCP,GATEWAY-UDP
 CHANNEL ?= standard experimental
 PYTEST_ARGS ?= -n auto --maxprocesses=4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup proto quickstart test fuzz chaos disruption soak check full e2e conformance suite tools kind manifests golden bench lock wheel clean
+.PHONY: help setup proto quickstart test fuzz chaos disruption soak check full e2e conformance suite tools kind manifests golden bench lock node wheel clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  \1\t/' | expand -t 14
@@ -92,6 +93,15 @@ $(TOOLS)/helm: tests/deploy/go.mod tests/deploy/go.sum | $(GO)
 	@echo "Building helm and kustomize; the first time takes about two minutes."
 	@cd tests/deploy && GOFLAGS=-buildvcs=false $(CURDIR)/$(GO) build -o $(CURDIR)/$(TOOLS)/ -ldflags \
 		"-s -w -X helm.sh/helm/v4/internal/version.version=$$(awk '$$1 == "helm.sh/helm/v4" {print $$2}' go.mod)" tool
+	@touch $@
+
+# Of Node.js only tests of logins need something: the provider where users log in, and what drives a browser.
+node: $(NODE)/.ready ## Install the OpenID provider with which logins are tested, into .e2e/node (needs npm)
+
+$(NODE)/.ready: tests/live/oidc_provider/package.json tests/live/oidc_provider/package-lock.json
+	@mkdir -p $(NODE)
+	@cp $^ $(NODE)/
+	@npm ci --prefix $(NODE) --no-audit --no-fund --ignore-scripts --loglevel error
 	@touch $@
 
 kind: ## Make a cluster in Docker, build and install Headgate there, send requests through it (needs docker, kind, kubectl, helm)

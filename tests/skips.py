@@ -10,7 +10,12 @@ import pytest
 NO_MOUNTS: Final = "this machine allows no mounts"
 """Where neither root nor a user namespace may mount, which containers often forbid."""
 
-ALLOWED: Final[tuple[str, ...]] = (NO_MOUNTS,)
+NO_NODE: Final = "this machine has no Node.js"
+"""Without which there is no OpenID provider to log in at."""
+
+NO_BROWSER: Final = "this machine has no chromium"
+
+ALLOWED: Final[tuple[str, ...]] = (NO_MOUNTS, NO_NODE, NO_BROWSER)
 """Regular expressions of the reasons that are good everywhere."""
 
 

@@ -114,5 +114,6 @@ def test_every_page_about_policies_is_listed() -> None:
     pages = {each.name for each in folder.glob("*.md")} - {"README.md"}
     assert pages <= set(re.findall(r"\]\(([a-z-]+\.md)\)", listed))
     fields = TrafficPolicySpec.model_fields.keys() - AttachedPolicySpec.model_fields.keys()
-    named = {to_snake(each) for each in re.findall(r"`(\w+)`", listed)}
+    words = re.findall(r"`(\w+)`", listed)
+    named = {*words, *map(to_snake, words)}  # that of `oauth2` would be oauth_2
     assert fields - {"auto_host_rewrite"} <= named

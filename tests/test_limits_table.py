@@ -32,6 +32,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.envoy.route_configuration.MISDIRECTED",
         "translator.envoy.preflights.OK",
         "translator.envoy.preflights.NOT_FOUND",
+        "translator.envoy.own_paths.NOT_FOUND",
         "translator.envoy.local_reply.*",
         "translator.envoy.filter_configs.ERROR",
         "translator.explain.*.MISSING",

@@ -29,7 +29,7 @@ def test_every_field_of_a_spec_is_a_row() -> None:
 def test_rows_of_policies_have_their_units() -> None:
     """Each leaf of a TrafficPolicy is one of a unit, but for what all policies have, and what is short for another."""
     without = {leaf.path.split(".")[1] for kind, leaf, unit in rows() if kind is TrafficPolicy and unit is None}
-    assert without == {"targetRefs[]", "targetSelectors[]", "inheritance", "enforced", "autoHostRewrite"}
+    assert without == {"targetRefs[]", "targetSelectors[]", "inheritance", "enforced", "autoHostRewrite", "oidc"}
 
 
 def test_types_have_names() -> None:

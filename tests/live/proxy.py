@@ -22,12 +22,15 @@ from headgate.process.address import Address
 from tests.live.objects import GATEWAY, Manifest, manifests
 from tests.ports import free_port as free_port
 from translator.inputs import Edit, GatewaySyncStatus, Settings
+from translator.ir.oidc import Discovered
 from translator.kinds import Registry
 from translator.objects.parse import Kinds
 from translator.refs import Ref
 from translator.registry import REGISTRY
 from translator.status.nacks import attribute_nacks
 from translator.translator import Translator
+from watchers.oidc.client import DiscoveryClient
+from watchers.oidc.document import DiscoveryError
 from xds.resources.snapshot import Snapshot
 from xds.server.server import Server, SyncStatus, Timeouts
 
@@ -104,6 +107,17 @@ class Proxy:
         self._applied |= {each.ref: each for each in edits}
         self._translator.edit(edits)
         await self._settle(refused)
+
+    async def discover(self) -> None:
+        """Fetch what is asked for of OpenID issuers, and wait until the proxy works by that."""
+        async with DiscoveryClient(allow_http=True) as client:
+            for issuer in self._translator.issuers:
+                try:
+                    found = Discovered(await client.fetch(issuer))
+                except DiscoveryError as error:
+                    found = Discovered(error=str(error))
+                self._translator.set_discovered(issuer, found)
+        await self._settle()
 
     async def delete(self, *refs: Ref) -> None:
         """Delete objects, and waits until the proxy works without them."""

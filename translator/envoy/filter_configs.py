@@ -36,6 +36,7 @@ from translator.envoy.filter_entries import (
     DiscoveredPart,
     FilterConfig,
     FilterEntry,
+    OwnPath,
     Predicate,
     SecretUse,
     SlotFilter,
@@ -119,12 +120,14 @@ class FilterNeeds(NamedTuple):
         secrets: what they get by SDS.
         references: what the routes themselves refer to. What a part refers to is not among it: it may change while
             routes stay as they are.
+        paths: what they answer by themselves.
     """
 
     backends: tuple[Backend, ...] = ()
     parts: tuple[EncodedPart, ...] = ()
     secrets: tuple[GenericSecret, ...] = ()
     references: tuple[Reference, ...] = ()
+    paths: tuple[str, ...] = ()
 
 
 NO_NEEDS: Final = FilterNeeds()
@@ -139,6 +142,7 @@ def needs(units: Iterable[UnitSettings]) -> FilterNeeds:
     parts: set[EncodedPart] = set()
     secrets: set[GenericSecret] = set()
     references: set[Reference] = set()
+    paths: set[str] = set()
     for setting in settings:
         entries = tuple(setting.filter_configs())
         called = setting.backends if isinstance(setting, RuleSetting) else ()
@@ -146,12 +150,13 @@ def needs(units: Iterable[UnitSettings]) -> FilterNeeds:
         discovered = [each for each in entries if isinstance(each, DiscoveredPart)]
         backends.update(called)
         secrets.update(used)
+        paths.update(each.path for each in entries if isinstance(each, OwnPath))
         parts.update(EncodedPart(each.filter, each.key, _serialized(each.config)) for each in discovered)
         references.update(Reference(EXTENSION_CONFIG, each.filter) for each in discovered)
         if not discovered:
             references.update(Reference(CLUSTER, cluster_name(each)) for each in called)
             references.update(Reference(SECRET, generic_secret_name(each)) for each in used)
-    return FilterNeeds(*(tuple(sorted(each)) for each in (backends, parts, secrets, references)))  # type: ignore[arg-type]
+    return FilterNeeds(*(tuple(sorted(each)) for each in (backends, parts, secrets, references, paths)))  # type: ignore[arg-type]
 
 
 def violations(settings: Iterable[RuleSetting]) -> Iterator[str]:
@@ -233,7 +238,7 @@ def _bytes(entry: FilterEntry) -> bytes:
 
 
 def _messages(entry: FilterEntry) -> tuple[Message, ...]:
-    if isinstance(entry, SecretUse):
+    if isinstance(entry, SecretUse | OwnPath):
         return ()
     return (entry.predicate, entry.policy) if isinstance(entry, CustomResponse) else (entry.config,)
 

@@ -83,4 +83,14 @@ class SecretUse(NamedTuple):
     secret: GenericSecret
 
 
-FilterEntry = FilterConfig | SlotFilter | CustomResponse | DiscoveredPart | SecretUse
+class OwnPath(NamedTuple):
+    """A path that a filter answers by itself: requests for it reach the filter, whatever the matches of its rules.
+
+    Attributes:
+        path: the whole path.
+    """
+
+    path: str
+
+
+FilterEntry = FilterConfig | SlotFilter | CustomResponse | DiscoveredPart | SecretUse | OwnPath

@@ -54,6 +54,7 @@ class Stage(IntEnum):
     BEFORE_AUTHN = auto()
     OAUTH2 = auto()
     """May redirect; hands on the token that the next ones check."""
+    OAUTH2_TOKENS = auto()
     JWT = auto()
     BASIC_AUTH = auto()
     API_KEY_AUTH = auto()

@@ -50,6 +50,7 @@ DECOMPRESS: Final = "headgate.decompress"
 WAF: Final = "headgate.waf"
 BEFORE_AUTHN: Final = "headgate.slot.before_authn"
 OAUTH2: Final = "envoy.filters.http.oauth2"
+OAUTH2_TOKENS: Final = "headgate.oauth2.tokens"
 JWT: Final = "headgate.jwt"
 BASIC_AUTH: Final = "envoy.filters.http.basic_auth"
 API_KEY_AUTH: Final = "envoy.filters.http.api_key_auth"
@@ -134,6 +135,8 @@ FILTERS: Final = (
     HttpFilter(Stage.WAF, WAF, FilterChainConfig),
     HttpFilter(Stage.BEFORE_AUTHN, BEFORE_AUTHN, FilterChainConfig),
     HttpFilter(Stage.OAUTH2, OAUTH2, OAuth2),
+    # Apart from the next one, so that a route may have both, and each must pass.
+    HttpFilter(Stage.OAUTH2_TOKENS, OAUTH2_TOKENS, JwtAuthentication, discovered=True),
     HttpFilter(Stage.JWT, JWT, JwtAuthentication, discovered=True),
     HttpFilter(Stage.BASIC_AUTH, BASIC_AUTH, _basic_auth),
     HttpFilter(Stage.API_KEY_AUTH, API_KEY_AUTH, ApiKeyAuth),

@@ -65,8 +65,7 @@ def secret_name(secret: Ref) -> str:
 
 def generic_secret_name(secret: GenericSecret) -> str:
     """Name a secret text; no certificate has this name: that of a Secret's has one slash."""
-    namespace, name, key, derivation = secret
-    return "/".join((namespace, name, key, derivation.value) if derivation.value else (namespace, name, key))
+    return "/".join(filter(None, (*secret[:3], secret.derivation.value, secret.purpose)))
 
 
 def trust_bundle_name(sources: Iterable[Ref]) -> str:

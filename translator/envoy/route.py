@@ -12,9 +12,10 @@ from headgate_proto.envoy.type.matcher.v3 import string_pb2
 from headgate_proto.envoy.type.v3.percent_pb2 import FractionalPercent
 from translator.envoy.hooks import PREFLIGHT, ROUTE, WEIGHTED_CLUSTER
 from translator.envoy.names import cluster_name
+from translator.envoy.own_paths import own_paths, path_route
 from translator.envoy.proxyless import write_for_clients
 from translator.envoy.retry import BUFFER_BYTES
-from translator.envoy.route_policies import filter_needs
+from translator.envoy.route_policies import RoutePolicies, filter_needs
 from translator.ir.http import MILLION, PathKind, Rank, RouteMatch, Rule, ValueMatch
 from translator.ir.listener import ListenerContext
 from translator.refs import Ref
@@ -110,7 +111,16 @@ class MatchRoute(NamedTuple):
 
 
 def match_routes(name: str, rule: Rule, origin: ListenerContext) -> Iterator[MatchRoute]:
-    """Yield the routes of a rule, one for each part of a match; `name` begins their names, for logs and statistics."""
+    """Yield the routes of a rule, one for each part of a match; `name` begins their names, for logs and statistics.
+
+    Those of paths that its filters answer by themselves follow.
+    """
+    yield from _routes_of_matches(name, rule, origin)
+    if rule.matches and not rule.error:
+        yield from _own_paths(f"{name}/rule/{rule.name}", rule, origin)
+
+
+def _routes_of_matches(name: str, rule: Rule, origin: ListenerContext) -> Iterator[MatchRoute]:
     settings = () if rule.error else rule.settings
     shares = rule.shares
     for place, match in enumerate(rule.matches):
@@ -133,6 +143,21 @@ def match_routes(name: str, rule: Rule, origin: ListenerContext) -> Iterator[Mat
                 if origin.proxyless:
                     write_for_clients(route)
                 yield MatchRoute(place, part, precedence(match), route, part == one.matches[place], shared)
+
+
+def _own_paths(name: str, rule: Rule, origin: ListenerContext) -> Iterator[MatchRoute]:
+    """Yield the routes of the paths that filters of a rule answer by themselves."""
+    for match in own_paths(rule):
+        route = path_route(name, match)
+        for each in rule.settings:
+            if isinstance(each, RoutePolicies):
+                each.apply_to_route(route, origin, match)
+        yield MatchRoute(0, match, own_path_precedence(match), route, False, False)
+
+
+def own_path_precedence(match: RouteMatch, inherited: bool = False) -> Precedence:
+    """Rank the match of a path that a filter answers: behind those of rules, and behind those of rules' own filters."""
+    return precedence(match)._replace(headers=2 if inherited else 1)
 
 
 def _apply(route: route_components_pb2.Route, rule: Rule, origin: ListenerContext, part: RouteMatch) -> None:

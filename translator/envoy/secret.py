@@ -35,8 +35,9 @@ def generic_secret(secret: GenericSecret, value: bytes) -> secret_pb2.Secret:
 def _derived(secret: GenericSecret, value: bytes) -> bytes:
     if secret.derivation is Derivation.NONE:
         return value
-    info = f"{GROUP}/{secret.namespace}/{secret.name}/{secret.derivation.value}".encode()
-    return HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(value)
+    info = f"{GROUP}/{secret.namespace}/{secret.name}/{secret.derivation.value}"
+    info += f"/{secret.purpose}" if secret.purpose else ""
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=info.encode()).derive(value)
 
 
 def trust_bundle_secret(name: str, bundle: TrustBundle) -> secret_pb2.Secret:

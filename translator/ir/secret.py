@@ -21,8 +21,10 @@ class GenericSecret(NamedTuple):
     name: str
     key: str
     derivation: Derivation = Derivation.NONE
+    purpose: str = ""
+    """What a derived key is for: with another purpose, it is another key."""
 
     def __lt__(self, other: tuple[object, ...]) -> bool:
         """Sort by name."""
         assert isinstance(other, GenericSecret)
-        return (*self[:3], self.derivation.value) < (*other[:3], other.derivation.value)
+        return (*self[:3], self.derivation.value, self.purpose) < (*other[:3], other.derivation.value, other.purpose)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Final
@@ -11,6 +12,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.envoy import preflights
 from translator.envoy import route as route_messages
+from translator.envoy.own_paths import path_match, path_route
 from translator.envoy.route_configuration import (
     EncodedHost,
     encoded,
@@ -33,7 +35,7 @@ from translator.policies.attachment import any_policies
 from translator.policies.effective import Stack, inherited
 from translator.policies.targets import PolicyShard, shard
 from translator.refs import Ref
-from translator.routes.inherited import answers_preflights, behind_cors, listener_settings
+from translator.routes.inherited import answers_preflights, behind_cors, inherited_paths, listener_settings
 from translator.routes.policies import effective_rules
 from translator.routes.proxyless import client_rules
 from xds import Resource, check
@@ -135,13 +137,15 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
         if any(entry.catches_all for _, entries in made for entry in entries):
             break
     found.sort(key=itemgetter(0))  # in order already, where all are of one bucket
+    # The routes of a domain are those of one listener (Gateway API: listener isolation).
+    stack = inherited(db, gateway, found[0][0].listener) if found else ()
+    if stack and (paths := inherited_paths(db, stack)):
+        found[0] = (found[0][0], (*found[0][1], *_own_paths(paths, found[0][1])))
     answers = any(preflights.is_answered(entry) for _, entries in found for entry in entries)
     ordered: list[route_messages.EncodedRoute | preflights.Unanswered] = []
     for _, alike in groupby(found, key=lambda each: each[0][:2]):
         entries = (entry for _, entries in alike for entry in entries)
         ordered += sorted(preflights.with_unanswered(entries) if answers else entries, key=attrgetter("precedence"))
-    # The routes of a domain are those of one listener (Gateway API: listener isolation).
-    stack = inherited(db, gateway, found[0][0].listener) if found else ()
     if not stack:
         return virtual_host(domain, preflights.routed(ordered))
     inherits = answers_preflights(db, stack)
@@ -149,6 +153,27 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
     if (answers or inherits) and (names := behind_cors(db, stack)):
         routes = [*preflights.let_in(routes, names)]
     return virtual_host(domain, routes, own_settings(db, table, stack), held_bytes(db, stack))
+
+
+def _own_paths(
+    paths: tuple[str, ...], entries: tuple[route_messages.EncodedRoute, ...]
+) -> Iterator[route_messages.EncodedRoute]:
+    """Yield the routes of the paths that inherited filters answer by themselves, as of a rule that has some."""
+    for each in entries[:1]:
+        name = f"{each.route.kind}/{each.route.namespace}/{each.route.name}"
+        for match in map(path_match, paths):
+            rank = route_messages.own_path_precedence(match, inherited=True)
+            body = encoded(path_route(f"{name}/rule/{each.rule}", match))
+            yield replace(
+                each,
+                precedence=rank,
+                body=body,
+                references=frozenset(),
+                match=match,
+                whole=False,
+                shared=False,
+                dropped=False,
+            )
 
 
 def _owner(db: Db, table: RouteConfigKey, domain: str) -> str:

@@ -45,6 +45,12 @@ def inherited_needs(db: Db, stack: Stack) -> FilterNeeds:
 
 
 @query(firewall=True)
+def inherited_paths(db: Db, stack: Stack) -> tuple[str, ...]:
+    """Return the paths that filters answer by themselves which all routes of a listener with these policies inherit."""
+    return inherited_needs(db, stack).paths
+
+
+@query(firewall=True)
 def behind_cors(db: Db, stack: Stack) -> tuple[str, ...]:
     """Return the filters that answers to preflights must not inherit of these policies, sorted by name."""
     return tuple(name for name, _ in inherited_configs(db, stack) if name in BEHIND_CORS)

@@ -46,8 +46,8 @@ def policy(random: Random, number: int) -> Raw:
     spec: dict[str, Any] = {"targetRefs": [target]}
     maker = Maker(random, share=random.choice((0.1, 0.4, 0.8)))
     for field in random.sample(FIELDS, random.randint(1, 4)):
-        if field == "auto_host_rewrite" or (field == "url_rewrite" and target["kind"] != "HTTPRoute"):
-            continue  # short for another field; for routes only
+        if field in ("auto_host_rewrite", "oidc") or (field == "url_rewrite" and target["kind"] != "HTTPRoute"):
+            continue  # other names of fields; for routes only
         found = maker.field(SPEC, field)
         leading = field in EXTENDED and random.random() < 0.8
         spec[SPEC.model_fields[field].alias or field] = _leading_somewhere(found) if leading else found

@@ -7,9 +7,10 @@ from translator.api_group import GROUP
 from translator.objects.headgate.authorizers import ExtAuthProvider
 from translator.objects.headgate.extprocprovider import ExternalProcessor
 from translator.objects.headgate.jwt import JwtExtension
+from translator.objects.headgate.oauth2 import OAuth2Extension
 from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation, NamespacedObject
 
-MEMBERS: Final[tuple[str, ...]] = ("ext_auth", "ext_proc", "jwt")
+MEMBERS: Final[tuple[str, ...]] = ("ext_auth", "ext_proc", "jwt", "oauth2")
 """The members, by their names in the model: exactly one is set."""
 
 
@@ -35,6 +36,8 @@ class GatewayExtensionSpec(CheckedFields):
     """An external processor of requests and responses."""
     jwt: JwtExtension | None = None
     """Issuers of tokens, for `jwtAuth`."""
+    oauth2: OAuth2Extension | None = None
+    """A provider where browsers log in."""
 
     @property
     def member(self) -> str:

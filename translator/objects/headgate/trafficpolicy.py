@@ -17,6 +17,7 @@ from translator.objects.headgate.faults import FaultInjection
 from translator.objects.headgate.forwarding import HashPolicies, HttpUpgrades, InternalRedirect, RequestMirror
 from translator.objects.headgate.headers import HeaderModifiers, HostRewrite, UrlRewrite
 from translator.objects.headgate.jwt import JwtAuthUnit
+from translator.objects.headgate.oauth2 import OAuth2Unit
 from translator.objects.headgate.overrides import ResponseOverrides
 from translator.objects.headgate.policy import AttachedPolicySpec, PolicyTarget, TargetSelector
 from translator.objects.headgate.ratelimit import RateLimits
@@ -33,6 +34,11 @@ SHORT_FORM: Final = CelRule(
     "must not be set together with hostRewrite, which it is short for: remove one of them",
     "autoHostRewrite",
 )
+OTHER_NAME: Final = CelRule(
+    "!has(self.oidc) || !has(self.oauth2)",
+    "must not be set together with oauth2, which it is another name of: remove one of them",
+    "oidc",
+)
 ROUTES: Final = ("HTTPRoute", "GRPCRoute")
 _OF_ROUTES: Final = "(!has(self.{0}) || self.{0}.all(t, t.kind in ['HTTPRoute', 'GRPCRoute']))"
 OF_ROUTES: Final = CelRule(
@@ -45,7 +51,7 @@ OF_ROUTES: Final = CelRule(
 class TrafficPolicySpec(AttachedPolicySpec):
     """What to do with requests; each field is merged with those of policies of other levels, and by itself."""
 
-    rules: ClassVar[tuple[CelRule, ...]] = (*AttachedPolicySpec.rules, SHORT_FORM, OF_ROUTES, ONE_NAME)
+    rules: ClassVar[tuple[CelRule, ...]] = (*AttachedPolicySpec.rules, SHORT_FORM, OF_ROUTES, ONE_NAME, OTHER_NAME)
 
     cors: Annotated[
         CORSPolicy | None,
@@ -64,6 +70,10 @@ class TrafficPolicySpec(AttachedPolicySpec):
     """Asks a service, or several, whether requests are allowed."""
     jwt_auth: JwtAuthUnit = None
     """Has requests need a valid JSON Web Token."""
+    oauth2: OAuth2Unit = None
+    """Users have to be logged in at a provider; browsers are sent there."""
+    oidc: OAuth2Unit = None
+    """Another name of `oauth2`."""
     compression: Annotated[Compression | None, Doc(envoy="Compressor, Decompressor")] = None
     """Compresses responses, and decompresses requests."""
     fault_injection: Annotated[FaultInjection | None, Doc(envoy="HTTPFault")] = None
@@ -113,6 +123,14 @@ class TrafficPolicySpec(AttachedPolicySpec):
 
     @model_validator(mode="before")
     @classmethod
+    def _read_other_name(cls, spec: object) -> object:
+        """Read `oidc` as the `oauth2` that it is another name of."""
+        if not isinstance(spec, Mapping) or spec.get("oauth2") is not None or spec.get("oidc") is None:
+            return spec
+        return {**spec, "oauth2": spec["oidc"]}
+
+    @model_validator(mode="before")
+    @classmethod
     def _read_short_form(cls, spec: object) -> object:
         """Read `autoHostRewrite` as the `hostRewrite` that it is short for."""
         if not isinstance(spec, Mapping) or spec.get("hostRewrite") is not None:
@@ -123,6 +141,8 @@ class TrafficPolicySpec(AttachedPolicySpec):
     def violations(self) -> Iterator[FieldViolation]:
         """Yield what is wrong with the targets, and with fields beside each other."""
         yield from super().violations()
+        if self.oidc is not None and self.oidc != self.oauth2:
+            yield FieldViolation((OTHER_NAME.field,), OTHER_NAME.message)
         rewrite = self.host_rewrite
         short = None if rewrite is None else True if rewrite.auto else False if rewrite.disable else None
         if self.auto_host_rewrite is not None and self.auto_host_rewrite is not short:

@@ -50,6 +50,15 @@ ONE_LINE: Final = r"^[^\x00-\x08\x0a-\x1f\x7f]*$"
 PRINTABLE: Final = r"^[\x20-\x7e]+$"
 PRINTABLE_OR_EMPTY: Final = r"^[\x20-\x7e]*$"
 HTTP_URL: Final = r"^https?://[-A-Za-z0-9.:\[\]]+([/?][!-\x22$-~]*)?$"
+_URL_AUTHORITY: Final = r"[^\s/?#@%]+"
+_OAUTH_SEGMENTS: Final = r"(/[-A-Za-z0-9._~!$&'()*+,;=:@]+)+/?"
+URL: Final = rf"^https?://{_URL_AUTHORITY}([/?][!-\x22$-~]*)?$"
+OAUTH_PATH: Final = f"^{_OAUTH_SEGMENTS}$"
+REDIRECT_URI: Final = (
+    r"^(https?|%REQ\((x-forwarded-proto|X-FORWARDED-PROTO)\)%)://"
+    rf"({_URL_AUTHORITY}|%REQ\((:authority|:AUTHORITY)\)%){_OAUTH_SEGMENTS}$"
+)
+OAUTH_SCOPE: Final = r"^[!#-\[\]-~]+$"
 
 PATTERNS: Final[Mapping[str, str]] = {
     DNS_LABEL: "may hold lower-case letters, digits and '-', and starts and ends with a letter or digit",
@@ -85,6 +94,11 @@ PATTERNS: Final[Mapping[str, str]] = {
     PRINTABLE: "may hold only visible ASCII characters and spaces",
     PRINTABLE_OR_EMPTY: "may hold only visible ASCII characters and spaces",
     HTTP_URL: "must be an absolute URL without a user and a fragment, like https://idp.example.com/keys",
+    URL: "must be a whole http or https URL without a fragment, user or password, like https://id.example.com/token",
+    OAUTH_PATH: "must be a path, like /logout, without a query and encoded characters",
+    REDIRECT_URI: "must be a URL with a path, like https://shop.example.com/oauth2/redirect, or like "
+    "%REQ(x-forwarded-proto)%://%REQ(:authority)%/oauth2/redirect for that of the request",
+    OAUTH_SCOPE: "must be a scope, like openid: visible ASCII characters but '\"' and '\\'",
     BUNDLE_NAME: "must not hold '/', '%' and control characters",
 }
 """What each pattern asks for, in words, for the messages."""
