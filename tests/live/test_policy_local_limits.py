@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -211,3 +212,36 @@ async def test_routes_differ(proxy: Proxy) -> None:
     await proxy.apply(limited("gateway", tokenBucket=bucket(1), phase="BeforeAuth"))
     await proxy.apply(limited("rule", "own", tokenBucket=bucket(3), phase="AfterAuth"))
     assert [await passed(proxy, 5, "/own"), await passed(proxy, 4)] == [3, 1]
+
+
+async def test_chains_change_under_load(proxy: Proxy) -> None:
+    """While a limit goes from chain to chain, routes name none that is not there: only new buckets let requests in."""
+    await proxy.apply(route(rule("alpha", name="named")), limited(tokenBucket=bucket(1)))
+    found: list[int] = []
+    answered = asyncio.Condition()
+    running = True
+
+    async def ask() -> None:
+        async with aiohttp.ClientSession() as http:
+            while running:
+                found.append((await proxy.request(http=http)).status)
+                async with answered:
+                    answered.notify_all()
+
+    async def answers(count: int) -> None:
+        async with answered:
+            await answered.wait_for(lambda: len(found) >= count)
+
+    changes = 0
+    async with asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(ask())
+        for fields in ({"phase": "BeforeAuth"}, {"phase": "AfterAuth"}, {"scope": "Route"}, {}) * 5:
+            await proxy.apply(limited("rule" if changes % 3 else "route", tokenBucket=bucket(1), **fields))
+            changes += 1
+            await answers(len(found) + 50)
+        running = False
+    # A filter with other chains, with those of both, and with the new ones alone: three buckets a change, at most.
+    assert 0 < found.count(200) <= 1 + 3 * changes
+    assert found.count(429) == len(found) - found.count(200)
+    assert len(found) >= 50 * changes
