@@ -14,6 +14,7 @@ import pytest
 from tests.live.credentials import KEY, OTHER_KEY, OTHER_PASSWORD, basic, line, secret
 from tests.live.objects import Manifest, prefix, route, rule, traffic_policy
 from tests.live.proxy import WITHIN, Proxy
+from tests.live.tokens import key, key_set, provider
 from tests.live.traffic import Traffic, traffic
 from tests.live.upstream import Upstream
 from translator.refs import Ref
@@ -21,7 +22,7 @@ from translator.refs import Ref
 SPELLINGS = Path(__file__).with_name("paths.txt")
 SECRET: Manifest = {"secretRef": {"name": "users"}}
 CONNECTIONS = 16
-REQUESTS = 25_000
+REQUESTS = 50_000
 """Requests of each of four cases."""
 
 
@@ -60,6 +61,9 @@ async def test_no_spelling_of_a_path_comes_in(proxy: Proxy, alpha: Upstream, uni
         assert not [each.path for each in alpha.seen[before:] if is_admin(each.path)], path
     assert b" 401 " in await send(proxy, "/admin")
     assert b" 200 " in await send(proxy, "/public")
+
+
+ISSUER = provider(jwks={"local": {"secretRef": {"name": "users", "key": ".htpasswd"}}})
 
 
 class Flood:
@@ -146,6 +150,16 @@ UNITS = {
             {"secretRef": {"name": "none"}},
         ),
         (KEY, OTHER_KEY, "no key"),
+    ),
+    "jwtAuth": Unit(
+        {"providers": [ISSUER]},
+        (
+            {"providers": [ISSUER], "mode": "Strict", "requireAll": True},
+            {"providers": [ISSUER, {**ISSUER, "name": "two"}]},
+            {"providers": [{**ISSUER, "claimsToHeaders": [{"name": "sub", "header": "x-sub"}]}]},
+            {"extensionRef": {"name": "none"}},
+        ),
+        (key_set(key("one")), key_set(key("two")), "no keys"),
     ),
 }
 
