@@ -252,3 +252,21 @@ async def test_modes_change_at_once(proxy: Proxy, alpha: Upstream) -> None:
         await none.more()
         assert none.answers["alpha"] <= passed + 1  # one that was on its way
     assert ROUTE not in diff(before, proxy.snapshot)
+
+
+async def test_edits_of_fetched_keys_drop_no_request(proxy: Proxy, alpha: Upstream, keys: KeyServer) -> None:
+    """Whatever has keys fetched anew, from another backend too: requests with good tokens wait for them, and pass."""
+    await proxy.apply(keys.objects, extension(provider()), SHARED, route(rule("alpha")))
+    async with (
+        traffic(proxy, "/good", headers=bearer(token())) as good,
+        traffic(proxy, "/bad", headers=bearer(token("unknown"))) as bad,
+    ):
+        for number in range(10):
+            await proxy.apply(extension(remote(timeout=f"{5 + number}s")))
+            await proxy.apply(jwt_auth("route", "nearer", providers=[remote(cacheDuration="1m")]))
+            await good.more()
+            await proxy.delete(Ref("TrafficPolicy", "default", "nearer"))
+            await proxy.apply(extension(provider()))
+        await only(good, "alpha")
+        await only(bad, "401")
+    assert {each.path for each in alpha.seen} == {"/good"}
