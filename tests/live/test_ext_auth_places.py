@@ -25,11 +25,13 @@ from tests.live.authorizers import (
     extension,
     grpc_authorizer,
 )
-from tests.live.certificates import Authority, tls_server
+from tests.live.certificates import Authority, tls_secret, tls_server
 from tests.live.cors import told
 from tests.live.objects import Manifest, exact, route, rule, service, traffic_policy
 from tests.live.proxy import Proxy
+from tests.live.test_client_certificates import validating, validation
 from tests.live.test_grpc import Backend, Client, grpc_route
+from tests.live.test_https import https
 from tests.live.upstream import Upstream, upstream
 from tests.live.websockets import shout, talk
 
@@ -112,13 +114,13 @@ async def test_calls(proxy: Proxy, authorizer: GrpcAuthorizer) -> None:
 
 
 async def test_websockets(proxy: Proxy, authorizer: GrpcAuthorizer, alpha: Upstream) -> None:
-    """A WebSocket is authorised when it is opened."""
+    """A WebSocket is authorised when it is opened; it has no body to wait for."""
     alpha.raw = shout
-    await proxy.apply(
-        at(authorizer.port), extension(**by_grpc()), traffic_policy("gateway", extAuth=asking()), route(rule("alpha"))
-    )
-    assert await talk(proxy, "/", "hello", "again") == ["HELLO", "AGAIN"]
-    assert len(authorizer.seen) == 1
+    for fields in ({}, {"withRequestBody": {"maxRequestBytes": 100}}):
+        policy = traffic_policy("gateway", extAuth=asking(**fields))
+        await proxy.apply(at(authorizer.port), extension(**by_grpc()), policy, route(rule("alpha")))
+        assert await talk(proxy, "/", "hello", "again") == ["HELLO", "AGAIN"]
+    assert len(authorizer.seen) == 2
     authorizer.decide = refuse
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await talk(proxy, "/", "hello")
@@ -144,6 +146,25 @@ async def test_an_authorizer_behind_tls(proxy: Proxy, tmp_path: Path, alpha: Ups
         await proxy.apply(backend_tls.policy("other.example.com"))
         assert (await proxy.request()).status == 403
     assert len(alpha.seen) == 2
+
+
+async def test_the_certificate_of_the_client(proxy: Proxy, authorizer: GrpcAuthorizer, tmp_path: Path) -> None:
+    """With `includePeerCertificate` a gRPC authorizer gets the certificate of the client, and otherwise does not."""
+    clients = Authority("clients")
+    objects = [
+        *at(authorizer.port),
+        traffic_policy("gateway", extAuth=asking()),
+        tls_secret("own", "a.org"),
+        clients.config_map("ca"),
+        validating(validation("ca"), https(proxy, "own")),
+        route(rule("alpha")),
+    ]
+    context = clients.client(tmp_path)
+    for included in (True, False):
+        await proxy.apply(*objects, extension(includePeerCertificate=included, **by_grpc()))
+        assert (await proxy.request(ssl=context, server_hostname="a.org", host="a.org")).status == 200
+        certificate = authorizer.seen[-1].attributes.source.certificate
+        assert ("BEGIN%20CERTIFICATE" in certificate) == included
 
 
 async def test_the_protocol_of_a_service(proxy: Proxy, authorizer: GrpcAuthorizer, alpha: Upstream) -> None:

@@ -76,8 +76,8 @@ async def test_named_response_headers(proxy: Proxy, http_authorizer: Upstream) -
     assert [found.sent(each) for each in ("x-user", "x-role", "x-other")] == [["joe"], [], ["2"]]
 
 
-async def test_to_backends_of_http2(proxy: Proxy, http_authorizer: Upstream, alpha: Upstream) -> None:
-    """What an authorizer's response says of itself is none of the request's, whichever protocol the backend speaks."""
+async def test_what_a_response_says_of_itself(proxy: Proxy, http_authorizer: Upstream, alpha: Upstream) -> None:
+    """What an authorizer's response says of itself is not copied into the request to the backend."""
     await proxy.apply(at(http_authorizer.port), route(rule("alpha", filters=[external_auth()])))
     http_authorizer.answer = answering(x_user="joe")
     assert (await proxy.request(method="POST", body=b"x" * 10)).sent("x-user") == ["joe"]
