@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -40,20 +40,23 @@ async def shared(envoy_path: Path, upstreams: dict[str, Upstream]) -> AsyncItera
         yield proxy, log
 
 
-@pytest.fixture
-def proxy(shared: tuple[Proxy, Path], upstreams: dict[str, Upstream]) -> Iterator[Proxy]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def proxy(shared: tuple[Proxy, Path], upstreams: dict[str, Upstream]) -> AsyncIterator[Proxy]:
     """Yield the proxy, with one HTTP listener for any host and Services `alpha`, `beta` and `gamma`, without routes.
 
-    What Envoy logged meanwhile is shown if the test fails.
+    What Envoy logged meanwhile is shown if the test fails. Nothing may tell a text of a Secret of any test.
     """
     found, log = shared
     before = log.stat().st_size if log.exists() else 0
     for each in upstreams.values():
         each.reset()
+    found.secret_texts.clear()
     yield found
+    logged = log.read_bytes()[before:].decode(errors="replace") if log.exists() else ""
+    leaks = await found.leaks(logged)
     found.restore()
-    if log.exists():
-        print(log.read_bytes()[before:].decode(errors="replace"))
+    print(logged)
+    assert not leaks
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from yarl import URL
 
 from headgate.envoy.bootstrap import bootstrap
 from headgate.process.address import Address
+from headgate.reporting.proto_json import resources
+from tests.live.leaks import secret_texts, told
 from tests.live.objects import GATEWAY, Manifest, manifests
 from tests.ports import free_port as free_port
 from translator.inputs import Edit, GatewaySyncStatus, Settings
@@ -31,6 +33,7 @@ from translator.status.nacks import attribute_nacks
 from translator.translator import Translator
 from watchers.oidc.client import DiscoveryClient
 from watchers.oidc.document import DiscoveryError
+from xds import Reference
 from xds.resources.snapshot import Snapshot
 from xds.server.server import Server, SyncStatus, Timeouts
 
@@ -77,6 +80,7 @@ class Proxy:
     """One Gateway, its Envoy, and a client of it.
 
     Attributes:
+        secret_texts: the texts of all Secrets that it has had.
         process: Envoy.
         port: the port that plain requests go to unless they say otherwise.
     """
@@ -97,13 +101,16 @@ class Proxy:
         self._http = http
         self._translator = Translator(settings, registry=registry)
         self._kinds = registry.kinds
+        self.secret_texts: dict[str, None] = {}
         self._base: dict[Ref, Edit] = {}
         self._applied: dict[Ref, Edit] = {}
         self._news = asyncio.Event()
 
     async def apply(self, *objects: str | Manifest | list[Manifest], refused: bool = False) -> None:
         """Apply objects, and waits until the proxy works by them, or `refused` a part of what came of them."""
-        edits = [_edit(self._kinds, each) for each in manifests(objects)]
+        given = [*manifests(objects)]
+        self.secret_texts |= dict.fromkeys(text for each in given for text in secret_texts(each))
+        edits = [_edit(self._kinds, each) for each in given]
         self._applied |= {each.ref: each for each in edits}
         self._translator.edit(edits)
         await self._settle(refused)
@@ -133,6 +140,25 @@ class Proxy:
         """Restore what every test starts with; the proxy hears of it with the next objects."""
         self._translator.edit(self._base.get(ref, Edit(ref, None)) for ref in self._applied)
         self._applied = {}
+
+    async def leaks(self, log: str) -> list[str]:
+        """Return where texts of Secrets are told: by Envoy, of which `log` is the log, by statuses or by traces."""
+        if not self.secret_texts:
+            return []
+        places = {"the log of Envoy": log, "the statuses": repr(dict(self._translator.statuses))}
+        for path in ("/config_dump?include_eds", "/stats", "/clusters", "/listeners", "/certs", "/server_info"):
+            places[f"{path} of Envoy"] = await self.admin(path)
+        snapshot = self._translator.snapshots.get(OWN)
+        if snapshot is not None:
+            places["the resources, as they are shown"] = json.dumps(resources(snapshot))
+            for type_url in snapshot.types():
+                for name in snapshot.resources(type_url):
+                    trace = self._translator.trace_resource(OWN, Reference(type_url, name))
+                    places[f"the trace of {name}"] = "\n".join(trace.lines()) if trace is not None else ""
+        for ref in self._translator.statuses:
+            trace = self._translator.trace_status(ref)
+            places[f"the trace of {ref}"] = "\n".join(trace.lines()) if trace is not None else ""
+        return told(self.secret_texts, places)
 
     @property
     def snapshot(self) -> Snapshot:
