@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 from urllib.parse import parse_qs
@@ -11,7 +12,7 @@ from aiohttp import web
 
 from tests.live.credentials import OTHER_PASSWORD, PASSWORD, TOKEN, condition, secret
 from tests.live.objects import Manifest, exact, route, rule, traffic_policy
-from tests.live.proxy import Proxy
+from tests.live.proxy import WITHIN, Proxy
 from tests.live.upstream import Seen, Upstream
 from translator.refs import Ref
 from xds import ROUTE, SECRET
@@ -110,13 +111,13 @@ class TokenServer:
 
 
 async def token_of(proxy: Proxy) -> str:
-    """Return what backends get in Authorization, once the proxy has a token."""
-    for _ in range(3000):
-        found = await proxy.request(headers={"Authorization": "Bearer mine"})
-        if found.status == 200:
-            return found.sent("authorization")[0]
-        assert found.status in {401, 500}
-    raise AssertionError("no token")
+    """Return what backends get in Authorization, once the proxy has a token; it asks again every two seconds."""
+    async with asyncio.timeout(2 * WITHIN):
+        while True:
+            found = await proxy.request(headers={"Authorization": "Bearer mine"})
+            if found.status == 200:
+                return found.sent("authorization")[0]
+            assert found.status == 401, found
 
 
 @pytest.mark.parametrize("kind", ["BasicAuth", "URLEncodedBody"])
