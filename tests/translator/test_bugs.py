@@ -25,6 +25,8 @@ from translator.objects.schema.base import KubernetesObject
 from translator.translator import Translator
 from xds.resources.snapshot import diff
 
+pytestmark = pytest.mark.slow
+
 
 def queries() -> Iterator[tuple[str, Query[..., Any]]]:
     """Return all queries of the translator by their names, and the entries of its indexes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench.world import Raw, edit, endpoint_slice, gateway, manifest, removal, route, service
 from tests.certificates import key_pair
 from tests.translator.costs import GATEWAY, HOSTS, ROUTES, SERVICES, cost, https_gateway, put_back, secret
@@ -11,6 +13,8 @@ from translator.status.nacks import attribute_nacks
 from translator.translator import Translator
 from xds.protocol.nacks import Nack, NackState
 from xds.resources.types import LISTENER, ROUTE, SECRET
+
+pytestmark = pytest.mark.slow
 
 
 def test_changing_a_route(large: Translator) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench.world import Raw, edit, endpoint_slice, manifest, removal, route, service
 from tests.certificates import self_signed
 from tests.translator.costs import HOSTS, ROUTES, SERVICES, cost, https_gateway, put_back, secret
 from translator.translator import Translator
 from xds.resources.types import CLUSTER, ENDPOINT, ROUTE, SECRET
+
+pytestmark = pytest.mark.slow
 
 
 def config_map(name: str, certificate: str) -> Raw:

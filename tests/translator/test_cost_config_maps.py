@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench.world import Raw, edit, manifest, removal
 from tests.translator.costs import GATEWAY, HOSTS, cost, put_back
 from tests.translator.test_cost_units import PLAIN, TABLES, counted, policy
 from translator.translator import Translator
+
+pytestmark = pytest.mark.slow
 
 
 def texts(**data: str) -> Raw:

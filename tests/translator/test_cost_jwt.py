@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from bench.world import Raw, edit, manifest, removal
 from tests.translator.costs import GATEWAY, cost, put_back
 from tests.translator.test_cost_units import PLAIN, TABLES, counted, policy
 from translator.envoy.http_filters import JWT
 from translator.translator import Translator
 from xds.resources.types import CLUSTER, EXTENSION_CONFIG
+
+pytestmark = pytest.mark.slow
 
 FILTER = {EXTENSION_CONFIG: frozenset({JWT})}
 NEAR = 100

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench.world import Raw, edit, endpoint_slice, gateway, manifest, removal
 from headgate_proto.envoy.config.listener.v3.listener_pb2 import Listener
 from tests.translator.costs import GATEWAY, cost, https_gateway, put_back
 from translator.translator import Translator
 from xds.resources.types import ENDPOINT, LISTENER
+
+pytestmark = pytest.mark.slow
 
 
 def test_changing_a_tcp_route(large: Translator) -> None:

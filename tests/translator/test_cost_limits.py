@@ -11,6 +11,8 @@ from translator.envoy.http_filters import ADMISSION, LOCAL_RATE_LIMIT, LOCAL_RAT
 from translator.translator import Translator
 from xds.resources.types import EXTENSION_CONFIG
 
+pytestmark = pytest.mark.slow
+
 
 def limit(tokens: int, **fields: str) -> Raw:
     """Return a limit of requests."""

@@ -15,6 +15,8 @@ from translator.resources.routes import MOST_MISDIRECTED
 from translator.translator import Changes, Translator
 from xds.resources.types import ROUTE
 
+pytestmark = pytest.mark.slow
+
 API = "gateway.networking.k8s.io/v1"
 GATEWAY = Ref("Gateway", "shop", "web")
 FEW, MANY = 100, 1_000

@@ -10,6 +10,8 @@ from translator.inputs import Settings
 from translator.translator import Translator
 from xds.resources.types import ROUTE
 
+pytestmark = pytest.mark.slow
+
 TABLE = {ROUTE: {"port-10080"}}
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from bench.world import Raw, edit, manifest, removal
 from tests.translator.costs import GATEWAY, HOSTS, ROUTES, Cost, cost, put_back
 from translator.translator import Translator
 from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
+
+pytestmark = pytest.mark.slow
 
 TABLES = {ROUTE: frozenset({"port-10080", "port-10443/*.test"})}
 PLAIN = {ROUTE: frozenset({"port-10080"})}

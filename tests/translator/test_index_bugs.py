@@ -23,6 +23,8 @@ from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from translator.translator import Translator
 
+pytestmark = pytest.mark.slow
+
 API = "gateway.networking.k8s.io/v1"
 GATEWAYS = [Ref("Gateway", team, "web") for team in "ab"]
 INDEXES = {each.name: each for each in declared_in("translator")}

@@ -18,6 +18,8 @@ from translator.refs import Ref
 from translator.registry import KINDS
 from translator.translator import Translator
 
+pytestmark = pytest.mark.slow
+
 GATEWAY = Ref("Gateway", "shop", "web")
 NOT_SYNCED = st.sampled_from(sorted(KINDS))
 SETTINGS = st.builds(Settings, standalone=st.just(False), offline=st.booleans())

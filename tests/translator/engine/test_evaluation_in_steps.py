@@ -18,6 +18,8 @@ from translator.engine.query import QueryError, query
 from translator.inputs import Edit, Settings
 from translator.translator import Translator
 
+pytestmark = pytest.mark.slow
+
 MANY = 10 * evaluation.PART
 
 
