@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
@@ -101,6 +101,8 @@ class PolicyContext:
         field: the path of the unit in the policies' specs, such as ``spec.cors``, for messages.
         effective: its effective value, and the policy of each part of it.
         stack: the policies that it is merged of, the least specific first.
+        place: for a unit with `enforced_beside`, the place of an enforced value among those that hold beside what is
+            not enforced, the least specific first; None for what is not.
     """
 
     db: Db
@@ -108,6 +110,7 @@ class PolicyContext:
     field: str
     effective: Effective
     stack: Stack = ()
+    place: int | None = None
 
     def origin(self, leaf: str) -> Ref:
         """Return the policy that a leaf of the value comes from, or that something below a path comes from.
@@ -166,15 +169,19 @@ class PolicyUnit:
             policy's owner should know. What applies to all routes of a Gateway is not checked at each.
         names_routes: whether filters need to know which route and rule a request takes: takes the effective value. Each
             route then names itself in its metadata, those too that inherit the unit.
-        connections: takes the effective value at a route of connections or datagrams, returns its settings; None for a
-            unit that concerns requests only.
+        connections: takes the effective value at a route of connections or datagrams, or one that is enforced beside
+            it, returns its settings; None for a unit that concerns requests only.
         connection_fields: the names of the fields of the unit that concern these routes, and no requests; without any,
             all of it concerns both.
         request_fields: takes a value, returns the paths of what it sets that is for requests only, beside what
             concerns both; None for a unit without such fields.
         by_place: takes the value of a policy, or the effective one, returns whether each route has settings of its own
             for it (`RuleSetting.at`), which it cannot inherit; None for a unit of which that is never so.
+        connection_faults: takes the value of a policy that targets such a route, yields what of it cannot be had there:
+            the path below the unit, what is wrong and the way out.
         disabled: the settings of a route that must not have what it inherits, for a unit with an `inherit` of its own.
+        enforced_beside: whether an enforced value holds in addition to what more specific policies say, instead of in
+            its place: each is read by itself, and all settings apply.
     """
 
     policy: type[Policy]
@@ -191,6 +198,8 @@ class PolicyUnit:
     connection_fields: tuple[str, ...] = ()
     request_fields: Callable[[Any], tuple[str, ...]] | None = None
     by_place: Callable[[Any], bool] | None = None
+    connection_faults: Callable[[Any], Iterable[str]] | None = None
+    enforced_beside: bool = False
 
     @property
     def path(self) -> str:

@@ -188,6 +188,8 @@ class Registry:
             whether they do for a value.
         providers: the members of GatewayExtensions, by their names in the model; `translator.providers` gives them
             their type.
+        units_beside: those of which all enforced values hold, beside what is not enforced: the kind of the policies,
+            and the field of their specs.
         packages: the packages that declare indexes.
         composed_filters: the types of filters of rules that configure Envoy's HTTP filters, as policies do.
         filters: the readers of filters; `translator.extension.filter_readers` gives them their type.
@@ -208,6 +210,7 @@ class Registry:
     written_units: tuple[tuple[str, str], ...]
     naming_units: Mapping[tuple[str, str], Callable[[Any], bool]]
     providers: Mapping[str, object]
+    units_beside: frozenset[tuple[str, str]]
     packages: tuple[str, ...]
     composed_filters: frozenset[str]
     filters: tuple[object, ...]

@@ -100,6 +100,7 @@ def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> R
         written,
         {(each.policy.kind, each.field): each.names_routes for each in units if each.names_routes is not None},
         {each.member: each for extension in found for each in extension.providers},
+        frozenset((each.policy.kind, each.field) for each in units if each.enforced_beside),
         ("translator", *packages),
         frozenset(type_ for each in filters if each.composed for type_ in each.types),
         filters,

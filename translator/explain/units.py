@@ -77,6 +77,13 @@ def backend_fields(
 def _fields(
     db: Db, unit: PolicyUnit, found: Effective, stack: Stack, route: Ref, problem: str
 ) -> Iterator[PolicyField]:
+    for each in found.parts:
+        yield from _fields_of(db, unit, each, stack, route, problem)
+
+
+def _fields_of(
+    db: Db, unit: PolicyUnit, found: Effective, stack: Stack, route: Ref, problem: str
+) -> Iterator[PolicyField]:
     name = unit.path.removeprefix("spec.")
     info = unit.policy.spec_model().model_fields[unit.field]
     leaves = tuple(leaf_values(found.value, info))

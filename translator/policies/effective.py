@@ -24,7 +24,7 @@ from translator.policies.attachment import (
     names_policies,
     policies_at,
 )
-from translator.policies.merging import DISABLE, Contribution, Effective, merge
+from translator.policies.merging import DISABLE, Contribution, Effective, merge, merge_beside
 from translator.policies.targets import PolicyShard, refuses, shard
 from translator.refs import ListenerRef, Ref
 
@@ -41,6 +41,8 @@ Stack = tuple[StackedPolicy, ...]
 
 ENFORCING_LEVELS: Final = frozenset({Level.GATEWAY, Level.LISTENER_SET, Level.LISTENER})
 """The levels at which a policy can be enforced."""
+ENFORCED: Final = "enforced"
+"""The field of a spec that says so."""
 
 
 def stacked(level: Level, policies: tuple[Ref, ...]) -> Stack:
@@ -149,7 +151,9 @@ def of_kind(stack: Stack, kind: str) -> Stack:
 @query
 def effective(db: Db, stack: Stack, field: str) -> Effective:
     """Return the effective value of a field of the policies' specs; they are all of one kind."""
-    return merge(_contributions(db, stack, field), _info(db, stack[0].policy.kind, field))
+    kind = stack[0].policy.kind
+    merging = merge_beside if (kind, field) in db.registry.units_beside else merge
+    return merging(_contributions(db, stack, field), _info(db, kind, field))
 
 
 def effective_beside(db: Db, stack: Stack, field: str, route: Ref, value: Fields) -> Effective:
@@ -188,4 +192,4 @@ def replaces(policy: Policy) -> bool:
 
 def is_enforced(policy: Policy) -> bool:
     """Return whether what a policy says at a Gateway or listener is final for all routes there."""
-    return bool(getattr(policy.spec, "enforced", False))
+    return bool(getattr(policy.spec, ENFORCED, False))

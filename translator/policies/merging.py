@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -45,16 +45,23 @@ class Effective:
         value: the value; None where no policy gives one.
         origins: by the path of each leaf, as users write it, the policy that it comes from.
         enforced: the paths of those leaves that are enforced.
+        beside: the values that hold in addition to this one, since they are enforced: the least specific first.
     """
 
     value: Any = None
     origins: Mapping[str, Ref] = field(default_factory=dict)
     enforced: frozenset[str] = frozenset()
+    beside: tuple[Effective, ...] = ()
 
     @property
     def policies(self) -> tuple[Ref, ...]:
-        """The policies that it comes from, each once."""
-        return tuple(dict.fromkeys(self.origins.values()))
+        """The policies that it comes from, and what holds beside it, each once."""
+        return tuple(dict.fromkeys(ref for each in self.parts for ref in each.origins.values()))
+
+    @property
+    def parts(self) -> tuple[Effective, ...]:
+        """The value, and those that hold in addition to it."""
+        return (self, *self.beside)
 
     def violations(self) -> Iterator[str]:
         """Yield the rules between fields that the value breaks, as values of several policies together may."""
@@ -87,6 +94,28 @@ def merge(contributions: Iterable[Contribution], info: FieldInfo | None = None) 
             if each.enforced:
                 made = _over(made, each, info)
     return made
+
+
+def merge_beside(contributions: Iterable[Contribution], info: FieldInfo | None = None) -> Effective:
+    """Merge what policies say about a field of which all that is enforced holds, beside what is not.
+
+    Each level has one enforced value at most, that of its policy that wins. One that disables the field is final: what
+    more specific levels enforce does not hold, and nothing that is not enforced.
+
+    Args:
+        contributions: those of `merge`.
+        info: the field, for its markers.
+    """
+    found = list(contributions)
+    levels = groupby((each for each in found if each.enforced and each.value is not None), key=attrgetter("level"))
+    beside: list[Effective] = []
+    for _, of_level in levels:
+        made = merge(of_level, info)
+        if getattr(made.value, DISABLE, None) is not None:
+            return replace(made, beside=tuple(beside))
+        beside.append(made)
+    others = (each._replace(value=None) if each.enforced else each for each in found)
+    return replace(merge(others, info), beside=tuple(beside))
 
 
 def _over(wide: Effective, near: Contribution, info: FieldInfo | None) -> Effective:

@@ -132,6 +132,8 @@ def l4_chain(db: Db, table: RouteConfigKey, domain: str) -> L4Chain:
     # What routes of requests inherit in Envoy, a chain has of each policy that concerns connections.
     stack = inherited(db, gateway, first.listener) or first.known_stack
     settings = connection_settings(db, first.route, rule.name, stack)
+    if settings is None:
+        return L4Chain(table.port, route=first.route, rule=rule.name)
     return L4Chain(table.port, backends, first.route, rule.name, settings)
 
 

@@ -47,6 +47,7 @@ from translator.routes.units import (
     applied_unit,
     apply_read,
     held_bytes,
+    never_valid,
     of,
     overrides,
     policy_names,
@@ -84,8 +85,8 @@ def effective_l4_rules(db: Db, route: Ref, gateway: Ref, passthrough: bool) -> t
     return _presenting(found, presented_certificate(db, gateway)) if found else ()
 
 
-def connection_settings(db: Db, route: Ref, rule: str, stack: Stack | None) -> tuple[L4Setting, ...]:
-    """Return what policies ask for of the connections or datagrams of a rule.
+def connection_settings(db: Db, route: Ref, rule: str, stack: Stack | None) -> tuple[L4Setting, ...] | None:
+    """Return what policies ask for of the connections or datagrams of a rule; None if none may be forwarded.
 
     Args:
         db: the database.
@@ -99,8 +100,10 @@ def connection_settings(db: Db, route: Ref, rule: str, stack: Stack | None) -> t
     found: list[L4Setting] = []
     for unit in units_of(db, whole):
         if unit.connections is not None:
-            value = effective(db, of(whole, unit), unit.field).value
-            found += unit.connections(value) if value is not None else ()
+            if unit.closed is True and never_valid(db, of(whole, unit), unit) is not None:
+                return None
+            for each in effective(db, of(whole, unit), unit.field).parts:
+                found += unit.connections(each.value) if each.value is not None else ()
     return tuple(found)
 
 

@@ -10,8 +10,8 @@ from translator.envoy.filter_configs import UnitSettings, violations
 from translator.envoy.retry import BUFFER_BYTES
 from translator.extension import FilterOutcome, PolicyContext, PolicyUnit, policy_units
 from translator.ir.http import Rule
-from translator.outcome import Outcome, Problem
-from translator.policies.effective import Stack, effective, of_kind, set_fields, settles
+from translator.outcome import Outcome, Problem, gather
+from translator.policies.effective import ENFORCED, ENFORCING_LEVELS, Stack, effective, of_kind, set_fields, settles
 from translator.policies.merging import Effective
 from translator.policies.targets import refuses
 from translator.refs import Ref
@@ -43,14 +43,25 @@ def unit_settings(db: Db, stack: Stack, field: str) -> FilterOutcome:
 
 
 def read_unit(db: Db, unit: PolicyUnit, found: Effective, stack: Stack) -> FilterOutcome:
-    """Return the settings of a unit for the effective value of a stack, and what is wrong with it."""
+    """Return the settings of a unit for the effective value of a stack and those beside it, and what is wrong there."""
+    own = read_part(db, unit, found, stack)
+    if not found.beside:
+        return own
+    made = gather((own, *(read_part(db, unit, each, stack, place) for place, each in enumerate(found.beside))))
+    if any(each is None for each in made.value):
+        return Outcome(None, made.problems)
+    return Outcome(tuple(each for settings in made.value for each in settings or ()), made.problems)
+
+
+def read_part(db: Db, unit: PolicyUnit, found: Effective, stack: Stack, place: int | None = None) -> FilterOutcome:
+    """Return the settings for an effective value alone; `place` is that of a value which holds beside others."""
     if found.value is None:
         return Outcome(())
     read: FilterOutcome
     if broken := [Problem("Accepted", "Invalid", f"{unit.path}.{each}") for each in found.violations()]:
         read = Outcome(None, tuple(broken))
     else:
-        read = _checked(unit, unit.read(PolicyContext(db, unit.policy.kind, unit.path, found, stack)))
+        read = _checked(unit, unit.read(PolicyContext(db, unit.policy.kind, unit.path, found, stack, place)))
     return Outcome((), read.problems) if read.value is None and not unit.is_closed(found.value) else read
 
 
@@ -71,31 +82,36 @@ def applied_unit(db: Db, stack: Stack, unit: PolicyUnit) -> UnitSettings:
 
 def apply_read(db: Db, stack: Stack, unit: PolicyUnit, read: FilterOutcome) -> UnitSettings:
     """Return what a unit gives routes by its settings for a stack, all of one kind; `read` is None of a broken one."""
-    if unit.closed is True and (invalid := _never_valid(db, stack, unit)) is not None:
+    if unit.closed is True and (invalid := never_valid(db, stack, unit)) is not None:
         return UnitSettings((), True, f"{invalid} is not valid: {unit.path} cannot be applied.")
     if read.value is None:
-        return UnitSettings((), True, f"{_last(db, stack, unit)}: {unit.path} cannot be applied.")
-    value = effective(db, stack, unit.field).value
-    return UnitSettings(read.value, value is not None and unit.is_closed(value))
+        return UnitSettings((), True, f"{_names(db, stack, unit)}: {unit.path} cannot be applied.")
+    values = (each.value for each in effective(db, stack, unit.field).parts)
+    return UnitSettings(read.value, any(each is not None and unit.is_closed(each) for each in values))
 
 
-def _never_valid(db: Db, stack: Stack, unit: PolicyUnit) -> Ref | None:
+def never_valid(db: Db, stack: Stack, unit: PolicyUnit) -> Ref | None:
     """Return a policy that never was valid and says something about a unit which none more specific settles."""
     found = None
     for each in stack:
-        if unit.field not in set_fields(db, each.policy):
+        said = set_fields(db, each.policy)
+        if unit.field not in said:
             continue
         if refuses(db, each.policy):
+            if each.level in ENFORCING_LEVELS and ENFORCED in said:
+                return each.policy  # perhaps it is enforced, and then no other settles it
             found = each.policy
         elif settles(db, each, unit.field):
             found = None
     return found
 
 
-def _last(db: Db, stack: Stack, unit: PolicyUnit) -> Ref:
-    """Return the most specific policy of those that an effective value is of."""
-    found = effective(db, stack, unit.field).policies
-    return next(each.policy for each in reversed(stack) if each.policy in found or not found)
+def _names(db: Db, stack: Stack, unit: PolicyUnit) -> str:
+    """Name the most specific policy of those that an effective value is of; with values beside it, all of them."""
+    found = effective(db, stack, unit.field)
+    if found.beside:
+        return ", ".join(map(str, found.policies))
+    return str(next(each.policy for each in reversed(stack) if each.policy in found.policies or not found.policies))
 
 
 def held_bytes(units: Iterable[UnitSettings]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from translator.conditions import NO_EFFECT, Condition, bounded, resolved_refs
@@ -36,7 +36,7 @@ from translator.policies.merging import DISABLE, Effective, leaves
 from translator.refs import ListenerRef, Ref
 from translator.routes.policies import own_policies
 from translator.routes.rules import rules
-from translator.routes.units import overrides, unit_settings
+from translator.routes.units import overrides, read_part, unit_settings
 from translator.status.nacks import nacks_by_route
 from translator.status.policy_targets import TargetPlace
 
@@ -103,6 +103,7 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gate
     ref, name = policy.ref, unit.path.removeprefix("spec.")
     info = type(policy.spec).model_fields[unit.field]
     own = dict.fromkeys(f"{name}{_dotted(each)}" for each in leaves(getattr(policy.spec, unit.field), info))
+    bare = {name} if not own else set[str]()  # where it has no leaves, as `{}`
     own = own or {name: None}
     report.set |= own
     problem = None
@@ -117,7 +118,7 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gate
         return
     _add_out_of_place(db, policy, unit, place, own, report)
     for reads in _effective(db, ref, unit, place, gateway):
-        kept = {name} if reads else set[str]()  # where it has no leaves, as `{}`
+        kept = set(bare) if reads else set[str]()
         lost: dict[str, str] = {}
         for read, found in reads:
             _add_problems(db, unit, policy, read, found, own, report)
@@ -131,7 +132,10 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gate
 
 def _no_connections(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace) -> Problem | None:
     """Return that a unit has no effect on connections and datagrams, if it has none."""
-    settings = unit.connections(getattr(policy.spec, unit.field)) if unit.connections is not None else ()
+    value = getattr(policy.spec, unit.field)
+    if unit.connections is not None and getattr(value, DISABLE, None) is not None:
+        return None
+    settings = unit.connections(value) if unit.connections is not None else ()
     datagrams = db.registry.route(place.object.kind).protocols == ("UDP",)
     if any(not datagrams or UDP_PROXY.implemented_by(type(each)) for each in settings):
         return None
@@ -177,10 +181,14 @@ def _add_out_of_place(
     if place.object.kind in db.registry.l4_rules:
         others = [each for each in own if of_connections and each not in of_connections]
         report.left_out |= dict.fromkeys(others)
-        found = unit.request_fields(getattr(policy.spec, unit.field)) if unit.request_fields is not None else ()
-        for path in (*others, *(f"{name}.{each}" for each in found)):
-            text = f"spec.{path} has no effect at {place}, which knows no requests: remove it. The rest applies."
-            report.problems[Problem("Accepted", "Invalid", text)] = None
+        value = getattr(policy.spec, unit.field)
+        found = unit.request_fields(value) if unit.request_fields is not None else ()
+        paths = (*others, *(f"{name}.{each}" for each in found))
+        texts = [f"spec.{path} has no effect at {place}, which knows no requests: remove it" for path in paths]
+        if unit.connection_faults is not None:
+            texts += [f"{place}: {unit.path}{each}" for each in unit.connection_faults(value)]
+        for text in texts:
+            report.problems[Problem("Accepted", "Invalid", f"{text}. The rest applies.")] = None
     elif place.object.kind in db.registry.rules:
         kinds = ", ".join(f"{each}s" for each in db.registry.l4_rules)
         for path in (each for each in own if each in of_connections):
@@ -242,8 +250,22 @@ def _effective(db: Db, policy: Ref, unit: PolicyUnit, place: TargetPlace, gatewa
             if value is not None:
                 reads.append((read, effective_beside(db, policies, unit.field, place.object, value)))
             elif not overrides(rules(db, place.object)[number].value, unit) or found.enforced:
-                reads.append((read, found))
-        yield reads if specs else [(read, found)]
+                reads += _parts(db, policy, unit, policies, read)
+        yield reads if specs else list(_parts(db, policy, unit, policies, read))
+
+
+def _parts(db: Db, policy: Ref, unit: PolicyUnit, stack: Stack, read: Outcome[Any]) -> Iterator[UnitOutcome]:
+    """Yield a value, and what the policy says beside it, with what is wrong with it if it is of the policy."""
+    found = effective(db, stack, unit.field)
+    if not found.beside:
+        yield read, found
+        return
+    for place, each in enumerate(found.parts, start=-1):
+        own = policy in each.origins.values()
+        if own or each is found:
+            alone = replace(each, beside=())
+            wrong = own and read.problems
+            yield read_part(db, unit, alone, stack, place if place >= 0 else None) if wrong else Outcome(()), alone
 
 
 Specs = tuple[tuple[int, RouteRule[Any]], ...]

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from translator.objects.headgate.types import Disableable
 from translator.objects.schema.base import Fields
 from translator.objects.schema.merging import ATOMIC, ByKey
-from translator.policies.merging import Contribution, merge
+from translator.policies.merging import Contribution, merge, merge_beside
 from translator.refs import Ref
 
 Raw = dict[str, Any]
@@ -205,6 +205,37 @@ def test_an_atomic_unit_is_that_of_one_policy(policies: Policies) -> None:
     first = next(iter(last_words_first(policies)), None)
     assert made.value == (None if first is None else Unit.model_validate(first))
     assert len(made.policies) == (first is not None)
+
+
+def in_addition(policies: Policies) -> tuple[list[Raw], Raw | None]:
+    """Return what is enforced in addition, and what counts beside it, of a unit that is atomic.
+
+    Of each level the last that is enforced counts, down from the least specific, until one switches the unit off.
+    """
+    added: list[Raw] = []
+    for level in sorted({level for level, *_ in policies}):
+        enforced = [value for at, value, _, final in policies if at == level and final and value is not None]
+        if enforced and "disable" in enforced[-1]:
+            return added, enforced[-1]
+        added += enforced[-1:]
+    others = [(level, None if final else value, replaces, False) for level, value, replaces, final in policies]
+    return added, next(iter(last_words_first(others)), None)
+
+
+@given(POLICIES)
+def test_what_is_enforced_in_addition_holds_whatever_is_more_specific(policies: Policies) -> None:
+    """Each enforced value counts beside what is not enforced, and only an enforced one can switch that off."""
+    made = merge_beside(contributions(policies), info("atomic"))
+    added, other = in_addition(policies)
+    assert [each.value for each in made.beside] == [Unit.model_validate(each) for each in added]
+    assert made.value == (None if other is None else Unit.model_validate(other))
+    refs = {each.policy: each for each in contributions(policies)}
+    for each in made.beside:
+        ((leaf, origin),) = each.origins.items()
+        assert each.enforced == {leaf}
+        assert refs[origin].enforced
+        assert refs[origin].value == each.value
+    assert set(made.policies) == {origin for each in made.parts for origin in each.origins.values()}
 
 
 @given(POLICIES)
