@@ -9,13 +9,20 @@ from headgate_proto.xds.type.matcher.v3.cel_pb2 import CelMatcher
 from headgate_proto.xds.type.matcher.v3.http_inputs_pb2 import HttpAttributesCelMatchInput
 from headgate_proto.xds.type.matcher.v3.matcher_pb2 import Matcher
 from translator.languages import cel
+from translator.languages.cel_absent import with_absent_headers
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-._ ,:/*")
 
 
 def text(value: str) -> str:
     """Write a string literal; what would end it, or the command that it is in, is escaped."""
-    return "'" + "".join(each if each in _PLAIN else f"\\u{ord(each):04x}" for each in value) + "'"
+    return "'" + "".join(map(_character, value)) + "'"
+
+
+def _character(each: str) -> str:
+    if each in _PLAIN:
+        return each
+    return f"\\u{ord(each):04x}" if ord(each) < 0x10000 else f"\\U{ord(each):08x}"
 
 
 def value_if(condition: str, value: str) -> str:
@@ -31,8 +38,29 @@ def cel_matcher(expression: str) -> Matcher.MatcherList.Predicate:
     Raises:
         translator.languages.cel.CelError: Envoy could not evaluate it at all.
     """
+    return _matcher(ParsedExpr.FromString(cel.parse(expression)))
+
+
+def cel_denial(expression: str) -> Matcher.MatcherList.Predicate:
+    """Write a condition by which requests are refused: it holds too where Envoy cannot evaluate it.
+
+    A header that a request does not have is empty.
+
+    Raises:
+        translator.languages.cel.CelError: Envoy could not evaluate it at all.
+    """
+    parsed, negation = ParsedExpr.FromString(with_absent_headers(expression)), ParsedExpr()
+    negation.expr.id = 1 + max(each.id for each in cel.nodes(parsed.expr))
+    negation.expr.call_expr.function = "!_"
+    negation.expr.call_expr.args.add().CopyFrom(parsed.expr)
+    predicate = Matcher.MatcherList.Predicate()
+    predicate.not_matcher.CopyFrom(_matcher(negation))
+    return predicate
+
+
+def _matcher(parsed: ParsedExpr) -> Matcher.MatcherList.Predicate:
     matcher = CelMatcher()
-    matcher.expr_match.cel_expr_parsed.CopyFrom(ParsedExpr.FromString(cel.parse(expression)))
+    matcher.expr_match.cel_expr_parsed.CopyFrom(parsed)
     predicate = Matcher.MatcherList.Predicate()
     single = predicate.single_predicate
     single.input.name = "attributes"

@@ -26,6 +26,8 @@ MAX_BYTES: Final = 16 * 1024
 """The greatest size of an expression, in bytes of UTF-8."""
 MAX_DEPTH: Final = 32
 """How many operators, calls and members may stand in each other; Envoy reads messages of at most 100 levels."""
+MAX_REGEX_PROGRAM_SIZE: Final = 100
+"""Envoy refuses a resource with a costlier regular expression in an expression (``regex_max_program_size``)."""
 TOO_DEEP: Final = f"is nested deeper than {MAX_DEPTH} levels: split it"
 
 _SYNTAX_ERROR: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?(.*)")
@@ -89,6 +91,37 @@ def _syntax_error(message: str) -> str:
 @cache
 def _environment(cel):  # type: ignore[no-untyped-def]  # the library has no py.typed
     return cel.NewEnv()
+
+
+def nodes(root: Expr) -> Iterator[Expr]:
+    """Yield each node of an expression."""
+    return (node for node, _ in _nodes(root))
+
+
+def roots(text: str) -> frozenset[str]:
+    """Return the names with which the values of an expression begin, such as ``request``.
+
+    Raises:
+        CelError: Envoy could not evaluate it.
+    """
+    found = ParsedExpr.FromString(parse(text)).expr
+    return frozenset(each.ident_expr.name.removeprefix(".") for each in nodes(found) if each.HasField("ident_expr"))
+
+
+def members(text: str, root: str) -> frozenset[str]:
+    """Return the members of a value, such as ``request``, that an expression names: by a dot, or as an index.
+
+    Raises:
+        CelError: Envoy could not evaluate it.
+    """
+    found = set[str]()
+    for each in nodes(ParsedExpr.FromString(parse(text)).expr):
+        select, arguments = each.select_expr, each.call_expr.args
+        if select.operand.ident_expr.name.removeprefix(".") == root:
+            found.add(select.field)
+        if len(arguments) == 2 and arguments[0].ident_expr.name.removeprefix(".") == root:
+            found.add(arguments[1].const_expr.string_value)
+    return frozenset(found)
 
 
 def _nodes(root: Expr) -> Iterator[tuple[Expr, int]]:
@@ -198,10 +231,15 @@ def _wrong_regex(argument: Expr) -> str | None:
         return None
     pattern = argument.const_expr.string_value
     try:
-        re2.compile(pattern, _QUIET)
+        size = re2.compile(pattern, _QUIET).programsize
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
         return f"{pattern!r} is not a regular expression of RE2: {reason}"
+    if size > MAX_REGEX_PROGRAM_SIZE:
+        return (
+            f"{pattern!r} costs too much: its RE2 program has a size of {size}, and {MAX_REGEX_PROGRAM_SIZE} is the "
+            "most in CEL; split it, or compare with startsWith, endsWith and contains"
+        )
     return None
 
 
