@@ -43,6 +43,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.direct_response.CREATED",
         "translator.extensions.response_override.REDIRECT",
         "translator.extensions.jwt_messages.UNAUTHORIZED",
+        "translator.extensions.acl.FORBIDDEN",
     ),
     "a tag or bit of DER, of protobuf's wire format or of a message": (
         "translator.gateway.x509.*",

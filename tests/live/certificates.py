@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -89,10 +90,10 @@ class Authority:
         text = "".join(each.certificate for each in (self, *others))
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"ca.crt": text}}
 
-    def client(self, folder: Path, *protocols: str) -> ssl.SSLContext:
-        """Return a client with a certificate of this authority; `folder` is for its files."""
+    def client(self, folder: Path, *protocols: str, names: Sequence[x509.GeneralName] = ()) -> ssl.SSLContext:
+        """Return a client with a certificate of this authority for some names; `folder` is for its files."""
         file = folder / f"{id(self)}.pem"
-        file.write_text("".join(self._of_client()))
+        file.write_text("".join(self._of_client(names)))
         context = client(*protocols)
         context.load_cert_chain(file)
         return context
@@ -102,14 +103,22 @@ class Authority:
         certificate, key = self._of_client()
         return secret(name, certificate, key)
 
-    def _of_client(self) -> tuple[str, str]:
+    def _of_client(self, names: Sequence[x509.GeneralName] = ()) -> tuple[str, str]:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client")])
         constraints = x509.BasicConstraints(ca=False, path_length=None)
-        return self._signed(subject, key.public_key(), constraints), encoded(key, PrivateFormat.PKCS8)
+        return self._signed(subject, key.public_key(), constraints, names), encoded(key, PrivateFormat.PKCS8)
 
-    def _signed(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, constraints: x509.BasicConstraints) -> str:
+    def _signed(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        constraints: x509.BasicConstraints,
+        names: Sequence[x509.GeneralName] = (),
+    ) -> str:
         now, serial_number = datetime.now(UTC), x509.random_serial_number()
         builder = x509.CertificateBuilder(self._name, subject, key, serial_number, now - DAY, now + DAY)
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         signed = builder.add_extension(constraints, critical=True).sign(self._key, hashes.SHA256())
         return signed.public_bytes(Encoding.PEM).decode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from headgate_proto.envoy.config.core.v3 import protocol_pb2
@@ -15,13 +15,14 @@ from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_pro
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from translator.envoy.config_source import ADS, sds
 from translator.envoy.descriptors import limited
-from translator.envoy.hooks import CONNECTION_MANAGER, NETWORK_FILTER, TCP_PROXY
+from translator.envoy.hooks import CONNECTION_MANAGER, NETWORK_FILTER, SOURCE, TCP_PROXY
 from translator.envoy.http_filters import BUFFER
 from translator.envoy.local_reply import local_replies
 from translator.envoy.names import CLOSED, cluster_name, listener_name, table_name
 from translator.envoy.overload import MAX_DOWNSTREAM_CONNECTIONS
 from translator.ir.l4 import L4Chain
 from translator.ir.listener import FilterChain, HttpChain, PeerValidation, SocketPort
+from translator.ir.sources import all_allow
 
 WHOLE_REQUESTS: Final = frozenset({BUFFER})
 """The filters that wait for the end of a request, which one that opens a WebSocket does not have."""
@@ -77,6 +78,29 @@ def filter_chain(
     return made
 
 
+def filter_chain_pair(
+    spec: FilterChain, http_filters: Filters, descriptors: int | None = None
+) -> Iterator[listener_components_pb2.FilterChain]:
+    """Yield a filter chain, for the clients that are let in, and one that closes the connections of all others.
+
+    The parameters are those of `filter_chain`.
+    """
+    made = filter_chain(spec, http_filters, descriptors)
+    hooks = SOURCE.of(spec.chain.settings) if isinstance(spec.chain, L4Chain) else []
+    if not hooks:
+        yield made
+        return
+    decisions = all_allow([each.sources() for each in hooks])
+    refused = listener_components_pb2.FilterChain(name=f"{made.name}/refused")
+    refused.filter_chain_match.CopyFrom(made.filter_chain_match)
+    for cidr, allow in decisions.items():
+        chain = made if allow else refused
+        found = chain.filter_chain_match.source_prefix_ranges.add()
+        address, _, length = cidr.partition("/")
+        found.address_prefix, found.prefix_len.value = address, int(length)
+    yield from (each for each in (made, refused) if each.filter_chain_match.source_prefix_ranges)
+
+
 def _l4_name(chain: L4Chain, server_name: str) -> str:
     name = listener_name(SocketPort(chain.port))
     return f"{name}/{server_name}" if server_name else name
@@ -128,6 +152,9 @@ def _tls(spec: FilterChain) -> tls_pb2.DownstreamTlsContext:
 def _validate_peers(context: tls_pb2.DownstreamTlsContext, validation: PeerValidation) -> None:
     """Ask clients for a certificate; without the trust bundle Envoy refuses all connections."""
     context.require_client_certificate.value = validation.required
+    # Envoy does not know of a session that a client resumes whether its certificate was validated.
+    context.disable_stateless_session_resumption = True
+    context.disable_stateful_session_resumption = True
     if validation.required:
         context.common_tls_context.validation_context_sds_secret_config.CopyFrom(sds(validation.bundle))
         return

@@ -6,7 +6,7 @@ derives from is looked up once. Messages are written from the outside in and may
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
@@ -121,6 +121,21 @@ class NetworkFilterHook(Protocol):
         """Yield the filters of a chain, in their order."""
 
 
+class SourceHook(Protocol):
+    """Decides by the address of a client whether its connection is forwarded, before a byte goes either way.
+
+    Envoy's filters of connections are not early enough: where the backend speaks first, the client hears it.
+    """
+
+    __slots__ = ()
+
+    def sources(self) -> Mapping[str, bool]:
+        """Return whether clients of ranges of addresses are let in; the narrowest range decides.
+
+        There is one for each address: ``0.0.0.0/0`` and ``::/0`` are among them.
+        """
+
+
 class TcpProxyHook(Protocol):
     """Writes into the ``TcpProxy`` that forwards the connections of a route."""
 
@@ -181,6 +196,7 @@ WEIGHTED_CLUSTER: Final = Hook[WeightedClusterHook](WeightedClusterHook)
 CLUSTER: Final = Hook[ClusterHook](ClusterHook)
 FILTER: Final = Hook[FilterHook](FilterHook)
 NETWORK_FILTER: Final = Hook[NetworkFilterHook](NetworkFilterHook)
+SOURCE: Final = Hook[SourceHook](SourceHook)
 TCP_PROXY: Final = Hook[TcpProxyHook](TcpProxyHook)
 UDP_PROXY: Final = Hook[UdpProxyHook](UdpProxyHook)
 ENDPOINTS: Final = Hook[EndpointsHook](EndpointsHook)
@@ -195,6 +211,7 @@ HOOKS: Final[tuple[Hook[Any], ...]] = (
     CLUSTER,
     FILTER,
     NETWORK_FILTER,
+    SOURCE,
     TCP_PROXY,
     UDP_PROXY,
     ENDPOINTS,

@@ -84,7 +84,7 @@ def _serve_connections(
         # For the ClientHello, before the handshake's own.
         made.listener_filters_timeout.seconds = filter_chains.HANDSHAKE_SECONDS
     for chain in spec.chains:
-        made.filter_chains.append(filter_chains.filter_chain(chain, filters, descriptors))
+        made.filter_chains.extend(filter_chains.filter_chain_pair(chain, filters, descriptors))
 
 
 def _address(address: str, port: SocketPort) -> address_pb2.Address:

@@ -106,7 +106,9 @@ def let_in(entries: Iterable[EncodedRoute], names: Sequence[str]) -> Iterator[En
     """
     for entry in entries:
         route = _decoded(entry) if entry.match.method == "OPTIONS" else None
-        if route is not None and route.name.endswith(SUFFIX) and route.direct_response.status == OK:
+        answer = route.direct_response if route is not None and route.name.endswith(SUFFIX) else None
+        # What a rule itself responds with, its preflights get too: its body is for those who are let in.
+        if route is not None and answer is not None and answer.status == OK and not answer.HasField("body"):
             write(route.typed_per_filter_config, switched_off(names))
             yield replace(entry, body=encoded(route))
         else:

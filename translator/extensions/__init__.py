@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from translator.extensions import (
+    acl,
     admission_control,
     api_key_auth,
     backend_tls,
@@ -27,6 +28,7 @@ from translator.extensions import (
     mirror,
     oauth2,
     rate_limit,
+    rbac,
     redirect,
     response_override,
     retry,
@@ -50,6 +52,8 @@ EXTENSIONS = (
     api_key_auth.EXTENSION,
     credential_injection.EXTENSION,
     ext_auth.EXTENSION,
+    acl.EXTENSION,
+    rbac.EXTENSION,
     faults.EXTENSION,
     oauth2.EXTENSION,
     compression.EXTENSION,

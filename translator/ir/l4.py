@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from translator.ir.backend import Backend
 
 
 class L4Setting:
-    """A setting of connections or datagrams: a frozen dataclass that implements hooks of `translator.envoy.hooks`."""
+    """A setting of connections or datagrams: a frozen dataclass that implements hooks of `translator.envoy.hooks`.
+
+    Attributes:
+        drops_datagrams: whether it sends some datagrams to the cluster without endpoints.
+    """
 
     __slots__ = ()
+    drops_datagrams: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,8 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
                 outputs[datagram_cluster_resource, (gateway, port)] = None
                 table = RouteConfigKey(spec.gateway, port.number, protocol=port.protocol)
                 outputs[datagram_endpoints_resource, (table,)] = None
+            if any(each.drops_datagrams for each in spec.datagrams):
+                outputs[closed_resource, ()] = None
         outputs |= dict.fromkeys((secret_resource, (each,)) for each in served_certificates(db, gateway, port))
         outputs |= dict.fromkeys((trust_bundle_resource, (each,)) for each in served_trust_bundles(db, gateway, port))
     if outputs:

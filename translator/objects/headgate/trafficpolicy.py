@@ -7,7 +7,9 @@ from pydantic import model_validator
 
 from translator.api_group import GROUP
 from translator.objects.gateway_api.policy import Policy
+from translator.objects.headgate.accesslists import AccessList
 from translator.objects.headgate.admission import AdmissionControl
+from translator.objects.headgate.authorization import Authorization
 from translator.objects.headgate.authorizers import ExtAuth
 from translator.objects.headgate.browsers import CORSPolicy, CSRFPolicy
 from translator.objects.headgate.compression import Compression
@@ -58,6 +60,10 @@ class TrafficPolicySpec(AttachedPolicySpec):
         Doc(envoy="CorsPolicy, Route.response_headers_to_add, routes for preflights"),
     ] = None
     """Which pages of other origins may make requests, as a CORS filter of a rule says it."""
+    acl: Annotated[AccessList | None, ATOMIC, Doc(envoy="RBAC.matcher, IPMatcher")] = None
+    """Lets in requests by the address of the client."""
+    rbac: Annotated[Authorization | None, ATOMIC, Doc(envoy="RBAC.matcher")] = None
+    """Lets in requests, connections and datagrams by what they ask for, and who makes them."""
     csrf: Annotated[CSRFPolicy | None, Doc(envoy="CsrfPolicy")] = None
     """Refuses requests that change something from pages of other hosts."""
     basic_auth: Annotated[BasicAuth | None, ATOMIC] = None

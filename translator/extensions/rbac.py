@@ -1,0 +1,150 @@
+"""Authorisation of requests, connections and datagrams: the unit `rbac` of TrafficPolicies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from headgate_proto.envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC, RBACPerRoute
+from headgate_proto.xds.type.matcher.v3.matcher_pb2 import Matcher
+from translator.envoy.filter_entries import FilterConfig, FilterEntry, SlotFilter
+from translator.envoy.hooks import FilterHook
+from translator.envoy.http_filters import AUTHORIZATION, BEFORE_AUTHZ, RBAC_ENFORCED
+from translator.envoy.predicates import any_of, decision
+from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
+from translator.extensions.rbac_conditions import conditions, expression, filters
+from translator.extensions.rbac_connections import connection_faults, connections
+from translator.ir.http import RuleSetting
+from translator.languages import cel
+from translator.languages.regex import check_regex
+from translator.objects.headgate.authorization import Authorization, AuthorizationRule
+from translator.objects.headgate.trafficpolicy import TrafficPolicy
+from translator.outcome import Outcome, Problem
+from translator.refs import Ref
+
+UNKNOWN_YET: Final = frozenset({"response", "upstream"})
+"""What is not known of a request that is not let in yet."""
+DEFAULT: Final = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Authorize(RuleSetting, FilterHook):
+    """Which requests are let in.
+
+    Attributes:
+        found: what the policy says.
+        policy: the policy, for access logs.
+        place: among those that are enforced in addition to what more specific policies say; None for these.
+        keys: by the names of providers of tokens, where their claims are in the metadata of requests.
+    """
+
+    found: Authorization
+    policy: Ref
+    place: int | None = None
+    keys: tuple[tuple[str, str], ...] = ()
+
+    def filter_configs(self) -> Iterator[FilterEntry]:
+        """Yield the ``RBAC`` filter, and those before it that look at what matchers do not know."""
+        own = "own" if self.place is None else str(self.place)
+        before = dict(each for rule in self.found.rules_ or () for each in filters(rule))
+        for name, each in before.items():
+            yield SlotFilter(BEFORE_AUTHZ, f"rbac.{own}.{name}", each)
+        made = self._filter()
+        if self.place is None:
+            yield FilterConfig(AUTHORIZATION, RBACPerRoute(rbac=made))
+        else:
+            yield SlotFilter(RBAC_ENFORCED, f"rbac.{self.place}", made, weight=-self.place)
+
+    def _filter(self) -> RBAC:
+        made = RBAC()
+        if self.found.shadow:
+            made.shadow_rules_stat_prefix = "shadow_"
+            made.shadow_matcher.CopyFrom(self._matcher())
+        else:
+            made.matcher.CopyFrom(self._matcher())
+        return made
+
+    def _matcher(self) -> Matcher:
+        made, found = Matcher(), self.found
+        if found.policy is not None:
+            allows = found.action == "Allow"
+            entry = made.matcher_list.matchers.add()
+            each = [expression(condition, not allows) for condition in found.policy.match_expressions]
+            entry.predicate.CopyFrom(any_of(each))
+            entry.on_match.CopyFrom(self._decision("policy", allows))
+            made.on_no_match.CopyFrom(self._decision(DEFAULT, not allows))
+            return made
+        for place, rule in enumerate(found.rules_ or ()):
+            entry = made.matcher_list.matchers.add()
+            entry.predicate.CopyFrom(conditions(rule, dict(self.keys)))
+            entry.on_match.CopyFrom(self._decision(rule.name or f"rule-{place}", rule.action == "Allow"))
+        made.on_no_match.CopyFrom(self._decision(DEFAULT, found.default_action == "Allow"))
+        return made
+
+    def _decision(self, name: str, allow: bool) -> Matcher.OnMatch:
+        return decision(f"rbac/{self.policy.namespace}/{self.policy.name}/{name}", allow)
+
+
+def read(context: PolicyContext) -> FilterOutcome:
+    """Read an effective authorisation."""
+    found = context.effective.value
+    assert isinstance(found, Authorization)
+    if found.disable is not None:
+        return Outcome(())
+    problems = [Problem("Accepted", "Invalid", f"{context.field}.{each}.") for each in _faults(found)]
+    if problems:
+        return Outcome(None, tuple(problems))
+    return Outcome((Authorize(found, context.origin(""), context.place),))
+
+
+def _faults(found: Authorization) -> Iterator[str]:
+    if found.policy is not None:
+        for place, each in enumerate(found.policy.match_expressions):
+            yield from _unknown(each, f"policy.matchExpressions[{place}]")
+    for place, rule in enumerate(found.rules_ or ()):
+        yield from _faults_of(rule, f"rules[{place}]")
+
+
+def _faults_of(rule: AuthorizationRule, field: str) -> Iterator[str]:
+    if rule.cel is not None:
+        yield from _unknown(rule.cel, f"{field}.cel")
+    path = rule.operation.path if rule.operation is not None else None
+    if path is not None and path.regex is not None and (fault := check_regex(path.regex)):
+        yield f"{field}.operation.path.regex: {fault}"
+    principal = rule.principal
+    for place, each in enumerate(principal.headers or () if principal is not None else ()):
+        if each.name.lower() == "host":
+            yield f"{field}.principal.headers[{place}].name: Host is no header here: use operation.hosts"
+    if principal is not None and principal.geo is not None:
+        yield (
+            f"{field}.principal.geo: nothing tells where a client is, since no ListenerPolicy with geoIP is supported "
+            "yet: remove it, or use clientCIDRs"
+        )
+    if principal is not None and principal.jwt is not None:
+        name = principal.jwt.provider
+        yield f"{field}.principal.jwt.provider: {name} is no provider of the jwtAuth that is effective there"
+
+
+def _unknown(condition: str, field: str) -> Iterator[str]:
+    """Yield that a condition asks for what is not known yet: it could never hold."""
+    for each in sorted(cel.roots(condition) & UNKNOWN_YET):
+        yield f"{field}: {each} is not known before a request is let in: use what the request says"
+
+
+EXTENSION = Extension(
+    "authorisation",
+    units=(
+        PolicyUnit(
+            TrafficPolicy,
+            "rbac",
+            read,
+            Authorize,
+            closed=True,
+            inherit=TABLE,
+            connections=connections,
+            connection_faults=connection_faults,
+            enforced_beside=True,
+        ),
+    ),
+)
