@@ -306,3 +306,29 @@ async def test_edits_under_load_never_open(proxy: Proxy) -> None:
         stop.set()
     assert len(found) > 100
     assert set(found) <= {403, 500}
+
+
+async def test_preflights_of_what_the_gateway_responds_with(proxy: Proxy) -> None:
+    """What a DirectResponse says is for those who are let in, whatever looks like a preflight beside a CORS policy."""
+    direct = {
+        "apiVersion": "gateway.headgate.dev/v1alpha1",
+        "kind": "DirectResponse",
+        "metadata": {"name": "secret"},
+        "spec": {"status": 200, "body": "secret"},
+    }
+    reference = {"group": "gateway.headgate.dev", "kind": "DirectResponse", "name": "secret"}
+    filters = [{"type": "ExtensionRef", "extensionRef": reference}]
+    cors = [{"type": "CORS", "cors": {"allowOrigins": ["https://page.com"]}}]
+    rules = (
+        rule(filters=filters, matches=[prefix("/secret", method="OPTIONS"), prefix("/secret", method="GET")]),
+        rule("alpha", filters=cors, matches=[prefix("/secret", method="POST"), prefix("/")]),
+    )
+    key = {"headers": [{"name": "x-key", "values": ["key"]}]}
+    await proxy.apply(rbac(allow(principal=key)), direct, route(*rules))
+    assert (await proxy.request("/secret", headers={"x-key": "key"})).body == b"secret"
+    for method in ("GET", "POST", "OPTIONS", "PUT"):
+        asked = {"Origin": "https://page.com", "Access-Control-Request-Method": method}
+        for origin in ("https://page.com", "https://evil.com"):
+            found = await proxy.request("/secret", method="OPTIONS", headers={**asked, "Origin": origin})
+            assert b"secret" not in found.body
+        assert b"secret" not in (await proxy.request("/secret", method="OPTIONS")).body

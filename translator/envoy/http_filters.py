@@ -129,7 +129,8 @@ FILTERS: Final = (
     HttpFilter(Stage.CORS, CORS, Cors),
     HttpFilter(Stage.CSRF, CSRF, _csrf),
     HttpFilter(Stage.ACL, ACL, RBAC),
-    HttpFilter(Stage.ACL_ENFORCED, ACL_ENFORCED, RBAC),
+    # In slots: each level of Gateway, ListenerSet and listener may have one of its own, and all have to allow.
+    HttpFilter(Stage.ACL_ENFORCED, ACL_ENFORCED, FilterChainConfig),
     HttpFilter(Stage.LOCAL_RATE_LIMIT_EARLY, LOCAL_RATE_LIMIT_EARLY, Composite, discovered=True),
     HttpFilter(Stage.DECOMPRESS, DECOMPRESS, FilterChainConfig),
     HttpFilter(Stage.WAF, WAF, FilterChainConfig),
@@ -142,7 +143,7 @@ FILTERS: Final = (
     HttpFilter(Stage.API_KEY_AUTH, API_KEY_AUTH, ApiKeyAuth),
     HttpFilter(Stage.BEFORE_AUTHZ, BEFORE_AUTHZ, FilterChainConfig),
     HttpFilter(Stage.EXT_AUTHZ, EXT_AUTHZ, FilterChainConfig),
-    HttpFilter(Stage.RBAC_ENFORCED, RBAC_ENFORCED, RBAC),
+    HttpFilter(Stage.RBAC_ENFORCED, RBAC_ENFORCED, FilterChainConfig),
     HttpFilter(Stage.RBAC, AUTHORIZATION, RBAC),
     HttpFilter(Stage.BEFORE_RATE_LIMIT, BEFORE_RATE_LIMIT, FilterChainConfig),
     HttpFilter(Stage.LOCAL_RATE_LIMIT, LOCAL_RATE_LIMIT, Composite, discovered=True),

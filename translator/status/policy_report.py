@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from translator.conditions import NO_EFFECT, Condition, bounded, resolved_refs
@@ -11,33 +11,20 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.envoy.hooks import UDP_PROXY
 from translator.extension import PolicyUnit, policy_units
-from translator.gateway.attachment import attachment
 from translator.ir.http import RuleSetting
-from translator.kinds import Level
 from translator.objects.gateway_api.gateway import Gateway, key_of
 from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.objects.gateway_api.policy import Policy
-from translator.objects.gateway_api.route import Route
-from translator.objects.gateway_api.rules import RouteRule
 from translator.outcome import Outcome, Problem
-from translator.policies.attachment import policies_at, referenced_policies
 from translator.policies.effective import (
     ENFORCING_LEVELS,
-    Stack,
-    effective,
-    effective_beside,
-    inherited,
     is_enforced,
-    of_kind,
-    stack_of_route,
-    stacked,
 )
 from translator.policies.merging import DISABLE, Effective, leaves
-from translator.refs import ListenerRef, Ref
-from translator.routes.policies import own_policies
+from translator.refs import Ref
 from translator.routes.rules import rules
-from translator.routes.units import overrides, read_part, unit_settings
 from translator.status.nacks import nacks_by_route
+from translator.status.policy_reads import effective_at, specs_of
 from translator.status.policy_targets import TargetPlace
 
 ITSELF: Final = "the route itself"
@@ -117,7 +104,7 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gate
         report.left_out |= own
         return
     _add_out_of_place(db, policy, unit, place, own, report)
-    for reads in _effective(db, ref, unit, place, gateway):
+    for reads in effective_at(db, ref, unit, place, gateway):
         kept = set(bare) if reads else set[str]()
         lost: dict[str, str] = {}
         for read, found in reads:
@@ -163,7 +150,7 @@ def _add_check(
     if unit.check is None or place.object.kind not in db.registry.rules:
         return
     found = rules(db, place.object)
-    checks = {unit.check(settings, found[number].value) for number, _ in _specs(db, place)}
+    checks = {unit.check(settings, found[number].value) for number, _ in specs_of(db, place)}
     if len(checks) == 1:
         (only,) = checks
         if only.problem:
@@ -230,85 +217,6 @@ def _add_origins(
 
 def _dotted(leaf: str) -> str:
     return f".{leaf}" if leaf and not leaf.startswith("[") else leaf
-
-
-UnitOutcome = tuple[Outcome[Any], Effective]
-
-
-def _effective(db: Db, policy: Ref, unit: PolicyUnit, place: TargetPlace, gateway: Ref) -> Iterator[list[UnitOutcome]]:
-    """Yield what a unit comes to at each listener: at its rules, and at each that says something of it by itself."""
-    for stack, specs in _stacks(db, policy, place, gateway):
-        policies = of_kind(stack, policy.kind)
-        if not policies:
-            continue
-        found = effective(db, policies, unit.field)
-        forwarded = place.object.kind in db.registry.l4_rules
-        read: Outcome[Any] = Outcome(()) if forwarded else unit_settings(db, policies, unit.field)
-        reads: list[UnitOutcome] = []
-        for number, spec in specs:
-            value = unit.own(spec) if unit.own is not None else None
-            if value is not None:
-                reads.append((read, effective_beside(db, policies, unit.field, place.object, value)))
-            elif not overrides(rules(db, place.object)[number].value, unit) or found.enforced:
-                reads += _parts(db, policy, unit, policies, read)
-        yield reads if specs else list(_parts(db, policy, unit, policies, read))
-
-
-def _parts(db: Db, policy: Ref, unit: PolicyUnit, stack: Stack, read: Outcome[Any]) -> Iterator[UnitOutcome]:
-    """Yield a value, and what the policy says beside it, with what is wrong with it if it is of the policy."""
-    found = effective(db, stack, unit.field)
-    if not found.beside:
-        yield read, found
-        return
-    for place, each in enumerate(found.parts, start=-1):
-        own = policy in each.origins.values()
-        if own or each is found:
-            alone = replace(each, beside=())
-            wrong = own and read.problems
-            yield read_part(db, unit, alone, stack, place if place >= 0 else None) if wrong else Outcome(()), alone
-
-
-Specs = tuple[tuple[int, RouteRule[Any]], ...]
-
-
-def _stacks(db: Db, policy: Ref, place: TargetPlace, gateway: Ref) -> Iterator[tuple[Stack, Specs]]:
-    """Yield the policies of the levels above a place and of its own, at each listener, with the rules concerned."""
-    ref, section = place.object, place.section
-    if ref.kind in (Gateway.kind, ListenerSet.kind):
-        if section:
-            yield inherited(db, gateway, ListenerRef(ref, section)), ()
-        else:
-            of_set = policies_at(db, ref) if ref != gateway else ()
-            yield (
-                (*stacked(Level.GATEWAY, policies_at(db, gateway)), *stacked(Level.LISTENER_SET, of_set)),
-                (),
-            )
-        return
-    meant = _specs(db, place)
-    specs = dict(meant)
-    own = stack_of_route(db, ref, section)
-    if place.rule >= 0:
-        own = own_policies(db, ref, specs[place.rule]) if meant else ()
-    if place.backend >= 0 and meant:
-        backend = specs[place.rule].backend_refs[place.backend]
-        own = (*own, *stacked(Level.BACKEND_REF, referenced_policies(db, backend.filters, ref.namespace)))
-        meant = ()
-    bindings = (binding for each in attachment(db, ref) if each.gateway == gateway for binding in each.bindings)
-    for wide in dict.fromkeys(inherited(db, gateway, each.listener) for each in bindings):
-        yield (*wide, *own), meant
-
-
-def _specs(db: Db, place: TargetPlace) -> Specs:
-    """Return the rules of a route that are concerned, each with its number."""
-    found = db.get(Route, place.object)
-    specs: tuple[RouteRule[Any], ...] = ()
-    if found is not None and place.object.kind in db.registry.rules:
-        specs = getattr(found.spec, "rules", ())
-    return tuple(
-        (number, spec)
-        for number, spec in enumerate(specs)
-        if (place.rule < 0 and place.section in ("", spec.name)) or number == place.rule
-    )
 
 
 def _refused(db: Db, place: TargetPlace, gateway: Ref) -> Iterator[str]:
