@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,18 +13,21 @@ from translator.envoy.hooks import FilterHook
 from translator.envoy.http_filters import AUTHORIZATION, BEFORE_AUTHZ, RBAC_ENFORCED
 from translator.envoy.predicates import any_of, decision
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
+from translator.extensions.jwt_providers import effective_metadata_keys
 from translator.extensions.rbac_conditions import conditions, expression, filters
 from translator.extensions.rbac_connections import connection_faults, connections
 from translator.ir.http import RuleSetting
 from translator.languages import cel
 from translator.languages.regex import check_regex
-from translator.objects.headgate.authorization import Authorization, AuthorizationRule
+from translator.objects.headgate.authorization import Authorization, AuthorizationRule, JWTPrincipal
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.outcome import Outcome, Problem
+from translator.policies.effective import effective
 from translator.refs import Ref
 
 UNKNOWN_YET: Final = frozenset({"response", "upstream"})
 """What is not known of a request that is not let in yet."""
+JWT_AUTH: Final = "jwt_auth"
 DEFAULT: Final = "default"
 
 
@@ -92,18 +95,34 @@ def read(context: PolicyContext) -> FilterOutcome:
     assert isinstance(found, Authorization)
     if found.disable is not None:
         return Outcome(())
-    problems = [Problem("Accepted", "Invalid", f"{context.field}.{each}.") for each in _faults(found)]
+    keys = _claims(context) if any(map(_token, found.rules_ or ())) else {}
+    problems = [Problem("Accepted", "Invalid", f"{context.field}.{each}.") for each in _faults(found, keys)]
     if problems:
         return Outcome(None, tuple(problems))
-    return Outcome((Authorize(found, context.origin(""), context.place),))
+    return Outcome((Authorize(found, context.origin(""), context.place, tuple(sorted(keys.items()))),))
 
 
-def _faults(found: Authorization) -> Iterator[str]:
+def _claims(context: PolicyContext) -> Mapping[str, str]:
+    """Return where the claims of tokens are in the metadata of requests, by the names of their providers."""
+    found = effective(context.db, context.stack, JWT_AUTH)
+    return effective_metadata_keys(context.db, found, "spec.jwtAuth") if found.value is not None else {}
+
+
+def _token(rule: AuthorizationRule) -> JWTPrincipal | None:
+    return rule.principal.jwt if rule.principal is not None else None
+
+
+def _faults(found: Authorization, keys: Mapping[str, str]) -> Iterator[str]:
     if found.policy is not None:
         for place, each in enumerate(found.policy.match_expressions):
             yield from _unknown(each, f"policy.matchExpressions[{place}]")
     for place, rule in enumerate(found.rules_ or ()):
         yield from _faults_of(rule, f"rules[{place}]")
+        token = _token(rule)
+        if token is not None and token.provider not in keys:
+            known = f"it has {', '.join(keys)}" if keys else "there is none"
+            field = f"rules[{place}].principal.jwt.provider"
+            yield f"{field}: {token.provider} is no provider of the jwtAuth that is effective there ({known})"
 
 
 def _faults_of(rule: AuthorizationRule, field: str) -> Iterator[str]:
@@ -121,9 +140,6 @@ def _faults_of(rule: AuthorizationRule, field: str) -> Iterator[str]:
             f"{field}.principal.geo: nothing tells where a client is, since no ListenerPolicy with geoIP is supported "
             "yet: remove it, or use clientCIDRs"
         )
-    if principal is not None and principal.jwt is not None:
-        name = principal.jwt.provider
-        yield f"{field}.principal.jwt.provider: {name} is no provider of the jwtAuth that is effective there"
 
 
 def _unknown(condition: str, field: str) -> Iterator[str]:
