@@ -157,6 +157,8 @@ async def test_responses_to_what_is_refused(proxy: Proxy) -> None:
     assert "X-Limited" not in first.headers
     assert (second.status, second.headers["X-Limited"]) == (503, "100%")
     assert (second.headers["X-RateLimit-Remaining"], second.headers["X-RateLimit-Reset"]) == ("0", "3600")
+    third = await proxy.request("/a.B/C", method="POST", headers={"Content-Type": "application/grpc"})
+    assert third.headers["grpc-status"] == "8"  # RESOURCE_EXHAUSTED
 
 
 async def test_each_connection_has_a_limit_of_its_own(proxy: Proxy) -> None:
@@ -199,6 +201,32 @@ async def test_what_shares_a_bucket(proxy: Proxy) -> None:
     both["spec"]["targetRefs"].append({**both["spec"]["targetRefs"][0], "name": SECOND_ROUTE})
     await proxy.apply(both)
     assert [await passed(proxy, 6), await passed(proxy, 6, "/other")] == [4, 4]
+
+
+async def test_policies_that_filters_name(proxy: Proxy) -> None:
+    """Of a policy that filters of rules name each route has a bucket, for all of its rules that do."""
+    reference = {"group": "gateway.headgate.dev", "kind": "TrafficPolicy", "name": "policy"}
+    named = [{"type": "ExtensionRef", "extensionRef": reference}]
+    policy = limited(tokenBucket=bucket(3))
+    del policy["spec"]["targetRefs"]
+    first = route(rule("alpha", filters=named), rule("alpha", matches=[prefix("/second")], filters=named))
+    other = route(rule("alpha", matches=[prefix("/other")], filters=named), name=SECOND_ROUTE)
+    await proxy.apply(policy, first, other)
+    assert [await passed(proxy, 2), await passed(proxy, 3, "/second"), await passed(proxy, 4, "/other")] == [2, 1, 3]
+
+
+async def test_a_limit_of_a_single_backend(proxy: Proxy) -> None:
+    """A policy that a backendRef names counts the requests of that backend, and no others."""
+    reference = {"group": "gateway.headgate.dev", "kind": "TrafficPolicy", "name": "policy"}
+    named = [{"type": "ExtensionRef", "extensionRef": reference}]
+    policy = limited(tokenBucket=bucket(3))
+    del policy["spec"]["targetRefs"]
+    await proxy.apply(policy, route(rule({"name": "alpha", "filters": named}, "beta")))
+    found = [await proxy.request() for _ in range(60)]
+    backends = [each.backend if each.status == 200 else each.status for each in found]
+    assert backends.count("alpha") == 3
+    assert backends.count("beta") > 10
+    assert backends.count(429) == 57 - backends.count("beta")
 
 
 async def test_routes_differ(proxy: Proxy) -> None:
