@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.live.logins import HOST, REDIRECT, World
 from tests.live.objects import endpoints, gateway, service
+from tests.live.openid import client, running_provider, secret
 from tests.live.proxy import Proxy, running_proxy
 from tests.live.upstream import Upstream, upstream
+from translator.inputs import Settings
 
 NAMES = ("alpha", "beta", "gamma")
 
@@ -75,3 +78,23 @@ def beta(upstreams: dict[str, Upstream]) -> Upstream:
 def gamma(upstreams: dict[str, Upstream]) -> Upstream:
     """Return the upstream behind the Service `gamma`."""
     return upstreams["gamma"]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def logins(envoy_path: Path, upstreams: dict[str, Upstream]) -> AsyncIterator[World]:
+    """Run a proxy, and an OpenID provider that knows its host."""
+    async with running_proxy(envoy_path, Settings(allow_http_issuers=True)) as (proxy, _):
+        url = f"http://{HOST}:{proxy.port}"
+        known = client(f"{url}{REDIRECT}", f"{url}/back", post_logout_redirect_uris=[f"{url}/"])
+        async with running_provider([known]) as provider:
+            slices = endpoints("alpha", [upstreams["alpha"].port])
+            listener = {"name": "http", "protocol": "HTTP", "port": proxy.port}
+            await proxy.begin(gateway(listener), service("alpha"), slices, secret())
+            yield World(proxy, provider, url)
+
+
+@pytest.fixture
+def world(logins: World) -> World:
+    """Return a proxy and an OpenID provider, with no route."""
+    logins.proxy.restore()
+    return logins
