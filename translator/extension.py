@@ -125,6 +125,34 @@ class PolicyContext:
         return next(found, None) or next(iter(origins.values()))
 
 
+class ListenerFilterContext(NamedTuple):
+    """The context in which a filter of a listener is read.
+
+    Attributes:
+        owner: the Gateway or ListenerSet.
+        field: the path of the filter in the listener, such as ``filters.requests[0]``, for messages.
+        value: its member.
+    """
+
+    db: Db
+    owner: Ref
+    field: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerFilterReader:
+    """A reader of filters of listeners.
+
+    Attributes:
+        type: the type of these filters.
+        read: returns the settings, which give filters in slots; None if the filter cannot be had: requests get 500.
+    """
+
+    type: str
+    read: Callable[[ListenerFilterContext], FilterOutcome]
+
+
 def inherited_filters(_: tuple[RuleSetting, ...]) -> tuple[ListenerSetting, ...]:
     """Have routes inherit the configurations of filters: those of all such units are composed (`TABLE`)."""
     return ()
@@ -241,6 +269,7 @@ class Extension:
         units: the fields of policies that it implements.
         providers: the members of GatewayExtensions that it implements.
         filters: the readers of rules and backendRefs, in the order of `translator.extensions.EXTENSIONS`.
+        listener_filters: the readers of filters of listeners.
         http_filters: the HTTP filters that it needs in every connection manager.
         statuses: the statuses of its objects.
         conformance: the features of the Gateway API's conformance suite that it implements.
@@ -253,6 +282,7 @@ class Extension:
     units: tuple[PolicyUnit, ...] = ()
     providers: tuple[ProviderKind, ...] = ()
     filters: tuple[FilterReader, ...] = ()
+    listener_filters: tuple[ListenerFilterReader, ...] = ()
     http_filters: tuple[HttpFilter, ...] = ()
     statuses: tuple[StatusKind, ...] = ()
     conformance: tuple[str, ...] = ()

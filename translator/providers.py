@@ -78,10 +78,13 @@ class ProviderKind:
     Attributes:
         member: its name in the model, such as ``ext_auth``.
         read: returns what policies make of it, a frozen value; None if it cannot be used: they are closed then.
+        alone: returns the settings that such a value is as a filter of a listener, where no policy says more: those
+            that give filters in slots. None for a member that is no filter by itself.
     """
 
     member: str
     read: Callable[[ProviderContext], Outcome[Any]]
+    alone: Callable[[Any], Any] | None = None
 
 
 @query

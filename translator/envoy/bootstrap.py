@@ -14,10 +14,12 @@ from headgate_proto.envoy.config.core.v3 import (
     backoff_pb2,
     base_pb2,
     config_source_pb2,
+    extension_pb2,
     grpc_service_pb2,
     protocol_pb2,
 )
 from headgate_proto.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+from headgate_proto.envoy.extensions.bootstrap.internal_listener.v3 import internal_listener_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as hcm_pb2,
 )
@@ -26,6 +28,8 @@ from translator.envoy.cluster import HTTP_OPTIONS, discovery_type
 from translator.envoy.overload import DEFAULT_HEAP_BYTES, overload_manager
 from translator.proxy import MAX_REGEX_PROGRAM_SIZE
 
+INTERNAL_BUFFER_KIB = 64
+"""How much of a connection Envoy holds between a listener's filters and its routes, in each direction."""
 XDS_CLUSTER = "xds"
 """The name, in an Envoy, of the cluster that Headgate is."""
 
@@ -60,6 +64,7 @@ def bootstrap(
         static_resources=bootstrap_pb2.Bootstrap.StaticResources(clusters=[xds]),
         layered_runtime=_runtime(),
         overload_manager=overload_manager(max_heap_bytes, descriptors),
+        bootstrap_extensions=[_internal_listeners()],
     )
 
 
@@ -122,6 +127,15 @@ def xds_cluster(host: str, port: int, filters: Iterable[hcm_pb2.HttpFilter] = ()
         ),
         typed_extension_protocol_options={HTTP_OPTIONS: options},
     )
+
+
+def _internal_listeners() -> extension_pb2.TypedExtensionConfig:
+    """Permit listeners without a socket, which those with filters need (`translator.envoy.listener_filters`)."""
+    made = extension_pb2.TypedExtensionConfig(name="envoy.bootstrap.internal_listener")
+    extension = internal_listener_pb2.InternalListener()
+    extension.buffer_size_kb.value = INTERNAL_BUFFER_KIB
+    made.typed_config.Pack(extension, deterministic=True)
+    return made
 
 
 def _runtime() -> bootstrap_pb2.LayeredRuntime:

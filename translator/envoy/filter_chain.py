@@ -15,6 +15,7 @@ from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_pro
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from translator.envoy.config_source import ADS, sds
 from translator.envoy.descriptors import limited
+from translator.envoy.filtered_chain import CONNECTION_MANAGER_NAME, run_filters, share_local_address
 from translator.envoy.hooks import CONNECTION_MANAGER, NETWORK_FILTER, SOURCE, TCP_PROXY
 from translator.envoy.http_filters import BUFFER
 from translator.envoy.local_reply import local_replies
@@ -72,9 +73,11 @@ def filter_chain(
         return made
     made.name = table_name(chain.table)
     _limit_connections(made, _stat_prefix(chain), descriptors)
-    made.filters.add(name="envoy.filters.network.http_connection_manager").typed_config.Pack(
-        _manager(chain, http_filters), deterministic=True
-    )
+    manager = connection_manager(chain, http_filters)
+    if chain.filtered:
+        share_local_address(made)
+        run_filters(manager, chain.table)
+    made.filters.add(name=CONNECTION_MANAGER_NAME).typed_config.Pack(manager, deterministic=True)
     return made
 
 
@@ -165,7 +168,8 @@ def _validate_peers(context: tls_pb2.DownstreamTlsContext, validation: PeerValid
     combined.validation_context_sds_secret_config.CopyFrom(sds(validation.bundle))
 
 
-def _manager(chain: HttpChain, http_filters: Filters) -> Manager:
+def connection_manager(chain: HttpChain, http_filters: Filters) -> Manager:
+    """Make the HTTP connection manager of a chain: what it serves clients by."""
     made = Manager(stat_prefix=_stat_prefix(chain))
     made.rds.route_config_name = table_name(chain.table)
     made.rds.config_source.CopyFrom(ADS)

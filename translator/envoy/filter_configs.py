@@ -94,7 +94,7 @@ def compose(units: Iterable[UnitSettings]) -> FilterConfigs:
     configs |= _slots([each for each in entries if isinstance(each, SlotFilter)])
     responses = [each for each in entries if isinstance(each, CustomResponse)]
     if error:
-        configs[CLOSED] = _abort()
+        configs[CLOSED] = abort()
         responses.append(_explain(error))
     if responses:
         configs[CUSTOM_RESPONSE] = _custom_response(sorted(responses, key=lambda each: each.rank))
@@ -258,7 +258,8 @@ def _slots(filters: Sequence[SlotFilter]) -> dict[str, Message]:
     return configs
 
 
-def _abort() -> HTTPFault:
+def abort() -> HTTPFault:
+    """Make the configuration of a filter that answers every request with 500."""
     made = HTTPFault()
     made.abort.http_status = ERROR
     made.abort.percentage.numerator = 100

@@ -58,6 +58,16 @@ def table_name(table: RouteConfigKey) -> str:
     return f"port-{table.port}" + (f"/{table.hostname or '*'}" if table.tls else "")
 
 
+def filters_table_name(table: RouteConfigKey) -> str:
+    """Name the RouteConfiguration with the filters of listeners; no hostname has a slash."""
+    return f"{table_name(table)}//filters"
+
+
+def internal_listener_name(table: RouteConfigKey) -> str:
+    """Name the listener behind these filters, and the cluster that it is for them."""
+    return f"{table_name(table)}//routes"
+
+
 def secret_name(secret: Ref) -> str:
     """Name a certificate by the Secret that it comes from."""
     return f"{secret.namespace}/{secret.name}"

@@ -39,7 +39,7 @@ def encoded(route: route_components_pb2.Route) -> bytes:
     return encode_field(_ROUTES, route.SerializeToString(deterministic=True))
 
 
-def _domains(domain: str) -> list[str]:
+def domains(domain: str) -> list[str]:
     """Return the names of a virtual host: with a dot at the end a name is the same, and is forwarded as it came."""
     return [domain, f"{domain}."] if domain else ["*"]
 
@@ -58,7 +58,7 @@ def virtual_host(
         held_bytes: how many bytes of a body the filters hold that they inherit.
     """
     found, settings = tuple(entries), tuple(settings)
-    head = route_components_pb2.VirtualHost(name=domain or "*", domains=_domains(domain))
+    head = route_components_pb2.VirtualHost(name=domain or "*", domains=domains(domain))
     if found:
         head.retry_policy.CopyFrom(SAFE)
         head.request_body_buffer_limit.value = max(BUFFER_BYTES, held_bytes)
@@ -73,7 +73,7 @@ def virtual_host(
 
 def misdirected_host(domain: str) -> EncodedHost:
     """Make a virtual host that tells clients to use another connection."""
-    made = route_components_pb2.VirtualHost(name=f"misdirected/{domain or '*'}", domains=_domains(domain))
+    made = route_components_pb2.VirtualHost(name=f"misdirected/{domain or '*'}", domains=domains(domain))
     route = made.routes.add(name="misdirected")
     route.match.prefix = "/"
     route.direct_response.status = MISDIRECTED

@@ -21,7 +21,17 @@ from translator.envoy.filter_entries import FilterEntry, SlotFilter
 from translator.envoy.grpc_service import GrpcCall
 from translator.envoy.hooks import FilterHook
 from translator.envoy.http_filters import EXT_AUTHZ
-from translator.extension import TABLE, Extension, FilterContext, FilterOutcome, FilterReader, PolicyContext, PolicyUnit
+from translator.extension import (
+    TABLE,
+    Extension,
+    FilterContext,
+    FilterOutcome,
+    FilterReader,
+    ListenerFilterContext,
+    ListenerFilterReader,
+    PolicyContext,
+    PolicyUnit,
+)
 from translator.gateway.secrets import NOT_FOUND, referenced_secret, secret_value
 from translator.ir.backend import Backend, Protocol
 from translator.ir.http import MILLION, RuleSetting
@@ -242,18 +252,32 @@ def _narrowed(authorizer: Authorizer, policy: ExtAuth) -> Authorizer:
 
 def read_filters(site: FilterContext) -> FilterOutcome:
     """Read the filters `ExternalAuth` of a rule: it is closed if one of them cannot be had (GEP-1494)."""
-    found = gather(_external_auth(site, field, each) for field, each in site.members(ExternalAuthFilter))
+    found = gather(
+        _external_auth(site.db, site.route, field, each, site.error) for field, each in site.members(ExternalAuthFilter)
+    )
     if any(each is None for each in found.value):
         return Outcome(None, found.problems)
     authorizers = tuple(each for each in found.value if each is not None)
     return Outcome((ExternalAuthorization(authorizers),) if authorizers else (), found.problems)
 
 
-def _external_auth(site: FilterContext, field: str, found: ExternalAuthFilter) -> Outcome[Authorizer | None]:
+def read_listener_filter(context: ListenerFilterContext) -> FilterOutcome:
+    """Read the filter `ExternalAuth` of a listener."""
+    assert isinstance(context.value, ExternalAuthFilter)
+    found = _external_auth(context.db, context.owner, context.field, context.value, "500")
+    return Outcome(alone(found.value) if found.value is not None else None, found.problems)
+
+
+def alone(found: Authorizer) -> tuple[ExternalAuthorization, ...]:
+    """Return the setting of an authorizer that no policy says more about."""
+    return (ExternalAuthorization((found,)),)
+
+
+def _external_auth(db: Db, owner: Ref, field: str, found: ExternalAuthFilter, error: str) -> Outcome[Authorizer | None]:
     field = f"{field}.externalAuth"
     grpc = found.protocol == "GRPC"
     protocol = Protocol.H2C if grpc else Protocol.HTTP1
-    service = backend_of_policy(site.db, site.route, found.backend_ref, f"{field}.backendRef", protocol)
+    service = backend_of_policy(db, owner, found.backend_ref, f"{field}.backendRef", protocol)
     if service.value is None:
         return Outcome(None, service.problems)
     body = found.forward_body
@@ -265,7 +289,7 @@ def _external_auth(site: FilterContext, field: str, found: ExternalAuthFilter) -
     path = (found.http.path if found.http is not None else None) or ""
     if any(each in (".", "..") for each in path.replace("%2e", ".").replace("%2E", ".").split("/")):
         text = f"{field}.http.path: must not have the segments '.' and '..'; its requests are answered with "
-        return Outcome(None, (Problem("Accepted", "UnsupportedValue", f"{text}{site.error} until it is changed."),))
+        return Outcome(None, (Problem("Accepted", "UnsupportedValue", f"{text}{error} until it is changed."),))
     prefix = f"/{path.strip('/')}" if path.strip("/") else ""
     headers = found.http.allowed_headers if found.http is not None else ()
     to_backend = found.http.allowed_response_headers if found.http is not None else ()
@@ -275,7 +299,7 @@ def _external_auth(site: FilterContext, field: str, found: ExternalAuthFilter) -
 
 EXTENSION = Extension(
     "external authorization",
-    providers=(ProviderKind("ext_auth", read_provider),),
+    providers=(ProviderKind("ext_auth", read_provider, alone),),
     units=(
         PolicyUnit(
             TrafficPolicy,
@@ -288,4 +312,5 @@ EXTENSION = Extension(
         ),
     ),
     filters=(FilterReader(read_filters, types=(TYPE,), composed=True),),
+    listener_filters=(ListenerFilterReader(TYPE, read_listener_filter),),
 )

@@ -60,6 +60,10 @@ _SLOTS: Final[Mapping[tuple[str, str], str]] = {
 """By stage and predicate, the slot: that before the filters of a stage, or that of the next one."""
 
 
+NO_POLICY: Final = ExternalProcessing.model_construct()
+"""What a policy says that says nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProvidedProcessor:
     """A processor as a GatewayExtension provides it.
@@ -83,7 +87,7 @@ class Processor:
     """
 
     provided: ProvidedProcessor
-    own: ExternalProcessing
+    own: ExternalProcessing = NO_POLICY
 
     @property
     def fail_open(self) -> bool:
@@ -198,6 +202,11 @@ def read_provider(context: ProviderContext) -> Outcome[ProvidedProcessor | None]
     return Outcome(ProvidedProcessor(call.value, spec) if call.value is not None else None, call.problems)
 
 
+def alone(found: ProvidedProcessor) -> tuple[Processors, ...]:
+    """Return the setting of a processor that is a filter of a listener."""
+    return (Processors((Processor(found),)),)
+
+
 def is_closed(value: object) -> bool:
     """Return whether some processor has to be asked, as far as the policies say."""
     assert isinstance(value, tuple)
@@ -233,5 +242,5 @@ def read(context: PolicyContext) -> FilterOutcome:
 EXTENSION = Extension(
     "external processors",
     units=(PolicyUnit(TrafficPolicy, MEMBER, read, Processors, closed=is_closed, inherit=TABLE),),
-    providers=(ProviderKind(MEMBER, read_provider),),
+    providers=(ProviderKind(MEMBER, read_provider, alone),),
 )

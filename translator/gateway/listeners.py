@@ -22,7 +22,7 @@ from translator.gateway.listener_sets import possible_gateways, serving_gateway
 from translator.gateway.protocols import SNI_PROTOCOLS, wire_protocol
 from translator.ir.listener import RouteConfigKey, SocketPort
 from translator.objects.gateway_api.gateway import Gateway, GatewaySpec, gateway_of, key_of
-from translator.objects.gateway_api.listener import AllowedRoutes, Listener, ListenerOwner
+from translator.objects.gateway_api.listener import AllowedRoutes, Listener, ListenerOwner, ListenerRequestFilter
 from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.outcome import Problem
 from translator.own_addresses import overlap, taken
@@ -54,6 +54,7 @@ class ListenerState:
         overlaps: the names of other listeners of `SNI_PROTOCOLS` on the port that share hostnames with it.
         passthrough: whether TLS is forwarded as it is (`tls.mode`); otherwise `SNI_PROTOCOLS` terminate it.
         validates_clients: whether the Gateway has it validate the certificates of clients (`spec.tls.frontend`).
+        filters: what every request passes before a route is chosen (`filters.requests`), in this order.
     """
 
     ref: ListenerRef
@@ -67,6 +68,7 @@ class ListenerState:
     overlaps: tuple[str, ...] = ()
     passthrough: bool = False
     validates_clients: bool = False
+    filters: tuple[ListenerRequestFilter, ...] = ()
 
     @property
     def name(self) -> str:
@@ -176,9 +178,11 @@ def valid_listeners(db: Db, owner: Ref) -> tuple[ListenerState, ...]:
         kinds, invalid = _kinds(db, each)
         passthrough = each.tls is not None and each.tls.mode == "Passthrough"
         terminates = each.protocol in SNI_PROTOCOLS and not passthrough
+        validates_clients = terminates and _validates_clients(spec, each.port)
         problems = (
             *_unsupported(db, each),
             *_unselectable(each),
+            *_unfiltered(each, validates_clients),
             *_reserved(db, gateway, each),
             *conflict(db, gateway, owner, each),
             *invalid,
@@ -195,7 +199,8 @@ def valid_listeners(db: Db, owner: Ref) -> tuple[ListenerState, ...]:
                 problems=problems,
                 overlaps=_overlaps(each, supported),
                 passthrough=passthrough,
-                validates_clients=terminates and _validates_clients(spec, each.port),
+                validates_clients=validates_clients,
+                filters=each.filters.requests if each.filters is not None else (),
             )
         )
     return tuple(states)
@@ -241,9 +246,17 @@ def _unsupported(db: Db, listener: Listener) -> Iterator[Problem]:
     if listener.protocol not in db.registry.protocols:
         text = f"The protocol {listener.protocol} is not supported; use one of {', '.join(db.registry.protocols)}."
         yield Problem("Accepted", "UnsupportedProtocol", text)
-    elif listener.filters is not None and listener.filters.requests:
-        text = "filters: filters of listeners are not supported yet; remove them."
-        yield Problem("Accepted", "UnsupportedValue", text)
+
+
+def _unfiltered(listener: Listener, validates_clients: bool) -> Iterator[Problem]:
+    """Yield why a listener cannot have its filters: its routes' policies would not see the certificates of clients."""
+    if validates_clients and listener.filters is not None and listener.filters.requests:
+        text = (
+            "filters.requests: a listener that validates the certificates of clients (spec.tls.frontend of the "
+            "Gateway) cannot have filters: policies of its routes would not see them; use another port, or remove "
+            "the filters."
+        )
+        yield Problem("Accepted", "InvalidListenerFilter", text)
 
 
 def _unselectable(listener: Listener) -> Iterator[Problem]:

@@ -149,12 +149,15 @@ class HttpChain:
     Attributes:
         table: the RouteConfiguration.
         underscores: whether requests may have header names with underscores.
+        filtered: whether a listener has filters: requests pass these, and then a second connection manager, behind an
+            internal listener, which chooses their routes.
         settings: what shapes the HTTP connection manager besides.
     """
 
     table: RouteConfigKey
     underscores: bool = False
     settings: tuple[ListenerSetting, ...] = ()
+    filtered: bool = False
 
 
 class PeerValidation(NamedTuple):

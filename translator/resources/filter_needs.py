@@ -16,6 +16,7 @@ from translator.ir.listener import HttpChain
 from translator.ir.secret import GenericSecret
 from translator.refs import Ref
 from translator.resources.clusters import route_needs
+from translator.resources.listener_filters import table_needs
 from translator.resources.listeners import port_listener
 from translator.resources.routes import table_stacks
 from translator.routes.inherited import inherited_needs
@@ -40,7 +41,10 @@ def gateway_needs(db: Db, gateway: Ref) -> FilterNeeds:
 def _listener_needs(db: Db, gateway: Ref) -> Iterator[FilterNeeds]:
     for port in gateway_ports(db, gateway):
         spec = port_listener(db, gateway, port)
-        tables = {each.chain.table for each in spec.chains if isinstance(each.chain, HttpChain)} if spec else ()
+        chains = [each.chain for each in spec.chains if isinstance(each.chain, HttpChain)] if spec else []
+        tables = {each.table for each in chains}
+        for table in {each.table for each in chains if each.filtered}:
+            yield from table_needs(db, table)
         stacks = dict.fromkeys(stack for table in tables for stack in table_stacks(db, table))
         yield from (inherited_needs(db, stack) for stack in stacks if stack)
 

@@ -81,8 +81,10 @@ def port_listener(db: Db, gateway: Ref, port: SocketPort) -> PortListener | None
     if port.protocol == "UDP":
         sessions = tuple(each for state, _ in served for each in datagram_settings(db, state.table))
         return PortListener(key_of(gateway), port, addresses, datagrams=sessions) if served else None
+    filtered = {state.table for state, _ in served if state.filters}
     for state, certificates in served:
-        chains |= dict.fromkeys(_chains(db, gateway, state, tuple(map(secret_name, certificates))))
+        secrets = tuple(map(secret_name, certificates))
+        chains |= dict.fromkeys(_chains(db, gateway, state, secrets, state.table in filtered))
     if not chains:
         return None
     if any(isinstance(each.chain, L4Chain) for each in chains):
@@ -91,7 +93,9 @@ def port_listener(db: Db, gateway: Ref, port: SocketPort) -> PortListener | None
     return PortListener(name, port, addresses, tuple(chains), exclusive=db.settings.standalone)
 
 
-def _chains(db: Db, gateway: Ref, state: ListenerState, secrets: tuple[str, ...]) -> Iterator[FilterChain]:
+def _chains(
+    db: Db, gateway: Ref, state: ListenerState, secrets: tuple[str, ...], filtered: bool
+) -> Iterator[FilterChain]:
     """Yield the filter chains of a listener.
 
     One that forwards connections has one for each domain of its routes, and one for its own hostname: what none of its
@@ -99,7 +103,7 @@ def _chains(db: Db, gateway: Ref, state: ListenerState, secrets: tuple[str, ...]
     """
     table, validation = state.table, _peer_validation(db, state)
     if state.protocol not in db.registry.l4_protocols:
-        served = HttpChain(table, allows_underscores(db, gateway))
+        served = HttpChain(table, allows_underscores(db, gateway), filtered=filtered)
         yield FilterChain(ChainMatch(table.hostname), served, secrets, validation)
         return
     for domain in dict.fromkeys((table.hostname, *db.select(attachment.domains, table))):

@@ -20,6 +20,11 @@ from translator.resources.filter_needs import (
     gateway_needs,
     generic_secret_resource,
 )
+from translator.resources.listener_filters import (
+    filters_table_resource,
+    internal_cluster_resource,
+    internal_listener_resource,
+)
 from translator.resources.listeners import (
     listener_resource,
     port_listener,
@@ -86,6 +91,10 @@ def _of_backend(backend: Backend) -> Iterator[Output]:
 def _chain_outputs(chain: HttpChain | L4Chain) -> Iterator[Output]:
     if isinstance(chain, HttpChain):
         yield table_resource, (chain.table,)
+        if chain.filtered:
+            yield filters_table_resource, (chain.table,)
+            yield internal_listener_resource, (chain,)
+            yield internal_cluster_resource, (chain.table,)
         return
     for each in chain.backends:
         if each.backend is not None:

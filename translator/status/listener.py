@@ -17,6 +17,7 @@ from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.resources.listeners import is_served
+from translator.routes.listener_filters import filter_problems
 from translator.status.accepted import has_certificates
 from translator.status.policy_affected import policy_affected
 from translator.status.programmed import Programming
@@ -29,7 +30,7 @@ MOST_HOSTNAMES: Final = 3
 def listener_problems(db: Db, state: ListenerState) -> tuple[Problem, ...]:
     """Return the problems of a listener, those of its certificates among them."""
     certificates = listener_certificates(db, state.ref).problems if state.tls else ()
-    return (*state.problems, *certificates)
+    return (*state.problems, *certificates, *filter_problems(db, state))
 
 
 def listener_status(db: Db, state: ListenerState, known: Programming, generation: int) -> Status:

@@ -39,6 +39,8 @@ def _set_apart(found: Sections, number: int) -> Sections:
     whole = {name: _configured(each, filters) for name, each in found.items() if name != "extension_configs"}
     renamed: Sections = _renamed(whole, {each: f"{number}/{each}" for each in names})
     for listener in renamed.get("listeners", ()):
+        if "internal_listener" in listener:  # which has no socket
+            continue
         for place, each in enumerate((listener, *listener.get("additional_addresses", ()))):
             each["address"]["socket_address"]["address"] = f"127.{place + 1}.{number >> 8}.{number & 255}"
     return renamed
