@@ -55,6 +55,21 @@ def _unit(name: str, **fields: Any) -> dict[str, Any]:
     return {"targetRefs": [_ROUTE], name: fields}
 
 
+_ISSUER: Final = {"name": "a", "issuer": "https://a.com", "jwks": {"local": {"inline": "{}"}}}
+
+
+def _issuer(**fields: Any) -> dict[str, Any]:
+    return _unit("jwtAuth", providers=[{**_ISSUER, **fields}])
+
+
+def _keys(**fields: Any) -> dict[str, Any]:
+    return _issuer(jwks=fields)
+
+
+def _retries(**fields: Any) -> dict[str, Any]:
+    return _keys(remote={"url": "https://a.com/keys", "retryPolicy": fields})
+
+
 def _local(**fields: Any) -> dict[str, Any]:
     return _unit("rateLimit", local=fields)
 
@@ -313,6 +328,46 @@ EXAMPLES: Final = (
         _E, {"extAuth": {"httpService": {"backendRef": _SERVICE}, "headersToForward": ["a b"]}}, "headersToForward"
     ),
     Example(_E, {}, "spec"),
+    Example(_E, {"jwt": {"providers": [_ISSUER]}}),
+    Example(_E, {"jwt": {"validationMode": "AllowMissingOrFailed", "providers": [_ISSUER, {**_ISSUER, "name": "b"}]}}),
+    Example(_E, {"jwt": {"providers": []}}, "providers"),
+    Example(_E, {"jwt": {"providers": [_ISSUER, _ISSUER]}}, "providers"),
+    Example(_E, {"jwt": {"providers": [{**_ISSUER, "jwks": {}}]}}, "jwks"),
+    Example(_E, {"jwt": {"validationMode": "Loose", "providers": [_ISSUER]}}, "validationMode"),
+    Example(_T, _unit("jwtAuth", extensionRef=_NAMED, mode="AllowMissing", requireAll=True, audiences=["a"])),
+    Example(_T, _unit("jwtAuth", disable={})),
+    Example(_T, _unit("jwtAuth", providers=[_ISSUER])),
+    Example(_T, _unit("jwtAuth"), "jwtAuth"),
+    Example(_T, _unit("jwtAuth", mode="Strict"), "jwtAuth"),
+    Example(_T, _unit("jwtAuth", disable={}, mode="Strict"), "jwtAuth"),
+    Example(_T, _unit("jwtAuth", extensionRef=_NAMED, providers=[_ISSUER]), "jwtAuth"),
+    Example(_T, _unit("jwtAuth", extensionRef=_NAMED, audiences=["a", "a"]), "audiences"),
+    Example(_T, _issuer(subjects=[{"exact": "a"}, {"suffix": "b", "ignoreCase": True}], audiences=["a"])),
+    Example(_T, _issuer(subjects=[{"exact": "a", "prefix": "b"}]), "subjects"),
+    Example(
+        _T, _issuer(tokenSource={"headers": [{"name": "x-a", "prefix": ""}], "queryParams": ["a"], "cookies": ["b"]})
+    ),
+    Example(_T, _issuer(tokenSource={}), "tokenSource"),
+    Example(_T, _issuer(claimsToHeaders=[{"name": "a.b", "header": "x-a"}, {"path": ["a.b"], "header": "x-b"}])),
+    Example(_T, _issuer(claimsToHeaders=[{"name": "a", "path": ["a"], "header": "x-a"}]), "claimsToHeaders"),
+    Example(_T, _issuer(claimsToHeaders=[{"header": "x-a"}]), "claimsToHeaders"),
+    Example(_T, _issuer(claimsToHeaders=[{"name": "a", "header": "Host"}]), "header"),
+    Example(_T, _issuer(claimsToHeaders=[{"name": "a", "header": "x-a"}, {"name": "b", "header": "x-a"}]), "claims"),
+    Example(_T, _issuer(clockSkew="0s"), "clockSkew"),
+    Example(_T, _keys(local={"configMapRef": _NAMED})),
+    Example(_T, _keys(local={"secretRef": {"name": "a", "namespace": "b", "key": "c"}})),
+    Example(_T, _keys(local={}), "local"),
+    Example(_T, _keys(local={"inline": "{}", "secretRef": _NAMED}), "local"),
+    Example(_T, _keys(local={"inline": "{}"}, remote={"url": "https://a.com/keys"}), "jwks"),
+    Example(_T, _keys(remote={"url": "https://a.com:8443/keys?a=b", "backendRef": _SERVICE, "cacheDuration": "1h"})),
+    Example(_T, _keys(remote={}), "remote"),
+    Example(_T, _keys(remote={"url": "a.com/keys"}), "url"),
+    Example(_T, _keys(remote={"url": "https://me:pass@a.com/keys"}), "url"),
+    Example(_T, _keys(remote={"url": "https://a.com/#keys"}), "url"),
+    Example(_T, _retries(numRetries=3, baseInterval="1s", maxInterval="1s")),
+    Example(_T, _retries(numRetries=11), "numRetries"),
+    Example(_T, _retries(maxInterval="1s"), "retryPolicy"),
+    Example(_T, _retries(baseInterval="2s", maxInterval="1s"), "maxInterval"),
     Example(_T, _unit("csrf", percentageEnabled="12.5%", percentageShadowed=100)),
     Example(_T, _unit("csrf", additionalOrigins=[{"exact": "a.com:80"}, {"suffix": ".b.com", "ignoreCase": True}])),
     Example(_T, _unit("csrf", percentageEnabled=101), "percentageEnabled"),
