@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from operator import itemgetter
 from typing import Any
 
 from hypothesis import strategies as st
 
 from tests.certificates import key_pair
+from tests.translator.secrets_by_kind import credentials
 from tests.translator.strategies import (
     EXPERIMENTAL,
     GATEWAY_API,
@@ -234,19 +234,6 @@ def endpoint_slices() -> Objects:
     )
 
 
-def secrets() -> Objects:
-    """Certificates, also with the key of another, and Secrets that hold none."""
-
-    def data(names: tuple[str, str] | None) -> Raw:
-        if names is None:
-            return {"password": "eA=="}
-        parts = {"tls.crt": key_pair(names[0])[0], "tls.key": key_pair(names[1])[1]}
-        return {key: base64.b64encode(value.encode()).decode() for key, value in parts.items()}
-
-    pairs = one(("one", "one"), ("one", "one"), ("two", "two"), ("one", "two"), None)
-    return object_of("v1", "Secret", ("s1", "s2"), data=pairs.map(data))
-
-
 def reference_grants() -> Objects:
     """Grants of some target, or all of a kind, to one side or the other."""
     route = {"group": GATEWAY_API, "kind": one("HTTPRoute", "HTTPRoute", "GRPCRoute")}
@@ -327,6 +314,7 @@ def traffic_policies() -> Objects:
         enforced=one(None, None, True, False),
         cors=maybe(cors),
         **_forwarding(),
+        **credentials(),
     )
     return object_of(
         "gateway.headgate.dev/v1alpha1", "TrafficPolicy", ("p1", "p2"), namespace=one("a", "a", "b"), spec=spec

@@ -21,13 +21,13 @@ from tests.translator.objects_by_kind import (
     listener_sets,
     namespaces,
     reference_grants,
-    secrets,
     services,
     tls_routes,
     traffic_policies,
     unsupported_policies,
     xbackends,
 )
+from tests.translator.secrets_by_kind import secrets
 from tests.translator.strategies import Objects, some
 from translator.objects.schema.base import KubernetesObject
 

@@ -13,6 +13,7 @@ import structlog
 
 from translator.inputs import Edit
 from translator.objects.kubernetes.core import Secret, SecretMetadata
+from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from watchers.controllers.worker_pool import WorkerPool
 from watchers.diagnostics import Diagnostic, DiagnosticSet, Place
@@ -75,18 +76,19 @@ class OnDemandInformer:
             async for changes, synced in reflected:
                 deleted = [ref for ref, raw in changes if raw is None and self.delivered.pop(ref, "")]
                 self.enqueue(ref for ref, _ in changes if ref in self.referenced)
-                labelled = self._metadata(changes)
+                labelled = metadata_edits(self.reflector.model, changes)
                 yield Batch((*(Edit(ref, None) for ref in deleted), *labelled, *self.reflector.sync_edits()), synced)
 
-    def _metadata(self, changes: Iterable[ObjectChange]) -> Iterator[Edit]:
-        """Yield the metadata of Secrets that have labels, and where they are gone that there is none."""
-        if self.reflector.model is not Secret:
-            return
-        for ref, raw in changes:
-            labels = (raw or {}).get("metadata", {}).get("labels")
-            name = ref._replace(kind=SecretMetadata.kind)
-            metadata = {"name": ref.name, "namespace": ref.namespace, "labels": labels}
-            yield Edit(name, SecretMetadata.model_validate({"metadata": metadata}) if labels else None)
+
+def metadata_edits(model: type[KubernetesObject], changes: Iterable[ObjectChange]) -> Iterator[Edit]:
+    """Yield the metadata of Secrets that have labels, of which policies select some; of others that there is none."""
+    if model is not Secret:
+        return
+    for ref, raw in changes:
+        labels = (raw or {}).get("metadata", {}).get("labels")
+        metadata = {"name": ref.name, "namespace": ref.namespace, "labels": labels}
+        found = SecretMetadata.model_validate({"metadata": metadata}) if labels else None
+        yield Edit(ref._replace(kind=SecretMetadata.kind), found)
 
 
 class Fetcher:
