@@ -36,6 +36,7 @@ KEYS = """
 """Keys that verify tokens."""
 FIELDS = tuple(name for name in SPEC.model_fields if name not in AttachedPolicySpec.model_fields)
 
+BACKEND = {"name": "a", "port": 8080}
 EXTENDED = frozenset(MEMBERS)
 """The fields that refer to extensions."""
 
@@ -74,7 +75,12 @@ def _leading_somewhere(value: Any) -> Any:
         return value
     if "jwks" in value and "local" in value["jwks"]:
         value = {**value, "jwks": {"local": {"inline": KEYS}}}
-    known = {"backendRef": {"name": "a", "port": 8080}, "extensionRef": {"name": "a"}, "extensionRefs": [{"name": "a"}]}
+    known = {
+        "backendRef": BACKEND,
+        "jwksBackendRef": BACKEND,
+        "extensionRef": {"name": "a"},
+        "extensionRefs": [{"name": "a"}],
+    }
     return {key: known.get(key) or _leading_somewhere(each) for key, each in value.items()}
 
 
