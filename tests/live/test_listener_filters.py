@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from headgate_proto.envoy.service.ext_proc.v3.external_processor_pb2 import ProcessingRequest, ProcessingResponse
 from tests.live.certificates import client, tls_secret
+from tests.live.clients import client_at
 from tests.live.http2 import statuses
 from tests.live.objects import (
     GATEWAY,
@@ -357,3 +358,14 @@ async def test_a_request_that_is_moved_behind_filters(proxy: Proxy, one: Process
     )
     assert (await proxy.request("/open", method="POST", headers={"Origin": "http://example.com"})).status == 403
     assert (await proxy.request("/guarded", method="POST", headers={"Origin": "http://example.com"})).backend == "beta"
+
+
+async def test_addresses_of_clients(proxy: Proxy, one: Processor) -> None:
+    """Conditions on addresses are on that of the client, with filters too, whatever X-Forwarded-For says of it."""
+    lists = {"defaultAction": "Allow", "rules": [{"action": "Deny", "cidrs": ["127.0.0.9"]}]}
+    await proxy.apply(gateway(filtered(proxy.port, "one")), traffic_policy("gateway", acl=lists), route(rule("alpha")))
+    for source, status in ("127.0.0.8", 200), ("127.0.0.9", 403):
+        for forwarded in {}, {"X-Forwarded-For": "127.0.0.8"}, {"X-Forwarded-For": "127.0.0.9"}:
+            async with client_at(source) as http:
+                found = await proxy.request(headers=forwarded, http=http)
+            assert found.status == status, (source, forwarded)
