@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.certificates import key_pair
+from tests.translator.extensions_by_kind import HEADGATE, authorizers, external_auth
 from tests.translator.secrets_by_kind import credentials
 from tests.translator.strategies import (
     EXPERIMENTAL,
@@ -139,7 +140,7 @@ def http_routes() -> Objects:
     """Routes to Gateways, listeners, Services and extensions that may or may not be there, or let them."""
     rules = fields(
         matches=maybe(some(_matches(), 2)),
-        filters=maybe(some(_filters(), 2, by=itemgetter("type"))),
+        filters=maybe(some(_filters() | external_auth(), 2, by=itemgetter("type"))),
         backendRefs=some(_backends(weight=maybe(one(0, 3)), filters=maybe(some(_filters(), 1))), 2, 1),
         timeouts=maybe(one({"request": "3s"})),
         sessionPersistence=one(None, None, {"cookie": {"name": "s"}}, {"cookie": {}, "absoluteTimeout": "1h"}),
@@ -240,8 +241,10 @@ def reference_grants() -> Objects:
     gateway = {"group": GATEWAY_API, "kind": one("Gateway", "ListenerSet")}
     backend = {"group": EXPERIMENTAL, "kind": "XBackend"}
     policy = {"group": "gateway.headgate.dev", "kind": "TrafficPolicy"}
-    givers = st.one_of([fields(namespace=one(*NAMESPACES), **each) for each in (route, gateway, backend, policy)])
+    kinds_of_givers = (route, gateway, backend, policy, policy | {"kind": "GatewayExtension"})
+    givers = st.one_of([fields(namespace=one(*NAMESPACES), **each) for each in kinds_of_givers])
     targets = fields(group="", kind="Service", name=maybe(one("w1", "w2"))) | fields(group="", kind="Secret")
+    targets |= fields(group=HEADGATE, kind="GatewayExtension")
     spec = fields(**{"from": some(givers, 2, 1), "to": some(targets, 2, 1)})
     policies = fields(group="gateway.headgate.dev", kind="TrafficPolicy", namespace=one(*NAMESPACES))
     kinds = one("HTTPRoute", "HTTPRoute", "Gateway", "ListenerSet")
@@ -290,6 +293,7 @@ def _forwarding() -> dict[str, st.SearchStrategy[Any]]:
         "headerModifiers": maybe(fields(request=fields(set=some(header, 1)), response=one(None, {"remove": ["x-a"]}))),
         "hostRewrite": one(None, {"auto": {}}, {"literal": "p.test"}, {"disable": {}}),
         "requestMirror": maybe(fields(backendRef=maybe(mirrored), share=one(None, 50))),
+        "extAuth": authorizers(),
         "timeouts": one(None, None, {"idle": "30s"}, {"idle": "1h", "request": "3s"}),
     }
 

@@ -6,6 +6,7 @@ from operator import attrgetter
 
 from hypothesis import strategies as st
 
+from tests.translator.extensions_by_kind import gateway_extensions
 from tests.translator.objects_by_kind import (
     backend_tls_policies,
     cluster_trust_bundles,
@@ -45,6 +46,7 @@ MOST_OF_EACH = {
     namespaces: 1,
     direct_responses: 2,
     traffic_policies: 3,
+    gateway_extensions: 2,
     config_maps: 2,
     backend_tls_policies: 2,
     cluster_trust_bundles: 2,
