@@ -89,7 +89,7 @@ $(SUITE): $(wildcard tests/conformance/go.* tests/conformance/*.go) | $(GO)
 
 suite: setup $(SUITE) ## Build the conformance suite, into .e2e
 
-tools: $(TOOLS)/helm ## Build the helm and the kustomize with which deploy/ is tested and generated, into .e2e/bin
+tools: $(TOOLS)/helm $(TOOLS)/ratelimit ## Build the programs that tests and generated manifests need, into .e2e/bin
 
 # helm says which version it is only if it is told.
 $(TOOLS)/helm: tests/deploy/go.mod tests/deploy/go.sum | $(GO)
@@ -105,6 +105,14 @@ $(NODE)/.ready: tests/live/oidc_provider/package.json tests/live/oidc_provider/p
 	@mkdir -p $(NODE)
 	@cp $^ $(NODE)/
 	@npm ci --prefix $(NODE) --no-audit --no-fund --ignore-scripts --loglevel error
+	@touch $@
+
+# Envoy's rate limit service, a Go module without a release.
+$(TOOLS)/ratelimit: tests/live/ratelimit/go.mod tests/live/ratelimit/go.sum | $(GO)
+	@echo "Building Envoy's rate limit service; the first time takes about two minutes."
+	@mkdir -p $(TOOLS)
+	@cd tests/live/ratelimit && GOFLAGS=-buildvcs=false $(CURDIR)/$(GO) build -ldflags "-s -w" -o $(CURDIR)/$@ \
+		github.com/envoyproxy/ratelimit/src/service_cmd
 	@touch $@
 
 kind: ## Make a cluster in Docker, build and install Headgate there, send requests through it (needs docker, kind, kubectl, helm)

@@ -25,6 +25,8 @@ VALUE_CLASSES = ("Limits", "LeaseTimings", "Timing", "Timeouts", "Pauses", "Back
 NO_LIMIT: Mapping[str, tuple[str, ...]] = {
     "a port number": (
         "translator.proxy.*_PORT",
+        "translator.backends.rate_limit_service.PORT",
+        "translator.infrastructure.rate_limit.*_PORT",
         "translator.extensions.redirect.DEFAULT_PORTS",
         "translator.explain.request.DEFAULT_PORTS",
     ),
@@ -114,6 +116,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
     ),
     "a width of the terminal": ("headgate.reporting.tables.NARROW", "headgate.commands.*.MAX_WIDTH"),
     "what Envoy does where nothing is set, to show it": (
+        "translator.extensions.rate_limit_quota.REPORTING_SECONDS",
         "translator.explain.routes.DEFAULT_TIMEOUT_SECONDS",
         "translator.explain.routes.DEFAULT_IDLE_SECONDS",
         "translator.explain.matches.DENOMINATORS",

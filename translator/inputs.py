@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from translator.api_group import CONTROLLER_NAME
 from translator.objects.partial import PartialObject
@@ -87,6 +87,30 @@ DISCOVERY = "Discovery"
 """The collection of the results of discovery (`translator.ir.oidc.Discovered`), by the URL of the issuer."""
 
 
+class HostAndPort(Protocol):
+    """Whatever has a host and a port."""
+
+    @property
+    def host(self) -> str:
+        """The host."""
+
+    @property
+    def port(self) -> int:
+        """The port."""
+
+
+class ServiceAddress(NamedTuple):
+    """The address of a service: a hostname or an IP address, and a port."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, address: HostAndPort | None) -> ServiceAddress | None:
+        """Return an address that an option has as one; None if there is none."""
+        return None if address is None else cls(address.host, address.port)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Settings of the translation.
@@ -107,6 +131,8 @@ class Settings:
             ReferenceGrants.
         policy_affected: targets of policies get the condition `PolicyAffected` (GEP-713).
         allow_http_issuers: OpenID issuers, and what is fetched from them, may have http URLs.
+        rate_limit_service: where the rate limit service is that policies mean which name none; standalone, where
+            Headgate deploys none.
     """
 
     controller_name: str = CONTROLLER_NAME
@@ -120,6 +146,7 @@ class Settings:
     policy_namespaces: frozenset[str] = frozenset()
     policy_affected: bool = False
     allow_http_issuers: bool = False
+    rate_limit_service: ServiceAddress | None = None
 
 
 def in_cluster(

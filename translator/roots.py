@@ -10,13 +10,13 @@ from translator.engine.memo import Memo, Trace
 from translator.engine.query import Query
 from translator.gateway.gateways import class_in_use
 from translator.infrastructure.manifest_table import ManifestTable
-from translator.infrastructure.manifests import proxy_manifests
 from translator.kinds import Registry
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.refs import Ref
 from translator.resources.output_table import OutputTable
 from translator.resources.outputs import Outputs, gateway_outputs
+from translator.resources.rate_limit_service import deployed_manifests
 from translator.status.gateway import gateway_status
 from translator.status.invalid import invalid_status
 from translator.status.status_table import StatusTable
@@ -26,7 +26,7 @@ from xds import Reference
 Root = Query[[Ref], Any]
 Observer = Callable[[Memo], None]
 
-OF_ONE_GATEWAY: Final = (gateway_outputs, proxy_manifests, gateway_status)
+OF_ONE_GATEWAY: Final = (gateway_outputs, deployed_manifests, gateway_status)
 """The queries whose failure concerns the Gateway that is their argument."""
 
 
@@ -138,7 +138,7 @@ class Roots:
         if ref.kind == GatewayClass.kind:
             yield class_in_use, self._use_changed
         if ref.kind == Gateway.kind:
-            yield proxy_manifests, self._manifests_changed
+            yield deployed_manifests, self._manifests_changed
 
     def _status_changed(self, memo: Memo) -> None:
         ref: Any = memo.args[0]

@@ -25,6 +25,14 @@ def parse_address(value: str | Address) -> Address:
         raise typer.BadParameter(str(error)) from error
 
 
+def parse_remote(value: str | Address) -> Address:
+    """Parse an option's value as the address of a server; raise a usage error for any other text."""
+    found = parse_address(value)
+    if not found.port or (found.ip is not None and found.ip.is_unspecified):
+        raise typer.BadParameter(f"{value!r} is no address of a server: write HOST:PORT, as in 127.0.0.1:8081")
+    return found
+
+
 def parse_gateway(text: str) -> str:
     """Check that an option's value is a Gateway's "namespace/name"; raise a usage error for any other text."""
     namespace, _, name = text.partition("/")
@@ -190,6 +198,17 @@ AllowHttpIssuers = Annotated[
         "--allow-http-issuers",
         envvar="HEADGATE_ALLOW_HTTP_ISSUERS",
         help="For tests: OpenID issuers, and the keys of tokens, may have http URLs, and be on this machine.",
+    ),
+]
+RateLimitService = Annotated[
+    Address | None,
+    typer.Option(
+        "--rate-limit-service",
+        parser=parse_remote,
+        envvar="HEADGATE_RATE_LIMIT_SERVICE",
+        metavar="HOST:PORT",
+        help="A rate limit service in Envoy's protocol, with the domain headgate, for global limits that name none.",
+        show_default=False,
     ),
 ]
 _FILES = typer.Option(

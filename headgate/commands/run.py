@@ -17,6 +17,7 @@ from headgate.commands.options import (
     EnvoyPath,
     HowToLog,
     PolicyNamespaces,
+    RateLimitService,
     StateDir,
     WhatToLog,
     WithPolicyAffected,
@@ -53,6 +54,7 @@ def command(
     policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
     policy_affected: WithPolicyAffected = False,
     allow_http_issuers: AllowHttpIssuers = False,
+    rate_limit_service: RateLimitService = None,
     state_dir: StateDir = None,
     log_format: HowToLog = LogFormat.AUTO,
     log_level: WhatToLog = LogLevel.INFO,
@@ -88,5 +90,6 @@ def command(
             policy_namespaces=policy_namespaces,
             policy_affected=policy_affected,
             allow_http_issuers=allow_http_issuers,
+            rate_limit_service=rate_limit_service,
         )
     )

@@ -20,6 +20,7 @@ from headgate.commands.options import (
     Output,
     OutputFormat,
     PolicyNamespaces,
+    RateLimitService,
     WithPolicyAffected,
     parse_gateway,
 )
@@ -68,6 +69,7 @@ def command(
     policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
     policy_affected: WithPolicyAffected = False,
     allow_http_issuers: AllowHttpIssuers = False,
+    rate_limit_service: RateLimitService = None,
     output: OutputFormat = Output.YAML,
 ) -> None:
     """Translate objects to Envoy's configuration, without running anything. Private keys are not shown.
@@ -85,7 +87,7 @@ def command(
     from headgate.offline.ir_dump import Ir
     from headgate.offline.translate import FILES, load, select, statuses, translate, xds
     from headgate.offline.validate import conditions
-    from translator.inputs import in_cluster
+    from translator.inputs import ServiceAddress, in_cluster
     from watchers.files.source import related
 
     of_cluster = bool(cluster or kubeconfig or context)
@@ -103,6 +105,7 @@ def command(
         policy_namespaces=policy_namespaces,
         policy_affected=policy_affected,
         allow_http_issuers=allow_http_issuers,
+        rate_limit_service=ServiceAddress.of(rate_limit_service),
     )
     if of_cluster:
         settings = in_cluster(

@@ -15,6 +15,7 @@ from headgate.commands.options import (
     EnvoyPath,
     Files,
     PolicyNamespaces,
+    RateLimitService,
     WithPolicyAffected,
 )
 from headgate.envoy.binary import EnvoyNotFound, find_envoy
@@ -33,6 +34,7 @@ def command(
     policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
     policy_affected: WithPolicyAffected = False,
     allow_http_issuers: AllowHttpIssuers = False,
+    rate_limit_service: RateLimitService = None,
 ) -> None:
     """Report the problems in files, with file and line, then those that Envoy's own validation finds.
 
@@ -47,6 +49,7 @@ def command(
     """
     from headgate.offline.translate import FILES, load, translate
     from headgate.offline.validate import envoy_errors, problems
+    from translator.inputs import ServiceAddress
 
     folder = load(files)
     if not folder.objects and not folder.diagnostics:
@@ -56,6 +59,7 @@ def command(
         policy_namespaces=policy_namespaces,
         policy_affected=policy_affected,
         allow_http_issuers=allow_http_issuers,
+        rate_limit_service=ServiceAddress.of(rate_limit_service),
     )
     translator = translate(folder, settings)
     found = _print(problems(folder, translator))

@@ -38,7 +38,7 @@ from headgate.security.tls_folder import keep_fresh, server_files
 from headgate.standalone.authentication import EnvoyAuthentication
 from headgate.standalone.events import RunEvents
 from headgate.standalone.port_retry import retry_listeners
-from translator.inputs import ApplyResult
+from translator.inputs import ApplyResult, ServiceAddress
 from translator.inputs import Settings as TranslatorSettings
 from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.outcome import Problem
@@ -70,6 +70,7 @@ class RunSettings:
         policy_namespaces: those whose policies may select targets by labels everywhere.
         policy_affected: whether targets of policies get the condition `PolicyAffected`.
         allow_http_issuers: whether OpenID issuers may have http URLs, and be on this machine.
+        rate_limit_service: the service that is asked for global limits which name none.
     """
 
     paths: tuple[Path, ...]
@@ -82,6 +83,7 @@ class RunSettings:
     policy_namespaces: frozenset[str] = frozenset()
     policy_affected: bool = False
     allow_http_issuers: bool = False
+    rate_limit_service: Address | None = None
 
 
 def run(settings: RunSettings) -> None:
@@ -118,6 +120,7 @@ class _Run:
                 policy_namespaces=settings.policy_namespaces,
                 policy_affected=settings.policy_affected,
                 allow_http_issuers=settings.allow_http_issuers,
+                rate_limit_service=ServiceAddress.of(settings.rate_limit_service),
             )
         )
         keys = SnapshotKeys(translator)

@@ -13,8 +13,9 @@ from tests.live.logins import HOST, REDIRECT, World
 from tests.live.objects import endpoints, gateway, service
 from tests.live.openid import client, running_provider, secret
 from tests.live.proxy import Proxy, running_proxy
+from tests.live.rate_limit_service import RateLimitService, running_service
 from tests.live.upstream import Upstream, upstream
-from translator.inputs import Settings
+from translator.inputs import ServiceAddress, Settings
 
 NAMES = ("alpha", "beta", "gamma")
 
@@ -60,6 +61,39 @@ async def proxy(shared: tuple[Proxy, Path], upstreams: dict[str, Upstream]) -> A
     found.restore()
     print(logged)
     assert not leaks
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def limiter() -> AsyncIterator[RateLimitService]:
+    """Yield a rate limit service that knows nothing but its domain."""
+    async with running_service() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def limited(
+    envoy_path: Path, upstreams: dict[str, Upstream], limiter: RateLimitService
+) -> AsyncIterator[list[Proxy]]:
+    """Yield two proxies of the same objects, whose policies mean the service where they name none."""
+    settings = Settings(rate_limit_service=ServiceAddress("127.0.0.1", limiter.port))
+    async with contextlib.AsyncExitStack() as stack:
+        found = []
+        for _ in range(2):
+            proxy, _ = await stack.enter_async_context(running_proxy(envoy_path, settings))
+            slices = [each for name in NAMES for each in endpoints(name, [upstreams[name].port])]
+            listener = {"name": "http", "protocol": "HTTP", "port": proxy.port}
+            await proxy.begin(gateway(listener), [service(name) for name in NAMES], slices)
+            found.append(proxy)
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def proxies(limited: list[Proxy], limiter: RateLimitService) -> AsyncIterator[list[Proxy]]:
+    """Yield the two proxies, with nothing counted yet."""
+    await limiter.redis.flush()
+    yield limited
+    for each in limited:
+        each.restore()
 
 
 @pytest.fixture

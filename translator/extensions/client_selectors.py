@@ -140,6 +140,11 @@ def _claim(found: ClaimSelector, key: str) -> SelectorEntry:
         members = "".join(f"[{cel.text(each)}]" for each in path)
         condition = _compared(f"metadata.filter_metadata[{cel.text(JWT)}]{members}", found)
         return _expression(condition, key)
+    return SelectorEntry(claim_action(path, key), key, None)
+
+
+def claim_action(path: Iterable[str], key: str) -> Action:
+    """Return what gives an entry the value of a claim, whose path begins with the provider; none if it has no text."""
     action = Action()
     action.metadata.descriptor_key = key
     action.metadata.source = Action.MetaData.DYNAMIC
@@ -147,7 +152,7 @@ def _claim(found: ClaimSelector, key: str) -> SelectorEntry:
     for each in path:
         action.metadata.metadata_key.path.add().key = each
     action.metadata.skip_if_absent = False
-    return SelectorEntry(action, key, None)
+    return action
 
 
 def _compared(value: str, found: StringMatch) -> str:
@@ -176,13 +181,18 @@ def _expression(condition: str, key: str) -> SelectorEntry:
 
     Where it is not met there is no such member of the map, and an expression without a value makes no descriptor.
     """
+    return SelectorEntry(expression_action(f"{{true: {cel.text(YES)}}}[{condition}]", key), key)
+
+
+def expression_action(expression: str, key: str) -> Action:
+    """Return what gives an entry the value of an expression in CEL; a request for which that is an error has none."""
     made = Descriptor(descriptor_key=key, skip_if_error=False)
-    parsed = ParsedExpr.FromString(language.parse(f"{{true: {cel.text(YES)}}}[{condition}]"))
+    parsed = ParsedExpr.FromString(language.parse(expression))
     # The same message by an older name.
     made.parsed.ParseFromString(parsed.expr.SerializeToString(deterministic=True))
     action = Action()
     _extend(action, "envoy.rate_limit_descriptors.expr", made)
-    return SelectorEntry(action, key)
+    return action
 
 
 def _extend(action: Action, name: str, config: Message) -> None:

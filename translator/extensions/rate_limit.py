@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
+from translator.extensions import rate_limit_global, rate_limit_quota
 from translator.extensions.connection_limit import connection_limits, of_requests
 from translator.extensions.local_rate_limit import LocalLimit, is_by_route, read_local
+from translator.extensions.rate_limit_global import GlobalLimits, read_global
+from translator.extensions.rate_limit_quota import AssignedQuota, read_quota
 from translator.ir.l4 import L4Setting
 from translator.objects.headgate.ratelimit import RateLimits
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
@@ -12,11 +15,26 @@ from translator.outcome import Outcome, gather
 
 
 def read(context: PolicyContext) -> FilterOutcome:
-    """Read the effective limits."""
+    """Read the effective limits: they cannot be built if one of those that fail closed cannot."""
     found = context.effective.value
     assert isinstance(found, RateLimits)
-    read = gather((read_local(context, found.local),))
-    return Outcome(tuple(setting for settings in read.value for setting in settings), read.problems)
+    parts: tuple[FilterOutcome, ...] = (
+        read_local(context, found.local),
+        read_global(context, found.global_),
+        read_quota(context, found.quota),
+    )
+    read = gather(parts)
+    if any(each is None for each in read.value):
+        return Outcome(None, read.problems)
+    settings = tuple(setting for each in read.value for setting in each or ())
+    # A wrong value breaks the unit; a service that is missing, its own part.
+    return Outcome(() if any(each.condition == "Accepted" for each in read.problems) else settings, read.problems)
+
+
+def is_closed(found: object) -> bool:
+    """Return whether requests are refused if the limits cannot be built."""
+    assert isinstance(found, RateLimits)
+    return rate_limit_global.is_closed(found.global_) or rate_limit_quota.is_closed(found.quota)
 
 
 def by_place(found: RateLimits) -> bool:
@@ -31,7 +49,9 @@ def connections(found: RateLimits) -> tuple[L4Setting, ...]:
 
 def request_fields(found: RateLimits) -> tuple[str, ...]:
     """Return the paths of what concerns requests only."""
-    return tuple(f"local.{each}" for each in of_requests(found.local)) if found.local is not None else ()
+    local = tuple(f"local.{each}" for each in of_requests(found.local)) if found.local is not None else ()
+    others = {"global": found.global_, "quota": found.quota}
+    return (*local, *(name for name, value in others.items() if value is not None))
 
 
 EXTENSION = Extension(
@@ -41,11 +61,13 @@ EXTENSION = Extension(
             TrafficPolicy,
             "rate_limit",
             read,
-            LocalLimit,
+            (LocalLimit, GlobalLimits, AssignedQuota),
+            closed=is_closed,
             inherit=TABLE,
             by_place=by_place,
             connections=connections,
             request_fields=request_fields,
         ),
     ),
+    providers=(rate_limit_global.PROVIDER, rate_limit_quota.PROVIDER),
 )

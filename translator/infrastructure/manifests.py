@@ -10,10 +10,10 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.gateway.gateways import is_managed
 from translator.gateway.ports import gateway_ports, has_listener
-from translator.infrastructure import bootstrap
+from translator.infrastructure import bootstrap, rate_limit
 from translator.infrastructure.addresses import IP, bind_addresses, in_cluster, requested
 from translator.infrastructure.manifest import DEPLOYED_KINDS, PAUSED, Manifest, ProxyManifests
-from translator.infrastructure.names import identity, selector
+from translator.infrastructure.names import identity, rate_limit_name, selector
 from translator.infrastructure.parameters import parameters
 from translator.infrastructure.pod_disruption_budget import budget
 from translator.infrastructure.pod_template import strategy, template
@@ -58,7 +58,7 @@ def proxy_manifests(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
     controller = db.settings.controller_name
     plan = RenderInput(found, chosen.value, proxies, controller, ports, addresses, cluster_ip, only)
     try:
-        return Outcome(ProxyManifests(tuple(manifests(plan))))
+        return Outcome(ProxyManifests(tuple(manifests(plan)), rate_limit=tuple(rate_limit_manifests(plan))))
     except InvalidParameters as error:
         return Outcome(PAUSED, (Problem("Accepted", "InvalidParameters", str(error)),))
 
@@ -89,6 +89,17 @@ def manifests(plan: RenderInput) -> Iterator[Manifest]:
         yield _manifest(plan, "PodDisruptionBudget", {"spec": budget(plan, plan.parameters.pdb)})
 
 
+def rate_limit_manifests(plan: RenderInput) -> Iterator[Manifest]:
+    """Yield the manifests of the rate limit service of a Gateway, in the order in which they are applied.
+
+    Raises:
+        InvalidParameters: it could not run with these parameters.
+    """
+    name, labels = rate_limit_name(plan.gateway.ref), rate_limit.identity(plan.gateway.ref, plan.controller)
+    for kind, content in rate_limit.objects(plan):
+        yield _named(plan, kind, name, content, plan.annotations, {**plan.labels, **labels})
+
+
 def _manifest(
     plan: RenderInput,
     kind: str,
@@ -96,14 +107,22 @@ def _manifest(
     annotations: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Manifest:
+    own = {**plan.labels, **(labels or {}), **identity(plan.gateway.ref, plan.controller)}
+    return _named(plan, kind, plan.name, content, {**plan.annotations, **(annotations or {})}, own)
+
+
+def _named(
+    plan: RenderInput,
+    kind: str,
+    name: str,
+    content: Mapping[str, Any],
+    annotations: Mapping[str, str],
+    labels: Mapping[str, str],
+) -> Manifest:
     meta = plan.gateway.metadata
-    metadata: dict[str, Any] = {
-        "name": plan.name,
-        "namespace": meta.namespace,
-        "labels": {**plan.labels, **(labels or {}), **identity(plan.gateway.ref, plan.controller)},
-    }
-    if plan.annotations or annotations:
-        metadata["annotations"] = {**plan.annotations, **(annotations or {})}
+    metadata: dict[str, Any] = {"name": name, "namespace": meta.namespace, "labels": labels}
+    if annotations:
+        metadata["annotations"] = dict(annotations)
     if meta.uid:
         metadata["ownerReferences"] = [
             {
@@ -117,7 +136,7 @@ def _manifest(
     model = DEPLOYED_KINDS[kind]
     version = f"{model.group}/{model.versions[0]}" if model.group else model.versions[0]
     body = {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
-    return Manifest(Ref(kind, meta.namespace, plan.name), body)
+    return Manifest(Ref(kind, meta.namespace, name), body)
 
 
 def _service(plan: RenderInput) -> Manifest:

@@ -34,6 +34,12 @@ def resource_name(gateway: Ref) -> str:
     return name if fit == name and len(name) <= LONGEST and not _HASHED.fullmatch(name) else _hashed(name, fit)
 
 
+def rate_limit_name(gateway: Ref) -> str:
+    """Return the name of the objects of a Gateway's rate limit service, which no proxies' objects have."""
+    name = f"ratelimit-{resource_name(gateway)}"
+    return name if len(name) <= LONGEST else _hashed(name, name)
+
+
 def label_value(text: str) -> str:
     """Return the label value of a name, shortened if it is too long."""
     fit = text.replace("/", ".")

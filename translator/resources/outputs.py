@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from translator.backends.rate_limit_service import DEPLOYED
 from translator.db import Db
 from translator.engine.query import Query, query
 from translator.gateway.gateways import is_managed
@@ -33,6 +34,7 @@ from translator.resources.listeners import (
     served_trust_bundles,
     trust_bundle_resource,
 )
+from translator.resources.rate_limit_service import rate_limit_endpoints_resource
 from translator.resources.routes import table_resource
 from xds import Resource
 
@@ -67,9 +69,15 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
     if outputs:
         needs = gateway_needs(db, gateway)
         for backend in (*gateway_backends(db, gateway), *needs.backends):
-            outputs |= dict.fromkeys(_of_backend(backend))
+            outputs |= dict.fromkeys(_of_service(gateway) if backend == DEPLOYED else _of_backend(backend))
         outputs |= dict.fromkeys((generic_secret_resource, (each,)) for each in needs.secrets)
     return frozenset(outputs)
+
+
+def _of_service(gateway: Ref) -> Iterator[Output]:
+    """Yield the cluster of Headgate's own rate limit service, with the endpoints that it has for a Gateway."""
+    yield cluster_resource, (DEPLOYED,)
+    yield rate_limit_endpoints_resource, (gateway,)
 
 
 def cluster_outputs(backend: Backend) -> Iterator[Output]:

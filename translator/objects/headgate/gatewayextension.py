@@ -8,9 +8,10 @@ from translator.objects.headgate.authorizers import ExtAuthProvider
 from translator.objects.headgate.extprocprovider import ExternalProcessor
 from translator.objects.headgate.jwt import JwtExtension
 from translator.objects.headgate.oauth2 import OAuth2Extension
+from translator.objects.headgate.ratelimitproviders import RateLimitProvider, RateLimitQuotaProvider
 from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation, NamespacedObject
 
-MEMBERS: Final[tuple[str, ...]] = ("ext_auth", "ext_proc", "jwt", "oauth2")
+MEMBERS: Final[tuple[str, ...]] = ("ext_auth", "ext_proc", "jwt", "oauth2", "rate_limit", "rate_limit_quota")
 """The members, by their names in the model: exactly one is set."""
 
 
@@ -38,6 +39,10 @@ class GatewayExtensionSpec(CheckedFields):
     """Issuers of tokens, for `jwtAuth`."""
     oauth2: OAuth2Extension | None = None
     """A provider where browsers log in."""
+    rate_limit: RateLimitProvider | None = None
+    """A service that holds limits for all proxies together."""
+    rate_limit_quota: RateLimitQuotaProvider | None = None
+    """A service that assigns shares of limits to proxies."""
 
     @property
     def member(self) -> str:

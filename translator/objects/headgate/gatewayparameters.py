@@ -24,6 +24,7 @@ from translator.objects.schema.base import (
 )
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.scalars import (
+    HOST_AND_PORT,
     Annotations,
     Boolean,
     Count,
@@ -37,6 +38,8 @@ Json = Annotated[Mapping[str, Any], GetPydanticSchema(lambda _, handler: handler
 """Any object of Kubernetes or Envoy, which validate it; this model does not."""
 
 Argument = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+Image = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+RedisAddress = Annotated[str, StringConstraints(min_length=1, max_length=260, pattern=HOST_AND_PORT)]
 StatPrefix = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 
@@ -198,6 +201,35 @@ class StatsParameters(CheckedFields):
             )
 
 
+class RateLimitServiceParameters(CheckedFields):
+    """The rate limit service of the Gateway, which is deployed only for limits that name no service of their own."""
+
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            "!has(self.replicas) || self.replicas <= 1 || has(self.redisAddress)",
+            "must not be above 1 without redisAddress: each pod would count for itself",
+            "replicas",
+        ),
+    )
+
+    replicas: Annotated[Count, Doc(envoy="Deployment.spec.replicas")] = 1
+    """The number of pods. Each one counts in a Redis of its own: there may be several only with `redisAddress`."""
+    image: Annotated[Image | None, Doc(envoy="the container's image", default="that of Envoy's ratelimit")] = None
+    """The image of the service."""
+    redis_address: Annotated[RedisAddress | None, Doc(envoy="the environment variable REDIS_URL")] = None
+    """The host and port of a Redis of yours, such as `redis.infra.svc:6379`. By default there is one in the pod, which
+    nothing else can reach; its counts are gone when the pod is."""
+    redis_image: Annotated[Image | None, Doc(envoy="the container's image", default="Redis 7.2")] = None
+    """The image of the Redis in the pod."""
+    pod_template: Annotated[Json | None, Doc(envoy="the Deployment's template")] = None
+    """A PodTemplateSpec that is merged over the generated one, whose containers are `ratelimit` and `redis`."""
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Yield a violation if several pods would count apart."""
+        if self.replicas > 1 and self.redis_address is None:
+            yield FieldViolation(("replicas",), self.rules[0].message)
+
+
 class GatewayParametersSpec(CheckedFields):
     """The deployment of proxies. Headgate has defaults for all fields; with `selfManaged` it deploys nothing."""
 
@@ -237,6 +269,10 @@ class GatewayParametersSpec(CheckedFields):
     stats: Annotated[StatsParameters, Doc(envoy="Bootstrap.stats_config, annotations of the pods")] = StatsParameters()
     drain_seconds: Annotated[StrictInt, Field(ge=0, le=3600), Doc(envoy="the container's preStop hook")] = 10
     """The time that a proxy goes on serving before it stops, while clients and load balancers move to others."""
+    rate_limit_service: Annotated[RateLimitServiceParameters, Doc(envoy="Deployment, Service")] = (
+        RateLimitServiceParameters()
+    )
+    """The rate limit service of Gateways with global limits that name no service of their own."""
     bootstrap: Annotated[Json | None, Doc(envoy="Bootstrap")] = None
     """An Envoy Bootstrap in its JSON form that is merged over the generated one, like `podTemplate`."""
 

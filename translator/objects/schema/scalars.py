@@ -35,6 +35,7 @@ ANNOTATION_KEY: Final = f"(?i){QUALIFIED_NAME}"
 LABEL_VALUE: Final = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
 DATA_KEY: Final = "^[-._a-zA-Z0-9]+$"
 HOST: Final = r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?$"
+HOST_AND_PORT: Final = r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?:[0-9]{1,5}$"
 SUBSTITUTION: Final = "^[!-~]*$"
 AUTHORIZER_PATH: Final = r"^/(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})*$"
 METRIC_NAME: Final = "^[A-Za-z0-9_]+$"
@@ -59,6 +60,7 @@ REDIRECT_URI: Final = (
     rf"({_URL_AUTHORITY}|%REQ\((:authority|:AUTHORITY)\)%){_OAUTH_SEGMENTS}$"
 )
 OAUTH_SCOPE: Final = r"^[!#-\[\]-~]+$"
+METADATA_NAME: Final = "^[-A-Za-z0-9._/]+$"
 
 PATTERNS: Final[Mapping[str, str]] = {
     DNS_LABEL: "may hold lower-case letters, digits and '-', and starts and ends with a letter or digit",
@@ -83,6 +85,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     HOST: "must be a hostname or an IPv4 address, with a port if need be, like api.example.com:8443",
     AUTHORIZER_PATH: "must be a path that begins with '/', of the characters of a URL path: write others like %20",
     METRIC_NAME: "may hold letters, digits and '_'",
+    HOST_AND_PORT: "must be a hostname or an IPv4 address, and a port, like redis.example.com:6379",
     SUBSTITUTION: "may hold only visible ASCII characters: write others in the form %20",
     MEDIA_TYPE: "must be a type and a subtype, like text/plain, without parameters",
     COOKIE_PATH: "must begin with '/', and may hold only visible ASCII characters but ';'",
@@ -99,6 +102,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     REDIRECT_URI: "must be a URL with a path, like https://shop.example.com/oauth2/redirect, or like "
     "%REQ(x-forwarded-proto)%://%REQ(:authority)%/oauth2/redirect for that of the request",
     OAUTH_SCOPE: "must be a scope, like openid: visible ASCII characters but '\"' and '\\'",
+    METADATA_NAME: "may hold letters, digits, '-', '.', '_' and '/'",
     BUNDLE_NAME: "must not hold '/', '%' and control characters",
 }
 """What each pattern asks for, in words, for the messages."""

@@ -1,0 +1,45 @@
+"""Headgate's own rate limit service in a cluster: which Gateways need it, and where each one's is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from translator.backends.rate_limit_service import DEPLOYED, PORT
+from translator.backends.service import endpoints
+from translator.db import Db
+from translator.engine.query import query
+from translator.envoy.cluster import load_assignment
+from translator.infrastructure.manifest import ProxyManifests
+from translator.infrastructure.manifests import proxy_manifests
+from translator.infrastructure.names import rate_limit_name
+from translator.ir.backend import Backend, BackendKey
+from translator.objects.kubernetes.service import Service
+from translator.outcome import Outcome
+from translator.refs import Ref
+from translator.resources.filter_needs import gateway_needs
+from xds import ENDPOINT, Resource
+
+
+@query(firewall=True)
+def needs_rate_limit_service(db: Db, gateway: Ref) -> bool:
+    """Return whether policies of a Gateway have limits for which they name no service of their own."""
+    return DEPLOYED in gateway_needs(db, gateway).backends
+
+
+@query
+def rate_limit_endpoints_resource(db: Db, gateway: Ref) -> Resource | None:
+    """Return the ``ClusterLoadAssignment`` of Headgate's own rate limit service, as it is deployed for a Gateway."""
+    found = Backend(BackendKey(Service.kind, gateway.namespace, rate_limit_name(gateway)), PORT)
+    message = load_assignment(DEPLOYED, endpoints(db, found))
+    return Resource.of(ENDPOINT, message.cluster_name, message.SerializeToString(deterministic=True))
+
+
+@query
+def deployed_manifests(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
+    """Return the manifests of what is deployed for a Gateway: its proxies, and a rate limit service if need be."""
+    found = proxy_manifests(db, gateway)
+    if found is None or not found.value.rate_limit:
+        return found
+    own = found.value.rate_limit if needs_rate_limit_service(db, gateway) else ()
+    made = replace(found.value, manifests=(*found.value.manifests, *own), rate_limit=())
+    return Outcome(made, found.problems)
