@@ -187,3 +187,30 @@ async def test_moved_by_the_body(proxy: Proxy, mover: Processor, beta: Upstream)
     await proxy.apply(*policies, route(guarded("/guarded", "csrf"), rule("alpha")))
     found = await proxy.request("/open", method="POST", headers=OWN, body=b"body")
     assert (found.status, beta.seen) == (403, [])
+
+
+FOR_KEY = {"headers": [{"name": "x-key", "values": ["secret"]}]}
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        {"rbac": {"rules": [{"action": "Allow", "principal": FOR_KEY}]}},
+        {"rbac": {"policy": {"matchExpressions": ["request.headers['x-key'] == 'secret'"]}, "action": "Allow"}},
+        {"rbac": {"rules": [{"action": "Allow", "operation": {"path": {"regex": "/none"}}}]}},
+        {"acl": {"defaultAction": "Deny"}},
+    ],
+    ids=["rules", "expression", "path", "addresses"],
+)
+async def test_moved_past_authorisation(proxy: Proxy, mover: Processor, beta: Upstream, unit: Manifest) -> None:
+    """What a route authorises is not reached from routes that authorise nobody, or others."""
+    others = {"rbac": {"rules": [{"action": "Allow", "operation": {"methods": ["POST"]}}]}}
+    policies = [traffic_policy("route", extProc=MOVER), named("guard", **unit), named("others", **others)]
+    rules = (guarded("/guarded", "guard"), guarded("/others", "others", "gamma"), rule("alpha"))
+    await proxy.apply(*policies, route(*rules))
+    assert (await send(proxy, "/guarded")).status == 403
+    assert (await send(proxy, "/others")).backend == "gamma"
+    for path in ("/open", "/others"):
+        for headers in ({}, {"x-key": "secret"}):
+            assert (await send(proxy, path, "/guarded", headers)).status == 403
+    assert beta.seen == []
