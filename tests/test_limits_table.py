@@ -39,6 +39,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.envoy.filter_configs.ERROR",
         "translator.explain.*.MISSING",
         "translator.explain.*.MISDIRECTED",
+        "translator.explain.credentials.UNAUTHORIZED",
         "translator.explain.rewrites.MOVED",
         "translator.envoy.http_filters.PARTIAL",
         "translator.objects.headgate.responses.BODILESS",

@@ -9,13 +9,17 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import FilterConfig
+from headgate_proto.envoy.extensions.filters.http.api_key_auth.v3.api_key_auth_pb2 import ApiKeyAuthPerRoute
+from headgate_proto.envoy.extensions.filters.http.basic_auth.v3.basic_auth_pb2 import BasicAuthPerRoute
 from headgate_proto.envoy.extensions.filters.http.buffer.v3.buffer_pb2 import BufferPerRoute
 from headgate_proto.envoy.extensions.filters.http.cors.v3.cors_pb2 import CorsPolicy
 from headgate_proto.envoy.extensions.filters.http.csrf.v3.csrf_pb2 import CsrfPolicy
 from headgate_proto.envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
+from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_pb2 import FilterChainConfigPerRoute
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
+from translator.explain.credentials import UNAUTHORIZED, asks_for_key, asks_for_password, slot_asks_for_password
 from translator.explain.matches import Seen, fraction, header_mismatch, string_matches
 from translator.explain.result import EnabledFilter
 
@@ -155,6 +159,11 @@ def _csrf(_name: str, policy: CsrfPolicy, request: Seen, _size: int | None) -> A
     return Answer(403, share, text)
 
 
+def _unauthorized(reason: str) -> Answer | None:
+    """Return the refusal of a request without credentials; None if there is no reason for one."""
+    return Answer(UNAUTHORIZED, 1.0, reason) if reason else None
+
+
 def _authority(text: str) -> str:
     """Return the host and port of a URL, or of an origin."""
     return text.partition("://")[2].partition("/")[0] if "://" in text else text
@@ -165,5 +174,11 @@ _ANSWERS: Final[tuple[tuple[type[Message], Callable[[str, Any, Seen, int | None]
     (HTTPFault, _fault),
     (BufferPerRoute, _buffer),
     (CsrfPolicy, _csrf),
+    (BasicAuthPerRoute, lambda _name, _users, request, _size: _unauthorized(asks_for_password(request))),
+    (ApiKeyAuthPerRoute, lambda _name, keys, request, _size: _unauthorized(asks_for_key(keys, request))),
+    (
+        FilterChainConfigPerRoute,
+        lambda _name, slot, request, _size: _unauthorized(slot_asks_for_password(slot, request)),
+    ),
 )
 """The configurations of filters whose answers can be told, and how."""
