@@ -180,7 +180,7 @@ class Registry:
         policies: the kinds of policies.
         statuses: the declarations of statuses; that of a subclass is before that of its base class.
         units: the units of policies; `translator.extension.policy_units` gives them their type.
-        closed_units: by the kind of policies that have units, the fields that fail closed, as users write them.
+        closed_units: by the kind of policies that have units, the fields of their specs that fail closed.
         connection_policies: the kinds of policies that may target routes of connections and datagrams.
         written_units: those of them that each route has to write, since routes do not inherit them in Envoy: the kind
             of the policies, and the field of their specs.

@@ -113,7 +113,7 @@ def _closed(units: Iterable[PolicyUnit]) -> dict[str, frozenset[str]]:
     """Return the fields that fail closed, by the kind of the policies, for kinds with units."""
     found: dict[str, frozenset[str]] = {}
     for each in units:
-        own = {each.policy.spec_model().model_fields[each.field].alias or each.field} if each.closed else set()
+        own = {each.field} if each.closed else set()
         found[each.policy.kind] = found.get(each.policy.kind, frozenset()) | own
     return found
 

@@ -25,7 +25,7 @@ from translator.policies.attachment import (
     policies_at,
 )
 from translator.policies.merging import DISABLE, Contribution, Effective, merge, merge_beside
-from translator.policies.targets import PolicyShard, refuses, shard
+from translator.policies.targets import PolicyShard, refuses, shard, written_fields
 from translator.refs import ListenerRef, Ref
 
 
@@ -137,10 +137,7 @@ def set_fields(db: Db, policy: Ref) -> frozenset[str]:
     if found is not None:
         return frozenset(name for name in found.spec.model_fields_set if getattr(found.spec, name) is not None)
     invalid = db.invalid(policy) if refuses(db, policy) else None
-    if invalid is None:
-        return frozenset()
-    fields = db.registry.policy(policy.kind).model.spec_model().model_fields
-    return frozenset(fields) & invalid.partial.fields
+    return frozenset() if invalid is None else written_fields(db, policy, invalid)
 
 
 def of_kind(stack: Stack, kind: str) -> Stack:

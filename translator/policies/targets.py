@@ -9,7 +9,7 @@ from zlib import crc32
 
 from translator.db import Db
 from translator.engine.query import index, query
-from translator.inputs import INVALID
+from translator.inputs import INVALID, Invalid
 from translator.kinds import Level
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.listenerset import ListenerSet
@@ -75,7 +75,12 @@ def refuses(db: Db, policy: Ref) -> bool:
         return False
     units = db.registry.closed_units.get(policy.kind)
     invalid = db.invalid(policy)
-    return units is None or (invalid is not None and not units.isdisjoint(invalid.partial.fields))
+    return units is None or (invalid is not None and not units.isdisjoint(written_fields(db, policy, invalid)))
+
+
+def written_fields(db: Db, policy: Ref, invalid: Invalid) -> frozenset[str]:
+    """Return which fields of its spec an invalid policy says something about, by their names in the model."""
+    return db.registry.policy(policy.kind).model.spec_model().fields_of(invalid.partial.fields)
 
 
 def is_permitted(db: Db, policy: Ref, target: Ref, *, by_labels: bool = False) -> bool:

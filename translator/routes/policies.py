@@ -100,7 +100,7 @@ def connection_settings(db: Db, route: Ref, rule: str, stack: Stack | None) -> t
     found: list[L4Setting] = []
     for unit in units_of(db, whole):
         if unit.connections is not None:
-            if unit.closed is True and never_valid(db, of(whole, unit), unit) is not None:
+            if unit.closed and never_valid(db, of(whole, unit), unit) is not None:
                 return None
             for each in effective(db, of(whole, unit), unit.field).parts:
                 found += unit.connections(each.value) if each.value is not None else ()

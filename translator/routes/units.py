@@ -82,7 +82,7 @@ def applied_unit(db: Db, stack: Stack, unit: PolicyUnit) -> UnitSettings:
 
 def apply_read(db: Db, stack: Stack, unit: PolicyUnit, read: FilterOutcome) -> UnitSettings:
     """Return what a unit gives routes by its settings for a stack, all of one kind; `read` is None of a broken one."""
-    if unit.closed is True and (invalid := never_valid(db, stack, unit)) is not None:
+    if unit.closed and (invalid := never_valid(db, stack, unit)) is not None:
         return UnitSettings((), True, f"{invalid} is not valid: {unit.path} cannot be applied.")
     if read.value is None:
         return UnitSettings((), True, f"{_names(db, stack, unit)}: {unit.path} cannot be applied.")

@@ -12,6 +12,7 @@ from tests.translator.policies.paint import LEVELS, TABLE, WEB, WITH_PAINT, cond
 from translator.envoy.http_filters import CLOSED
 from translator.inputs import MAX_KNOWN_TARGETS, Edit, Invalid
 from translator.objects.gateway_api.policy import MAX_TARGETS
+from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.objects.partial import partial_object
 from translator.refs import Ref
 from translator.translator import Translator
@@ -102,6 +103,19 @@ def test_a_policy_without_a_closed_unit_fails_open() -> None:
     assert translator.evaluate().failures == []
     assert not diff(translator.snapshots[WEB], whole)
     assert "refused" not in conditions(translator, "new")[0]["Accepted"][2]
+
+
+@pytest.mark.parametrize(
+    ("written", "fields"),
+    [
+        ({"extAuth", "cors", "targetRefs"}, {"ext_auth", "cors", "target_refs"}),
+        ({"oidc"}, {"oidc", "oauth2"}),
+        ({"ext_auth", "extauth", "no-field"}, set()),
+    ],
+)
+def test_the_fields_of_an_invalid_policy_are_known_by_what_is_written(written: set[str], fields: set[str]) -> None:
+    """A spec names its fields as the API does, and some by another name; what is no field of it is left out."""
+    assert TrafficPolicy.spec_model().fields_of(written) == fields
 
 
 @pytest.mark.parametrize("worse", [(), (3,), (target("HTTPRoute", "route-2"), 3)])

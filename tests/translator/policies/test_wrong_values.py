@@ -20,7 +20,7 @@ from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.objects.partial import partial_object
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from translator.registry import KINDS, REGISTRY
+from translator.registry import KINDS
 from translator.translator import Translator
 from xds import ROUTE, Reference, Snapshot, diff
 
@@ -116,7 +116,7 @@ def other(unit: PolicyUnit) -> Raw:
 
 @pytest.mark.parametrize(("leaf", "unit"), OF_UNITS, ids=name)
 def test_an_object_with_a_wrong_value_goes_on_as_it_was(leaf: Leaf, unit: PolicyUnit) -> None:
-    """The policy of before stays in effect with all units, and its status names the path; a new one does nothing."""
+    """The policy of before stays in effect, and its status names the path; a new one is closed if its unit is."""
     spec = valid_spec(TrafficPolicy, leaf.path) | (other(unit) if unit.field != "cors" else {})
     wrong = replaced(spec, tuple(leaf.path.split("."))[1:], next(wrong_values(leaf)))
     without = snapshot_with(Edit(POLICY, None))
@@ -128,7 +128,9 @@ def test_an_object_with_a_wrong_value_goes_on_as_it_was(leaf: Leaf, unit: Policy
     assert "what it was before stays in use" in message
     snapshot_with(Edit(POLICY, None))
     after = snapshot_with(invalid(wrong))
-    assert not diff(after, without) or (REGISTRY.policy("TrafficPolicy").closed and closed(after) == {"/route-1"})
+    assert closed(after) == ({"/route-1"} if unit.closed else set())
+    assert ("Requests to its targets are refused" in accepted()[2]) == bool(unit.closed)
+    assert unit.closed or not diff(after, without)
     snapshot_with(Edit(POLICY, None))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -35,7 +35,16 @@ class PolicySpec(CheckedFields):
 
     rules: ClassVar[tuple[CelRule, ...]] = (TWICE,)
 
+    other_names: ClassVar[Mapping[str, str]] = {}
+    """Fields that are other names of fields, which have what they say, by their names in the model."""
+
     target_refs: Annotated[tuple[PolicyTargetReference, ...], Field(min_length=1, max_length=MAX_TARGETS)]
+
+    @classmethod
+    def fields_of(cls, written: Set[str]) -> frozenset[str]:
+        """Return which fields of the model a spec sets, by the names that its author wrote: `ext_auth` of `extAuth`."""
+        found = {name for name, field in cls.model_fields.items() if (field.alias or name) in written}
+        return frozenset(found | {cls.other_names[each] for each in found & cls.other_names.keys()})
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield each target that is in the list already."""

@@ -54,6 +54,7 @@ class TrafficPolicySpec(AttachedPolicySpec):
     """What to do with requests; each field is merged with those of policies of other levels, and by itself."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (*AttachedPolicySpec.rules, SHORT_FORM, OF_ROUTES, ONE_NAME, OTHER_NAME)
+    other_names: ClassVar[Mapping[str, str]] = {"oidc": "oauth2", "auto_host_rewrite": "host_rewrite"}
 
     cors: Annotated[
         CORSPolicy | None,
