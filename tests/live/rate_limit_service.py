@@ -44,7 +44,7 @@ class Redis:
 
     async def stop(self) -> None:
         """End it, if it runs."""
-        await _end(self._process)
+        await end(self._process)
         self._process = None
 
     async def flush(self) -> None:
@@ -117,7 +117,7 @@ class RateLimitService:
 
     async def stop(self) -> None:
         """End it, if it runs."""
-        await _end(self._process)
+        await end(self._process)
         self._process = None
 
 
@@ -134,7 +134,8 @@ async def accepting(port: int, process: asyncio.subprocess.Process) -> None:
             await asyncio.sleep(0.02)
 
 
-async def _end(process: asyncio.subprocess.Process | None) -> None:
+async def end(process: asyncio.subprocess.Process | None) -> None:
+    """End a process, if there is one."""
     if process is not None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

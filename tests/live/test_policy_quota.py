@@ -101,5 +101,10 @@ async def test_a_provider_that_is_missing(proxy: Proxy) -> None:
     await proxy.apply(quota(noAssignment="Deny"), off, route(named, rule("alpha")))
     assert await statuses(proxy, 1) == [FAILED]
     assert await statuses(proxy, 1, "/own") == [PASSED]
+    elsewhere = {"name": "quotas", "namespace": "infra"}
+    await proxy.apply(quota(noAssignment="Deny", extensionRef=elsewhere))
+    assert await statuses(proxy, 1) == [FAILED]
+    conditions = proxy.status("TrafficPolicy", "policy")["ancestors"][0]["conditions"]
+    assert "RefNotPermitted" in {each["reason"] for each in conditions}
     await proxy.apply(quota())
     assert await statuses(proxy, 1) == [PASSED]

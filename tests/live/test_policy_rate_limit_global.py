@@ -22,7 +22,8 @@ PASSED, REFUSED = 200, 429
 async def test_exactly_as_many_requests(proxies: list[Proxy]) -> None:
     """Of 1,000 requests to two proxies, at once, exactly the 100 pass that a limit allows for both together."""
     for each in proxies:
-        await each.apply(limits({"name": "all", "limit": {"requests": 100, "unit": "Year"}}), route(rule("alpha")))
+        rules = [{"name": "all", "limit": {"requests": 100, "unit": "Year"}}]
+        await each.apply(traffic_policy("gateway", rateLimit={"global": {"rules": rules}}), route(rule("alpha")))
     found = await asyncio.gather(*(statuses(each, 50) for each in proxies for _ in range(10)))
     assert Counter(status for each in found for status in each) == {PASSED: 100, REFUSED: 900}
 

@@ -9,7 +9,7 @@ from translator.infrastructure.addresses import assigned
 from translator.infrastructure.manifests import proxy_manifests
 from translator.infrastructure.parameters import parameters
 from translator.infrastructure.pod_disruption_budget import drain_blockers
-from translator.infrastructure.workload_health import has_ready_endpoint, workload_problems
+from translator.infrastructure.workload_health import has_ready_endpoint, rate_limit_problem, workload_problems
 from translator.outcome import Problem
 from translator.refs import Ref
 
@@ -51,7 +51,8 @@ def warned(db: Db, gateway: Ref, condition: Condition) -> Condition:
     chosen = parameters(db, gateway).value
     texts = [each.message for each in workload_problems(db, gateway)]
     texts += [] if chosen is None else drain_blockers(chosen)
-    return condition._replace(message=" ".join((condition.message, *texts)))
+    texts.append(rate_limit_problem(db, gateway))
+    return condition._replace(message=" ".join(filter(None, (condition.message, *texts))))
 
 
 def addresses_json(db: Db, gateway: Ref) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from typing import Final
 from translator.backends.service import Slices, slices
 from translator.db import Db
 from translator.engine.query import index, query
-from translator.infrastructure.names import GATEWAY_NAME, label_value, resource_name
+from translator.infrastructure.names import GATEWAY_NAME, label_value, rate_limit_name, resource_name
 from translator.infrastructure.pod_failures import pod_failures
 from translator.objects.kubernetes.endpointslice import EndpointSlice
 from translator.objects.kubernetes.service import Service
@@ -62,6 +62,18 @@ def has_ready_endpoint(db: Db, gateway: Ref) -> bool:
     return not _workloads(db, gateway) or any(_has_ready(db, each) for each in db.select(slices, Slices(service)))
 
 
+def rate_limit_problem(db: Db, gateway: Ref) -> str:
+    """Return why the rate limit service of a Gateway is not available, as a sentence; "" if it is, or there is none."""
+    ref = Ref(Deployment.kind, gateway.namespace, rate_limit_name(gateway))
+    found = db.get(Deployment, ref)
+    bad = [each for each in found.status.conditions if _bad(each) or _unavailable(each)] if found is not None else []
+    if not bad:
+        return ""
+    reasons = "; ".join(f"{each.reason}: {each.message.rstrip('.')}" for each in bad)
+    effect = "requests are served without global limits, or refused where a GatewayExtension says failOpen: false"
+    return f"The rate limit service is not available ({ref}: {reasons}): {effect}."
+
+
 def _has_ready(db: Db, ref: Ref) -> bool:
     found = db.get(EndpointSlice, ref)
     return found is not None and any(each.ready for each in found.endpoints)
@@ -89,6 +101,10 @@ def _of_daemons(found: Workload) -> Iterator[str]:
         name = f"{found.kind} {found.metadata.name}"
         look = f"kubectl describe daemonset {found.metadata.name} --namespace {found.metadata.namespace}"
         yield f"{name}: {there} of {wanted} pods are there; its events tell why (`{look}`)."
+
+
+def _unavailable(condition: WorkloadCondition) -> bool:
+    return (condition.type, condition.status) == ("Available", "False")
 
 
 def _bad(condition: WorkloadCondition) -> bool:

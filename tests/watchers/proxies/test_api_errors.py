@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from translator.infrastructure.manifest import Manifest, ProxyManifests
-from translator.infrastructure.names import label_value, resource_name
+from translator.infrastructure.names import label_value, rate_limit_name, resource_name
 from translator.inputs import ApplyResult
 from translator.refs import Ref
 from watchers.controllers.reconciler import NotLeader
 from watchers.informers.list_watch import ObjectChange
 from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
 from watchers.proxies.api_errors import is_namespace_gone, is_transient, problem_of
-from watchers.proxies.inventory import Inventory, Live
+from watchers.proxies.inventory import Inventory, Live, Scale
 from watchers.proxies.owned_fields import project
 from watchers.proxies.reconciler import ProxyReconciler
 from watchers.proxies.server_side_apply import Applier, ApplyError
@@ -298,6 +298,18 @@ def test_the_gateway_of_an_object() -> None:
     assert inventory.gateways == {GATEWAY}
     inventory.observe([ObjectChange(CONFIG, None)])
     assert (inventory.gateways, inventory.get(CONFIG)) == (frozenset(), None)
+
+
+def test_the_rate_limit_service_of_a_gateway() -> None:
+    """Its objects are the Gateway's, by their name, and its pods are no proxies."""
+    inventory = Inventory()
+    metadata = {"labels": LABELS, "resourceVersion": "1", "uid": "u"}
+    body = {"metadata": metadata, "spec": {"replicas": 2}, "status": {"readyReplicas": 1}}
+    own = Ref("Deployment", GATEWAY.namespace, rate_limit_name(GATEWAY))
+    proxies = own._replace(name=resource_name(GATEWAY))
+    inventory.observe([ObjectChange(own, body), ObjectChange(proxies, body)])
+    assert [ref for ref, _ in inventory.of(GATEWAY)] == [proxies, own]
+    assert list(inventory.scales()) == [Scale(GATEWAY, 2, 1)]
 
 
 def test_an_object_of_an_unknown_gateway() -> None:
