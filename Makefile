@@ -40,7 +40,7 @@ quickstart: setup ## Run Headgate and a real Envoy on examples/quickstart, and s
 test: setup ## Run the tests (PYTEST_ARGS="-k name" for some of them)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-slow: setup ## Count what edits cost among 10,000 routes, and break every query and index (3 minutes)
+slow: setup ## Count what edits cost among 10,000 routes, send floods, break every query and index (5 minutes)
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 # The seed makes a run repeatable; what it finds is kept in .hypothesis and tried first the next time.

@@ -19,6 +19,8 @@ from tests.live.traffic import Traffic, traffic
 from tests.live.upstream import Upstream
 from translator.refs import Ref
 
+pytestmark = pytest.mark.slow
+
 SPELLINGS = Path(__file__).with_name("paths.txt")
 SECRET: Manifest = {"secretRef": {"name": "users"}}
 CONNECTIONS = 16

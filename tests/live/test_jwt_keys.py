@@ -175,6 +175,7 @@ async def only(found: Traffic, *allowed: str) -> None:
     assert found.answers.keys() <= set(allowed), found.answers
 
 
+@pytest.mark.slow
 async def test_what_is_taken_away_under_load(proxy: Proxy, alpha: Upstream, keys: KeyServer) -> None:
     """Keys, issuers and the policy's way to them go and come back: no request without a good token passes ever."""
     one = provider(jwks={"local": {"configMapRef": {"name": "keys"}}})
@@ -207,6 +208,7 @@ async def test_what_is_taken_away_under_load(proxy: Proxy, alpha: Upstream, keys
     assert {each.path for each in alpha.seen} == {"/good"}
 
 
+@pytest.mark.slow
 async def test_edits_drop_no_request(proxy: Proxy, alpha: Upstream) -> None:
     """Policies and issuers change, and others take their place, at other levels too: good tokens pass all the time."""
     first, second = provider(), provider("second", issuer="https://second.example.com")
@@ -254,6 +256,7 @@ async def test_modes_change_at_once(proxy: Proxy, alpha: Upstream) -> None:
     assert ROUTE not in diff(before, proxy.snapshot)
 
 
+@pytest.mark.slow
 async def test_edits_of_fetched_keys_drop_no_request(proxy: Proxy, alpha: Upstream, keys: KeyServer) -> None:
     """Whatever has keys fetched anew, from another backend too: requests with good tokens wait for them, and pass."""
     await proxy.apply(keys.objects, extension(provider()), SHARED, route(rule("alpha")))

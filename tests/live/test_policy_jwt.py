@@ -45,6 +45,7 @@ async def with_token(proxy: Proxy, path: str = "/", signing: str = "one", **clai
 
 
 NOW = int(time.time())
+"""When the tests were collected, which may be minutes before they run."""
 ATTACKS: dict[str, tuple[Headers, int]] = {
     "missing": ({}, 401),
     "empty": ({"Authorization": ""}, 401),
@@ -160,7 +161,8 @@ async def test_the_scheme_in_lower_case(proxy: Proxy) -> None:
 
 async def test_clocks(proxy: Proxy) -> None:
     """Tokens are valid somewhat earlier and longer than they say, by `clockSkew`; `exp` may be made optional."""
-    soon: dict[str, Manifest] = {"old": {"exp": NOW - 30}, "early": {"nbf": NOW + 600}, "endless": {"exp": None}}
+    now = int(time.time())
+    soon: dict[str, Manifest] = {"old": {"exp": now - 30}, "early": {"nbf": now + 600}, "endless": {"exp": None}}
     await proxy.apply(jwt_auth(), route(rule("alpha")))
     found = [(await with_token(proxy, **each)).status for each in soon.values()]
     assert found == [200, 401, 401]
@@ -169,7 +171,7 @@ async def test_clocks(proxy: Proxy) -> None:
     found = [(await with_token(proxy, **each)).status for each in soon.values()]
     assert found == [200, 200, 200]
     await proxy.apply(jwt_auth(providers=[provider(clockSkew="1ms")]))
-    assert (await with_token(proxy, exp=NOW - 30)).status == 401
+    assert (await with_token(proxy, exp=now - 30)).status == 401
 
 
 async def test_audiences_and_subjects(proxy: Proxy) -> None:

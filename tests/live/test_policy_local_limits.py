@@ -119,6 +119,7 @@ async def test_each_value_has_a_limit_of_its_own(proxy: Proxy) -> None:
     assert [await passed(proxy, 4, path) for path in ("/?q=1", "/?q=2", "/")] == [2, 2, 4]
 
 
+@pytest.mark.slow
 async def test_the_values_that_were_used_last_are_kept(proxy: Proxy) -> None:
     """A value has a new bucket once as many others came after it as are kept."""
     distinct: Manifest = {"name": "x-user", "type": "Distinct"}

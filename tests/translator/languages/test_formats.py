@@ -66,6 +66,7 @@ def test_envoy_has_every_command(envoy_path: Path, tmp_path: Path) -> None:
     assert refused(envoy_path, tmp_path, [with_format(text) for text in texts]) == {}
 
 
+@pytest.mark.slow
 def test_envoy_has_no_other_command(envoy_path: Path, tmp_path: Path) -> None:
     """Of all words in Envoy's binary that could be commands, Envoy knows those of the table and the forbidden ones."""
     words = set(re.findall(rb"(?<![A-Z0-9_])[A-Z][A-Z0-9_]{2,48}(?![A-Za-z0-9_])", envoy_path.read_bytes()))
@@ -86,7 +87,14 @@ def test_envoy_takes_and_refuses_the_same_formats(envoy_path: Path, tmp_path: Pa
     assert [texts[place] for place in sorted(found)] == INVALID
 
 
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.large_base_example])
+@settings(
+    max_examples=5,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.large_base_example,
+        HealthCheck.filter_too_much,
+    ],
+)
 @given(texts=st.lists(FORMAT.filter(bool), min_size=150, max_size=150))
 def test_envoy_agrees_on_random_formats(texts: list[str], envoy_path: Path, tmp_path: Path) -> None:
     """On random formats, Envoy refuses those that we refuse, and no others."""

@@ -134,7 +134,7 @@ class ExternalProcessing(Disableable):
     )
     beside_disable: ClassVar[frozenset[str]] = frozenset({"name"})
 
-    name: PortName = ""
+    name: Annotated[PortName, Doc(envoy="HttpFilter.name")] = ""
     """Its name, by which more specific policies replace it or switch it off. One entry may be without a name; with
     `disable` it switches off all of less specific policies."""
     extension_ref: Annotated[ExtensionReference | None, ATOMIC, Doc(envoy="ExternalProcessor.grpc_service")] = None
