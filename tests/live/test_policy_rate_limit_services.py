@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.live.objects import Manifest, endpoints, exact, route, rule, service
 from tests.live.proxy import Proxy
 from tests.live.rate_limit_service import RateLimitService, running_service
 from tests.live.rate_limits import extension, limits, statuses, year
+from translator.refs import Ref
 
 PASSED, REFUSED, FAILED = 200, 429, 500
 REFERENCE: Manifest = {"extensionRef": {"name": "limiter"}}
@@ -214,3 +216,38 @@ async def test_headgates_own_service_has_no_limits_of_its_own(proxies: list[Prox
     status, reason, message = condition(proxies[0], "TrafficPolicy", "policy", "Accepted")
     assert (status, reason) == ("False", "Invalid")
     assert "spec.rateLimit.global.descriptors: Headgate's own rate limit service" in message
+
+
+async def test_never_open_for_a_moment(proxies: list[Proxy]) -> None:
+    """Where a limit fails closed, no request passes while the policy, the extension and the service come and go."""
+    proxy, ended, found = proxies[0], asyncio.Event(), Counter[int]()
+
+    async def ask() -> None:
+        while not ended.is_set():
+            found[(await proxy.request()).status] += 1
+
+    async def edit(own: RateLimitService, other: RateLimitService) -> None:
+        extension_, service_ = Ref("GatewayExtension", "default", "limiter"), Ref("Service", "default", "counts")
+        for place in range(3):
+            await proxy.apply(limits(year(0, f"edited-{place}"), **REFERENCE))
+            await proxy.delete(extension_)
+            await proxy.apply(asking(failOpen=False, timeout=f"{300 + place}ms"))
+            await proxy.delete(service_)
+            await proxy.apply(behind(other if place % 2 else own))
+            await own.stop()
+            await own.start()
+            await proxy.apply(route(rule("beta" if place % 2 else "alpha")))
+            await proxy.apply(asking(failOpen=False, domain="headgate"))
+
+    async with running_service() as own, running_service() as other:
+        objects = (behind(own), asking(failOpen=False), limits(year(0), **REFERENCE))
+        await proxy.apply(*objects, route(rule("alpha")))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(4):
+                group.create_task(ask())
+            try:
+                await edit(own, other)
+            finally:
+                ended.set()
+    assert set(found) == {REFUSED, FAILED}
+    assert found[REFUSED] > 100

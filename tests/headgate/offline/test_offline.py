@@ -184,6 +184,24 @@ def test_namespaces_of_policies_need_an_option(folder: Path) -> None:
     assert wrong.exit_code == 2
 
 
+def test_global_limits_need_a_service(folder: Path) -> None:
+    """A limit that names no service needs --rate-limit-service, as the problem says; then proxies ask that."""
+    target = "{group: gateway.networking.k8s.io, kind: Gateway, name: web}"
+    (folder / "policy.yaml").write_text(
+        "apiVersion: gateway.headgate.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {name: p}\n"
+        f"spec:\n  targetRefs:\n  - {target}\n"
+        "  rateLimit: {global: {rules: [{name: all, limit: {requests: 9, unit: Hour}}]}}\n"
+    )
+    without = headgate("validate", "-f", str(folder))
+    assert without.exit_code == 1
+    assert "--rate-limit-service HOST:PORT" in without.stdout
+    option = ("--rate-limit-service", "10.1.2.3:8081")
+    assert headgate("validate", "-f", str(folder), *option).exit_code == 0
+    assert "address: 10.1.2.3" in headgate("translate", "-f", str(folder), *option).stdout
+    for wrong in ("10.1.2.3", "10.1.2.3:0", ":8081"):
+        assert headgate("validate", "-f", str(folder), "--rate-limit-service", wrong).exit_code == 2
+
+
 def test_targets_tell_of_policies_with_an_option(folder: Path) -> None:
     """With --policy-affected, and only then, `translate` shows which policies the target of one has."""
     target = "{group: gateway.networking.k8s.io, kind: Gateway, name: web}"
