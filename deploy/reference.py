@@ -77,7 +77,8 @@ def _kind(model: type[KubernetesObject], registry: Registry) -> str:
     text = " ".join((model.__doc__ or "").split())
     attached = _attached(registry.policy_of(model.kind)) or model.named_by
     found = [(leaf, unit) for kind, leaf, unit in rows(registry) if kind is model]
-    lines = [_line(leaf, unit, attached) for leaf, unit in found]
+    rest = TARGETING if registry.policy_of(model.kind) is not None else ""
+    lines = [_line(leaf, unit, attached, rest) for leaf, unit in found]
     table = "\n".join((f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}", *lines))
     return f"\n## {model.kind}\n{text}\n\nIt can be attached to: {attached}.\n\n{table}\n"
 
@@ -86,8 +87,8 @@ def _attached(kind: PolicyKind | None) -> str:
     return ", ".join(text for level, text in LEVELS.items() if kind is not None and level in kind.levels)
 
 
-def _line(leaf: Leaf, unit: PolicyUnit | None, attached: str) -> str:
-    becomes = leaf.doc.envoy or (TARGETING if unit is None else "")
+def _line(leaf: Leaf, unit: PolicyUnit | None, attached: str, rest: str) -> str:
+    becomes = leaf.doc.envoy or (rest if unit is None else "")
     if leaf.doc.attach:
         becomes += f"; only at: {leaf.doc.attach}"
     default = "required" if leaf.is_required else leaf.default

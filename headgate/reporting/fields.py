@@ -15,8 +15,9 @@ from watchers.files.documents import Document, ManifestError, count_lines, read_
 from watchers.files.store import FileStore
 from watchers.files.yaml_decoder import Budget
 
-_FIELD = re.compile(r"(?:^|: )((?:[a-z][A-Za-z]*(?:\[\d+\])*)(?:\.[a-z][A-Za-z]*(?:\[\d+\])*)*): ")
-_STEP = re.compile(r"[A-Za-z]+|\d+")
+_NAME = r"[a-z][A-Za-z0-9]*(?:\[[\w.-]+\])*"
+_FIELD = re.compile(rf"(?:^|: )({_NAME}(?:\.{_NAME})*): ")
+_STEP = re.compile(r"\[([\w.-]+)\]|(\w+)")
 _MISSING = re.compile(r"([A-Z]\w+) ([a-z0-9.-]+)/([a-z0-9.-]+) does not exist; [^.]*\.")
 
 
@@ -66,8 +67,28 @@ def _documents(file: str) -> list[Document]:
 def _path(raw: Mapping[str, Any], label: str, message: str) -> tuple[str | int, ...]:
     field = _FIELD.search(message)
     steps = _STEP.findall(field[1]) if field else []
-    path = tuple(int(each) if each.isdigit() else each for each in steps)
-    return path if path[:1] == ("spec",) else (*_part(raw, label), *path)
+    start = () if steps[:1] == [("", "spec")] else _part(raw, label)
+    path, at = list[str | int](start), _value(raw, start)
+    for item, name in steps:
+        step = _place(at, item) if item else name
+        path.append(step)
+        at = _value(at, (step,))
+    return tuple(path)
+
+
+def _place(items: Any, item: str) -> str | int:
+    """Return the index of an item of a list that a message names by its index, or by its name."""
+    named = items if isinstance(items, list) else []
+    found = (place for place, each in enumerate(named) if isinstance(each, dict) and each.get("name") == item)
+    return int(item) if item.isdigit() else next(found, item)
+
+
+def _value(value: Any, path: tuple[str | int, ...]) -> Any:
+    """Return what is at a path in JSON; None if there is nothing."""
+    for step in path:
+        known = isinstance(value, dict) if isinstance(step, str) else isinstance(value, list) and step < len(value)
+        value = (value.get(step) if isinstance(value, dict) else value[step]) if known else None
+    return value
 
 
 def _part(raw: Mapping[str, Any], label: str) -> tuple[str | int, ...]:

@@ -101,7 +101,7 @@ def read(context: PolicyContext) -> FilterOutcome:
 def _lines(context: PolicyContext, found: BasicAuth) -> Outcome[tuple[str, ...] | None]:
     """Return the users; None if one of them is wrong."""
     if found.users is not None:
-        return _checked(found.users, f"{context.field}.users", lambda line: f"[{line - 1}]")
+        return _checked(found.users, f"{context.field}.users", lambda line: f"[{line - 1}]:")
     assert found.secret_ref is not None
     field_path = f"{context.field}.secretRef"
     secret = referenced_secret(context.db, context.origin("secretRef"), found.secret_ref, KEY, field_path)

@@ -13,7 +13,7 @@ from translator.extensions.url_backends import url_backend
 from translator.gateway.secrets import secret_value
 from translator.ir.backend import Backend
 from translator.ir.oauth2 import CookieNames, OAuth2Client, TokenVerification, VerifiedToken
-from translator.ir.oidc import ProviderMetadata
+from translator.ir.oidc import Discovered, ProviderMetadata
 from translator.ir.secret import Derivation, GenericSecret
 from translator.objects.gateway_api.references import BackendObjectReference
 from translator.objects.headgate.matches import HeaderMatch
@@ -86,12 +86,12 @@ def _metadata(context: ProviderContext, found: OAuth2Extension) -> Outcome[Provi
     """Return the endpoints of a provider: those that its owner has set, and for the others those of its metadata."""
     discovered = ProviderMetadata("", "")
     settings = context.db.settings
-    if found.issuer_uri is not None and settings.offline:
-        discovered = _unknown(found.issuer_uri)
-    elif found.issuer_uri is not None:
-        result = context.db.discovered(found.issuer_uri)
+    if found.issuer_uri is not None:
+        result = context.db.discovered(found.issuer_uri)  # first, so that it is known who asks for it
         if not settings.allow_http_issuers and found.issuer_uri.startswith(_HTTP):
             return context.invalid("issuerURI", _unencrypted(found.issuer_uri))
+        if settings.offline:
+            result = Discovered(_unknown(found.issuer_uri))
         if result is None or result.metadata is None:
             why = result.error if result is not None else "it is being fetched"
             text = f"{context.field}.issuerURI: the metadata of {found.issuer_uri} is not known: {why}."
@@ -103,12 +103,13 @@ def _metadata(context: ProviderContext, found: OAuth2Extension) -> Outcome[Provi
         (found.jwt.jwks_uri if found.jwt is not None else None) or discovered.jwks_uri,
         found.end_session_endpoint or discovered.end_session_endpoint,
     )
-    for field, url in (
-        ("authorizationEndpoint", made.authorization_endpoint),
-        ("endSessionEndpoint", made.end_session_endpoint),
+    for field, own, url in (
+        ("authorizationEndpoint", found.authorization_endpoint, made.authorization_endpoint),
+        ("endSessionEndpoint", found.end_session_endpoint, made.end_session_endpoint),
     ):
         if url.startswith(_HTTP) and not settings.allow_http_issuers:
-            return context.invalid(field, _unencrypted(url))
+            where = field if own else "issuerURI"
+            return context.invalid(where, _unencrypted(url if own else f"{url}, which its metadata has as {field},"))
     return Outcome(made)
 
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from translator.inputs import Invalid
+from translator.objects.headgate.gatewayextension import GatewayExtension
 from translator.objects.partial import partial_object
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
@@ -68,7 +69,8 @@ class FileContents:
     Attributes:
         definitions: the valid objects; if the file has one twice, the first.
         broken: the identities of objects that are not valid, as far as they are readable.
-        closed: those among them that are policies of a kind that fails closed (`PolicyKind.closed`).
+        closed: those among them that are policies of a kind that fails closed (`PolicyKind.closed`), or
+            GatewayExtensions, without which such policies are closed.
         complete: whether these are all objects of the file. If not, the absence of an object means nothing.
         diagnostics: the errors and warnings.
         parts: the contents of its parts, by their text, so that they need not be parsed again; if the file cannot be
@@ -174,7 +176,7 @@ def _part(text: str, file: str, line: int, budget: Budget) -> Part:
             diagnostics.append(Diagnostic(place, str(problem), problem.severity, ref))
         if parsed.object is None:
             broken.add(ref)
-            if ref is not None and _fails_closed(ref.kind):
+            if ref is not None and _is_told(ref.kind):
                 errors = "; ".join(str(each) for each in parsed.problems if each.severity == "error")
                 closed[ref] = Invalid(errors, partial_object(document.raw))
         else:
@@ -200,9 +202,10 @@ def duplicate(ref: Ref, place: Place, first: Place) -> Diagnostic:
     )
 
 
-def _fails_closed(kind: str) -> bool:
+def _is_told(kind: str) -> bool:
+    """Return whether the translator hears of invalid objects of a kind: what they protect is closed, and says why."""
     policy = REGISTRY.policy_of(kind)
-    return policy is not None and policy.closed
+    return kind == GatewayExtension.kind or (policy is not None and policy.closed)
 
 
 def _identity(document: Document) -> Ref | None:

@@ -132,6 +132,17 @@ def test_a_policy_that_fails_closed_stays_while_its_file_is_less_readable(worse:
     assert [each.object for each in folder.apply(says(a=config_map("x"))).edits if each.ref == known.ref] == [None]
 
 
+def test_an_extension_that_never_was_valid_is_told() -> None:
+    """What refers to it can say that it is there, and why it is of no use."""
+    spec = "spec:\n  extAuth: {failOpen: true}\n"
+    folder = folder_of(
+        a=f"apiVersion: gateway.headgate.dev/v1alpha1\nkind: GatewayExtension\nmetadata: {{name: login}}\n{spec}"
+    )
+    (told,) = folder.edits
+    assert isinstance(told.object, Invalid)
+    assert "must have exactly one of grpcService and httpService" in told.object.reason
+
+
 def test_a_file_that_loses_a_policy_that_fails_closed_is_read_again() -> None:
     """A file that is being written may be empty: it removes such a policy only if it stays so."""
     folder = folder_of(a=tls_policy("'*'"))
