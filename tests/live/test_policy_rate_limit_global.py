@@ -175,7 +175,10 @@ async def test_counts_outlive_edits(proxies: list[Proxy]) -> None:
 
 
 async def test_costs(proxies: list[Proxy], limiter: RateLimitService) -> None:
-    """A request takes as much of the limit as it costs, and after its response what that costs; 0 only looks."""
+    """A request takes as much of the limit as it costs, and after its response what that costs; 0 only looks.
+
+    Those that are refused are counted too.
+    """
     proxy = proxies[0]
     await proxy.apply(limits(year(10, "four", cost={"request": {"number": 4}})), route(rule("alpha")))
     assert await statuses(proxy, 3) == [PASSED, PASSED, REFUSED]
@@ -184,6 +187,7 @@ async def test_costs(proxies: list[Proxy], limiter: RateLimitService) -> None:
     assert await statuses(proxy, 1) == [PASSED]
     await limiter.redis.counted(11)
     assert await statuses(proxy, 1) == [REFUSED]
+    await limiter.redis.counted(22)
     await limiter.redis.flush()
     costs = {"request": {"number": 0}, "response": {"number": 6}}
     await proxy.apply(limits(year(10, "looks", cost=costs)))
@@ -191,6 +195,7 @@ async def test_costs(proxies: list[Proxy], limiter: RateLimitService) -> None:
         assert await statuses(proxy, 1) == [PASSED]
         await limiter.redis.counted(count)
     assert await statuses(proxy, 2) == [REFUSED] * 2
+    await limiter.redis.counted(24)
 
 
 PLANS = "com.example.plans"
@@ -240,3 +245,4 @@ async def test_limits_and_costs_in_metadata(proxies: list[Proxy], limiter: RateL
             assert await statuses(proxy, 1) == [PASSED]
             await limiter.redis.counted(count)
         assert await statuses(proxy, 1) == [REFUSED]
+        await limiter.redis.counted(18)
