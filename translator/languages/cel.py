@@ -31,6 +31,7 @@ MAX_REGEX_PROGRAM_SIZE: Final = 100
 TOO_DEEP: Final = f"is nested deeper than {MAX_DEPTH} levels: split it"
 
 _SYNTAX_ERROR: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?(.*)")
+_ENDS_EARLY: Final = "mismatched input '<EOF>'"
 _EXPECTED: Final = re.compile(r" expecting \{.*\}| \[INVALID_ARGUMENT\]")
 
 
@@ -84,7 +85,8 @@ def _syntax_error(message: str) -> str:
     if "recursion" in message or found is None:
         return TOO_DEEP if "recursion" in message else f"is not CEL: {message.splitlines()[0]}"
     line, column, fault = found.groups()
-    fault = _EXPECTED.sub("", fault).replace("'<EOF>'", "the end")
+    fault = _EXPECTED.sub("", fault)
+    fault = "something is missing at the end" if fault == _ENDS_EARLY else fault.replace("'<EOF>'", "the end")
     return f"line {line}, column {column}: {fault}"
 
 

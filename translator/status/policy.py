@@ -23,7 +23,7 @@ from translator.refs import Ref
 from translator.resources.clusters import policy_uses
 from translator.status.ancestors import AncestorRef, by_ancestor, gateway_reference
 from translator.status.invalid import false, last_valid_status, renewed
-from translator.status.policy_report import AncestorReport, place_report
+from translator.status.policy_report import AncestorReport, place_report, sets_nothing
 from translator.status.policy_targets import TargetPlace, ancestors, selected, wrong_kind
 from translator.status.programmed import acknowledgement
 
@@ -48,7 +48,9 @@ def policy_status(db: Db, ref: Ref) -> Status | None:
     for problem in _without_targets(db, found, bool(reports)):
         for name in managed_classes(db)[:1]:
             _add(db, ref, TargetPlace(ref), _class_reference(name), problem, reports)
-    generation = found.metadata.generation or 1
+    generation, empty = found.metadata.generation or 1, sets_nothing(db, found)
+    for one in reports.values():
+        one.sets_nothing = empty
     entries = {ancestor: [each.json(generation) for each in one.conditions()] for ancestor, one in reports.items()}
     return by_ancestor(db, dict(sorted(entries.items(), key=_urgency)))
 

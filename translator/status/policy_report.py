@@ -19,6 +19,7 @@ from translator.outcome import Outcome, Problem
 from translator.policies.effective import (
     ENFORCING_LEVELS,
     is_enforced,
+    replaces_inherited,
 )
 from translator.policies.merging import DISABLE, Effective, leaves
 from translator.refs import Ref
@@ -143,6 +144,16 @@ def _rest(db: Db, policy: Policy, unit: PolicyUnit) -> str:
     return " The rest of the policy applies." if more else ""
 
 
+def sets_nothing(db: Db, policy: Policy) -> bool:
+    """Return whether a policy has no unit, and ends nothing that is inherited: a misspelt name is dropped."""
+    units = [each for each in policy_units(db) if each.policy.kind == policy.kind]
+    return (
+        bool(units)
+        and all(getattr(policy.spec, each.field) is None for each in units)
+        and not replaces_inherited(db, policy.ref)
+    )
+
+
 def _add_check(
     db: Db, unit: PolicyUnit, settings: tuple[RuleSetting, ...], place: TargetPlace, report: _Report
 ) -> None:
@@ -234,12 +245,14 @@ class AncestorReport:
         detached: why it has no effect at a target that exists, as the reason and message of Attached; None if it has.
         places: the reports of its places there.
         programmed: whether the proxies have acknowledged what is made of it; None at ancestors that are no Gateway.
+        sets_nothing: whether it has no field that could have an effect anywhere.
     """
 
     problems: dict[Problem, None] = field(default_factory=dict)
     detached: tuple[str, str] | None = None
     places: dict[PlaceReport, dict[TargetPlace, None]] = field(default_factory=dict)
     programmed: Condition | None = None
+    sets_nothing: bool = False
 
     def add(self, place: TargetPlace, report: PlaceReport) -> None:
         """Add the report of a place."""
@@ -304,7 +317,10 @@ class AncestorReport:
             yield self.programmed
 
     def _notes(self) -> Iterator[Condition]:
-        if notes := [*dict.fromkeys(note for each in self.places for note in each.notes)]:
+        notes = [*dict.fromkeys(note for each in self.places for note in each.notes)]
+        if self.sets_nothing and self.places:
+            notes.append("The policy sets nothing: add a field, or correct the name of the one that it should have.")
+        if notes:
             yield Condition(NO_EFFECT, "True", "NoEffect", bounded(notes))
 
     def _attached(self) -> Condition:

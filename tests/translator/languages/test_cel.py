@@ -143,7 +143,7 @@ def test_envoy_takes_random_expressions_that_we_take(texts: list[str], envoy_pat
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("request.path ==", "line 1, column 16: mismatched input the end"),
+        ("request.path ==", "line 1, column 16: something is missing at the end"),
         ("true &&\n  request.pth == 'a'", "line 2, column 10: request has no pth: did you mean request.path?"),
         ("rquest.path == 'a'", "line 1, column 1: there is no rquest: did you mean request?"),
         ("path == 'a'", "line 1, column 1: there is no path: did you mean request.path?"),

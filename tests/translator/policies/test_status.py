@@ -67,6 +67,17 @@ def test_so_many_names_are_compared() -> None:
     assert "(did you mean zebra?)" in status(translator)[0][1]["Accepted"][2]
 
 
+def test_a_policy_that_sets_nothing_says_so() -> None:
+    """A name that is misspelt is dropped, by the API server too: what is left is valid, and protects nothing."""
+    ((_, found),) = status(serving(route("one"), policy("p", targetRefs=[ref("HTTPRoute", "one")], cors=None)))
+    assert found["Accepted"] == VALID
+    text = "The policy sets nothing: add a field, or correct the name of the one that it should have."
+    assert found[NO_EFFECT] == ("True", "NoEffect", text)
+    replacing = policy("p", targetRefs=[ref("HTTPRoute", "one")], cors=None, inheritance="Replace")
+    ((_, found),) = status(serving(route("one"), replacing))
+    assert NO_EFFECT not in found
+
+
 def test_a_target_that_is_not_permitted() -> None:
     """The target itself is the ancestor with the grant that is missing; the other target is served."""
     targets = [ref("HTTPRoute", "one"), ref("HTTPRoute", "far", namespace="bank")]
