@@ -107,3 +107,29 @@ async def test_an_invalid_expression_closes(proxy: Proxy, level: str) -> None:
     await proxy.apply(csrf("rule", "own", disable={}))
     assert await status(proxy, "POST", FOREIGN, "/open") == 200
     assert await status(proxy, "GET", None) == 500
+
+
+@pytest.mark.parametrize(
+    "near",
+    [
+        {"csrf": {"disable": {}}},
+        {"csrf": {"percentageEnabled": 0}},
+        {"csrf": {"additionalOrigins": [{"exact": "evil.com"}]}},
+        {"inheritance": "Replace", "csrf": {"disable": {}}},
+        {"inheritance": "Replace"},
+    ],
+)
+@pytest.mark.parametrize("level", ["route", "rule"])
+async def test_enforced_protection(proxy: Proxy, level: str, near: dict[str, Any]) -> None:
+    """What is enforced with all defaults is not switched off, nor weakened, by a more specific policy."""
+    wide = traffic_policy("gateway", "wide", enforced=True, csrf={})
+    await proxy.apply(wide, traffic_policy(level, "near", **near), route(rule("alpha", name="named")))
+    assert await status(proxy, "POST", FOREIGN) == 403
+    assert await status(proxy, "POST", OWN) == 200
+
+
+async def test_protection_behind_a_wider_disable(proxy: Proxy) -> None:
+    """A route that asks for protection with all defaults has it where its Gateway's policy switches it off."""
+    off = csrf("gateway", "wide", disable={})
+    await proxy.apply(off, csrf("route", "near"), route(rule("alpha")))
+    assert await status(proxy, "POST", FOREIGN) == 403

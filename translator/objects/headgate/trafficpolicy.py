@@ -65,7 +65,7 @@ class TrafficPolicySpec(AttachedPolicySpec):
     """Lets in requests by the address of the client."""
     rbac: Annotated[Authorization | None, ATOMIC, Doc(envoy="RBAC.matcher")] = None
     """Lets in requests, connections and datagrams by what they ask for, and who makes them."""
-    csrf: Annotated[CSRFPolicy | None, Doc(envoy="CsrfPolicy")] = None
+    csrf: Annotated[CSRFPolicy | None, ATOMIC, Doc(envoy="CsrfPolicy")] = None
     """Refuses requests that change something from pages of other hosts."""
     basic_auth: Annotated[BasicAuth | None, ATOMIC] = None
     """Has clients give a name and a password."""
