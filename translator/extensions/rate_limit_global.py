@@ -179,6 +179,8 @@ def read_global(context: PolicyContext, found: GlobalRateLimit | None) -> Filter
     if found is None or found.disable is not None:
         return Outcome(())
     field = f"{context.field}.global"
+    if problem := _other_service(context, found, field):
+        return Outcome((), (problem,))
     service = _provider(context, found, f"{field}.extensionRef")
     problems = (*service.problems, *_problems(found, service.value, field))
     if problems or service.value is None:
@@ -189,6 +191,18 @@ def read_global(context: PolicyContext, found: GlobalRateLimit | None) -> Filter
         owner = context.origin(f"global.rules[{rule.name}]")
         (shadowed if rule.shadow else enforced).extend(_limits(rule, owner))
     return Outcome((GlobalLimits(service.value, _serialized(enforced), _serialized(shadowed)),))
+
+
+def _other_service(context: PolicyContext, found: GlobalRateLimit, field: str) -> Problem | None:
+    """Return that limits are enforced and the service is not, which could let everything pass."""
+    enforced = [each.removeprefix("global.") for each in context.effective.enforced if each.startswith("global.")]
+    if found.extension_ref is None or not enforced or "extensionRef" in enforced:
+        return None
+    text = (
+        f"{field}.extensionRef: {context.origin(f'global.{min(enforced)}')} enforces limits, and "
+        f"{context.origin('global.extensionRef')} would have another service count them; remove it, or enforce it."
+    )
+    return Problem("Accepted", "Invalid", text)
 
 
 def _provider(context: PolicyContext, found: GlobalRateLimit, field: str) -> Outcome[RateLimitService | None]:

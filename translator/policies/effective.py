@@ -160,6 +160,13 @@ def effective_beside(db: Db, stack: Stack, field: str, route: Ref, value: Fields
     return merge(found, _info(db, stack[0].policy.kind, field))
 
 
+@query
+def enforced_alone(db: Db, stack: Stack, field: str) -> Effective:
+    """Return what is enforced of a field of the policies' specs, as if nobody else said anything about it."""
+    found = (each for each in _contributions(db, stack, field) if each.enforced)
+    return merge(found, _info(db, stack[0].policy.kind, field))
+
+
 def settles(db: Db, stacked_policy: StackedPolicy, field: str) -> bool:
     """Return whether nothing that less specific policies say about a field is effective beside a policy's value."""
     found = db.get(Policy, stacked_policy.policy)

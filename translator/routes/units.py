@@ -11,7 +11,16 @@ from translator.envoy.retry import BUFFER_BYTES
 from translator.extension import FilterOutcome, PolicyContext, PolicyUnit, policy_units
 from translator.ir.http import Rule
 from translator.outcome import Outcome, Problem, gather
-from translator.policies.effective import ENFORCED, ENFORCING_LEVELS, Stack, effective, of_kind, set_fields, settles
+from translator.policies.effective import (
+    ENFORCED,
+    ENFORCING_LEVELS,
+    Stack,
+    effective,
+    enforced_alone,
+    of_kind,
+    set_fields,
+    settles,
+)
 from translator.policies.merging import Effective
 from translator.policies.targets import refuses
 from translator.refs import Ref
@@ -46,11 +55,22 @@ def read_unit(db: Db, unit: PolicyUnit, found: Effective, stack: Stack) -> Filte
     """Return the settings of a unit for the effective value of a stack and those beside it, and what is wrong there."""
     own = read_part(db, unit, found, stack)
     if not found.beside:
-        return own
+        return own if not own.problems or own.value is None else _enforced(db, unit, found, stack, own)
     made = gather((own, *(read_part(db, unit, each, stack, place) for place, each in enumerate(found.beside))))
     if any(each is None for each in made.value):
         return Outcome(None, made.problems)
     return Outcome(tuple(each for settings in made.value for each in settings or ()), made.problems)
+
+
+def _enforced(db: Db, unit: PolicyUnit, found: Effective, stack: Stack, read: FilterOutcome) -> FilterOutcome:
+    """Return the settings of what is enforced alone, where it is merged with others and something is left out.
+
+    Otherwise whoever writes a more specific policy could end what is enforced by a mistake of his own.
+    """
+    if not found.enforced or found.enforced >= found.origins.keys():
+        return read
+    alone = read_part(db, unit, enforced_alone(db, stack, unit.field), stack)
+    return read if alone.problems else Outcome(alone.value, read.problems)
 
 
 def read_part(db: Db, unit: PolicyUnit, found: Effective, stack: Stack, place: int | None = None) -> FilterOutcome:
