@@ -84,6 +84,8 @@ def _fields(
 def _fields_of(
     db: Db, unit: PolicyUnit, found: Effective, stack: Stack, route: Ref, problem: str
 ) -> Iterator[PolicyField]:
+    if found.value is None:
+        return  # said by none but policies that never were valid
     name = unit.path.removeprefix("spec.")
     info = unit.policy.spec_model().model_fields[unit.field]
     leaves = tuple(leaf_values(found.value, info))
@@ -92,7 +94,7 @@ def _fields_of(
         dot = "." if leaf.path and not leaf.path.startswith("[") else ""
         level = Level.RULE_FIELDS.title if origin == route else _level(stack, origin, leaf.path in found.enforced)
         yield PolicyField(f"{name}{dot}{leaf.path}", written(leaf.value, leaf.info), str(origin), level, problem)
-    if not leaves and found.value is not None:
+    if not leaves:
         for last in [each for each in stack if unit.field in set_fields(db, each.policy)][-1:]:
             yield PolicyField(name, written(found.value, info), str(last.policy), last.level.title, problem)
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
+import yaml
+
 from headgate_proto.envoy.extensions.filters.http.csrf.v3.csrf_pb2 import CsrfPolicy
 from tests.translator.explain.test_filters import answer
-from tests.translator.explain.worlds import GATEWAY, SHOP, one, policy, route
+from tests.translator.explain.worlds import GATEWAY, SHOP, one, policy, route, translated
+from translator.explain.explain import explain
 from translator.explain.filters import Answer
 from translator.explain.matches import Seen
-from translator.explain.request import Header
+from translator.explain.request import Header, parse_request
 from translator.explain.result import HeaderEdit, PolicyField
+from translator.inputs import Edit, Invalid
+from translator.objects.partial import partial_object
+from translator.refs import Ref
 
 ROUTED = GATEWAY + route(f"[{SHOP}]")
 ROUTE = "kind: HTTPRoute, name: shop"
@@ -116,6 +123,21 @@ def test_a_closed_unit_names_its_policy() -> None:
     assert found.problems == ("TrafficPolicy default/p: spec.headerModifiers cannot be applied.",)
     assert found.outcomes[0].rule is not None
     assert found.outcomes[0].rule.policies[0].problem
+
+
+@pytest.mark.parametrize("unit", ["csrf", "extAuth", "headerModifiers", "rbac"])
+def test_a_policy_that_never_was_valid_is_named(unit: str) -> None:
+    """It has requests refused, and none of its fields is known."""
+    translator = translated(ROUTED)
+    raw = yaml.safe_load(policy("p", ROUTE, f"{unit}: 7").strip().removeprefix("---"))
+    translator.edit([Edit(Ref("TrafficPolicy", "default", "p"), Invalid("it is wrong", partial_object(raw)))])
+    assert not translator.evaluate().failures
+    request = parse_request("GET", "http://example.com/", ())
+    (found,) = explain(translator.reader, translator.snapshots, request)
+    assert [each.status for each in found.outcomes] == [500]
+    assert found.problems == (f"TrafficPolicy default/p is not valid: spec.{unit} cannot be applied.",)
+    assert found.outcomes[0].rule is not None
+    assert found.outcomes[0].rule.policies == ()
 
 
 def test_requests_of_other_origins_are_refused() -> None:
