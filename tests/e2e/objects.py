@@ -64,6 +64,29 @@ def route(name: str = "r", hostnames: Sequence[str] = ("example.com",), backend:
     return {"apiVersion": GATEWAY_API, "kind": "HTTPRoute", "metadata": {"name": name}, "spec": spec}
 
 
+def policy(name: str = "policy", target: str = "r", kind: str = "HTTPRoute", **spec: Any) -> Object:
+    """Return a TrafficPolicy for an object of the Gateway API, by default the route."""
+    targets = [{"group": GATEWAY_API.partition("/")[0], "kind": kind, "name": target}]
+    return {
+        "apiVersion": HEADGATE_API,
+        "kind": "TrafficPolicy",
+        "metadata": {"name": name},
+        "spec": {"targetRefs": targets, **spec},
+    }
+
+
+def extension(name: str, **spec: Any) -> Object:
+    """Return a GatewayExtension that says this."""
+    return {"apiVersion": HEADGATE_API, "kind": "GatewayExtension", "metadata": {"name": name}, "spec": spec}
+
+
+def grant(kind: str, to: str, namespace: str, group: str = "") -> Object:
+    """Return a ReferenceGrant from one of Headgate's kinds in a namespace to a kind in that where it is applied."""
+    source = {"group": HEADGATE_API.partition("/")[0], "kind": kind, "namespace": namespace}
+    spec = {"from": [source], "to": [{"group": group, "kind": to}]}
+    return {"apiVersion": GATEWAY_API, "kind": "ReferenceGrant", "metadata": {"name": "grant"}, "spec": spec}
+
+
 @asynccontextmanager
 async def denied(kube: Kube, group: str, resource: str, at: str) -> AsyncIterator[None]:
     """Has the API server deny to create and change a resource in the namespace.

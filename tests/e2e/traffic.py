@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -15,35 +15,45 @@ from tests.e2e.kube import until
 TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 
 
-async def status(address: str, host: str, port: int = 80) -> int:
+async def status(address: str, host: str, port: int = 80, headers: Mapping[str, str] | None = None) -> int:
     """Return the status of a request on a connection of its own; 0 if there is no answer."""
     try:
         async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
-            return await _status(session, address, host, port)
+            return await _status(session, address, host, port, headers)
     except (aiohttp.ClientError, TimeoutError, OSError):
         return 0
 
 
-async def _status(session: aiohttp.ClientSession, address: str, host: str, port: int) -> int:
-    async with session.get(f"http://{address}:{port}/", headers={"Host": host}) as response:
+async def _status(
+    session: aiohttp.ClientSession, address: str, host: str, port: int, headers: Mapping[str, str] | None = None
+) -> int:
+    sent = {"Host": host, **(headers or {})}
+    async with session.get(f"http://{address}:{port}/", headers=sent, allow_redirects=False) as response:
         await response.read()
         return response.status
 
 
-async def answers(address: str, host: str, expected: int = 200, port: int = 80, seconds: float = 60) -> None:
-    """Wait until requests are answered with a status."""
+async def answers(
+    address: str,
+    host: str,
+    expected: int = 200,
+    port: int = 80,
+    seconds: float = 60,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    """Wait until requests, with these headers, are answered with a status."""
 
     async def read() -> bool:
-        return await status(address, host, port) == expected
+        return await status(address, host, port, headers) == expected
 
     async def now() -> int:
-        return await status(address, host, port)
+        return await status(address, host, port, headers)
 
     await until(f"{expected} of {host} at {address}:{port}", read, seconds, told=now)
 
 
 @asynccontextmanager
-async def traffic(address: str, host: str) -> AsyncIterator[Counter[int]]:
+async def traffic(address: str, host: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Counter[int]]:
     """Send requests all the time, about 50 a second on a few connections, and counts the statuses of their answers."""
     seen: Counter[int] = Counter()
 
@@ -51,7 +61,7 @@ async def traffic(address: str, host: str) -> AsyncIterator[Counter[int]]:
         async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
             while True:
                 try:
-                    seen[await _status(session, address, host, 80)] += 1
+                    seen[await _status(session, address, host, 80, headers)] += 1
                 except (aiohttp.ClientError, TimeoutError, OSError):
                     seen[0] += 1
                 await asyncio.sleep(0.02)

@@ -19,6 +19,10 @@ from translator.strategic_merge import TooDeep, merge, without_nulls
 
 IMAGE: Final = "docker.io/envoyproxy/ratelimit:3fb70258"
 REDIS_IMAGE: Final = "docker.io/library/redis:7.2-alpine"
+NAME: Final = "headgate-rate-limit"
+"""What all its pods, of all Gateways, are labelled with as their name."""
+INSTANCE: Final = "app.kubernetes.io/instance"
+"""The label that tells whose it is."""
 SERVICE: Final = "ratelimit"
 """The container of the service."""
 REDIS: Final = "redis"
@@ -45,7 +49,7 @@ def objects(plan: RenderInput) -> Iterator[tuple[str, Mapping[str, Any]]]:
     wanted = plan.parameters.rate_limit_service
     spec: dict[str, Any] = {
         "selector": {"matchLabels": labels},
-        "template": _template(plan, wanted, labels),
+        "template": _template(plan, wanted),
         # Two at a time would count apart, but for that moment nobody would count at all.
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "replicas": wanted.replicas,
@@ -65,11 +69,13 @@ def identity(gateway: Ref, controller: str) -> dict[str, str]:
 
 def selector(gateway: Ref) -> dict[str, str]:
     """Return the labels that select its pods: none that those of the proxies have too."""
-    return {"app.kubernetes.io/name": "headgate-rate-limit", "app.kubernetes.io/instance": rate_limit_name(gateway)}
+    return {"app.kubernetes.io/name": NAME, INSTANCE: rate_limit_name(gateway)}
 
 
-def _template(plan: RenderInput, wanted: RateLimitServiceParameters, labels: Mapping[str, str]) -> dict[str, Any]:
-    made = {"metadata": {"labels": dict(labels)}, "spec": _pod(rate_limit_name(plan.gateway.ref), wanted)}
+def _template(plan: RenderInput, wanted: RateLimitServiceParameters) -> dict[str, Any]:
+    # Pods with all of these are watched, so that the Gateway tells why they do not run.
+    labels = identity(plan.gateway.ref, plan.controller)
+    made = {"metadata": {"labels": labels}, "spec": _pod(rate_limit_name(plan.gateway.ref), wanted)}
     field = "rateLimitService.podTemplate of the GatewayParameters"
     try:
         merged = without_nulls(merge(made, wanted.pod_template or {}))
@@ -78,7 +84,7 @@ def _template(plan: RenderInput, wanted: RateLimitServiceParameters, labels: Map
     for name in ("metadata", "spec"):
         if not isinstance(merged.get(name), Mapping):
             raise InvalidParameters(f"{field}: {name} must be an object.")
-    found: dict[str, Any] = merge(merged, {"metadata": {"labels": dict(labels)}})
+    found: dict[str, Any] = merge(merged, {"metadata": {"labels": labels}})
     return found
 
 

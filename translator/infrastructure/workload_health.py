@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from operator import itemgetter
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 from translator.backends.service import Slices, slices
 from translator.db import Db
 from translator.engine.query import index, query
+from translator.infrastructure import rate_limit
 from translator.infrastructure.names import GATEWAY_NAME, label_value, rate_limit_name, resource_name
 from translator.infrastructure.pod_failures import pod_failures
 from translator.objects.kubernetes.endpointslice import EndpointSlice
@@ -33,9 +34,22 @@ def pods(db: Db, pod: Ref) -> Iterator[tuple[tuple[str, str], Ref]]:
         yield (pod.namespace, found.metadata.labels[GATEWAY_NAME]), pod
 
 
+@index(Pod.kind, partitions=lambda _, pod: (pod.namespace,), partition_of=itemgetter(0))
+def rate_limit_pods(db: Db, pod: Ref) -> Iterator[tuple[tuple[str, str], Ref]]:
+    """Index the pods of rate limit services by namespace and the name of the service."""
+    found = db.get(Pod, pod)
+    labels = found.metadata.labels if found is not None else {}
+    if labels.get("app.kubernetes.io/name") == rate_limit.NAME and rate_limit.INSTANCE in labels:
+        yield (pod.namespace, labels[rate_limit.INSTANCE]), pod
+
+
 def running(db: Db, gateway: Ref) -> Iterator[Pod]:
     """Yield the pods of a Gateway's proxies, except those that are terminating."""
-    for ref in db.select(pods, (gateway.namespace, label_value(gateway.name))):
+    return _there(db, db.select(pods, (gateway.namespace, label_value(gateway.name))))
+
+
+def _there(db: Db, refs: Iterable[Ref]) -> Iterator[Pod]:
+    for ref in refs:
         found = db.get(Pod, ref)
         if found is not None and not found.terminating:
             yield found
@@ -44,7 +58,7 @@ def running(db: Db, gateway: Ref) -> Iterator[Pod]:
 @query
 def workload_problems(db: Db, gateway: Ref) -> tuple[Problem, ...]:
     """Return why proxies of a Gateway do not start; nothing while they are starting."""
-    texts = [*_of_workload(db, gateway), *_of_pods(db, gateway)]
+    texts = [*_of_workload(db, gateway), *_of_pods(running(db, gateway))]
     if not texts:
         return ()
     text = " ".join(texts)
@@ -63,13 +77,15 @@ def has_ready_endpoint(db: Db, gateway: Ref) -> bool:
 
 
 def rate_limit_problem(db: Db, gateway: Ref) -> str:
-    """Return why the rate limit service of a Gateway is not available, as a sentence; "" if it is, or there is none."""
+    """Return why the rate limit service of a Gateway is not available, or some of its pods fail; "" if all is well."""
     ref = Ref(Deployment.kind, gateway.namespace, rate_limit_name(gateway))
     found = db.get(Deployment, ref)
     bad = [each for each in found.status.conditions if _bad(each) or _unavailable(each)] if found is not None else []
+    failures = list(_of_pods(_there(db, db.select(rate_limit_pods, (gateway.namespace, ref.name)))))
     if not bad:
-        return ""
-    reasons = "; ".join(f"{each.reason}: {each.message.rstrip('.')}" for each in bad)
+        return " ".join(failures)
+    texts = (f"{each.reason}: {each.message}" for each in bad)
+    reasons = "; ".join(each.rstrip(".") for each in (*texts, *failures))
     effect = "requests are served without global limits, or refused where a GatewayExtension says failOpen: false"
     return f"The rate limit service is not available ({ref}: {reasons}): {effect}."
 
@@ -111,10 +127,10 @@ def _bad(condition: WorkloadCondition) -> bool:
     return (condition.type, condition.status) in (("ReplicaFailure", "True"), ("Progressing", "False"))
 
 
-def _of_pods(db: Db, gateway: Ref) -> Iterator[str]:
+def _of_pods(found: Iterable[Pod]) -> Iterator[str]:
     """Yield the failures of pods, each once, with the first pod that has it."""
     failing: dict[str, list[str]] = {}
-    for pod in running(db, gateway):
+    for pod in found:
         reason = next(pod_failures(pod), "")
         if reason:
             failing.setdefault(reason, []).append(pod.metadata.name)

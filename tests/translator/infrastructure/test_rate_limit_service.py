@@ -15,7 +15,7 @@ from tests.ports import free_port
 from tests.translator.infrastructure.gateways import GATEWAY, Cluster, gateway, parameters, service, with_parameters
 from translator.backends.rate_limit_service import DEPLOYED
 from translator.envoy.names import cluster_name
-from translator.infrastructure.names import rate_limit_name, resource_name
+from translator.infrastructure.names import owned_by, rate_limit_name, resource_name
 from translator.infrastructure.rate_limit import CONFIGURATION, FILE, environment
 from translator.refs import Ref
 from xds import ENDPOINT, Reference
@@ -155,6 +155,32 @@ status:
     status, _, message = cluster.condition("Programmed")
     assert status == "True", message
     assert f"The rate limit service is not available (Deployment web/{NAME}: MinimumReplicasUnavailable" in message
+
+
+def test_it_is_told_why_a_pod_fails() -> None:
+    """Its pods have the labels of those that are watched, and their failures are told like those of proxies."""
+    load_balancer = service("status: {loadBalancer: {ingress: [{ip: 1.2.3.4}]}}")
+    slices = SLICE.replace(NAME, resource_name(GATEWAY)).replace("name: x,", "name: y,")
+    cluster = Cluster(gateway(), ROUTE, BACKEND, policy(RULES), load_balancer, slices)
+    cluster.deliver()
+    usual = cluster.condition("Programmed")
+    assert cluster.proxies is not None
+    found = next(each.body for each in cluster.proxies.manifests if each.ref == Ref("Deployment", "web", NAME))
+    labels = found["spec"]["template"]["metadata"]["labels"]
+    watched = dict(each.split("=") for each in owned_by("gateway.headgate.dev/controller").split(","))
+    assert watched.items() <= labels.items()
+    waiting = "{waiting: {reason: ImagePullBackOff, message: 'ErrImagePull: not found'}}"
+    pod = f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: {NAME}-x, namespace: web, labels: {{{", ".join(f"{key}: {labels[key]}" for key in labels)}}}}}
+status: {{containerStatuses: [{{name: redis, state: {waiting}}}]}}
+"""
+    cluster.apply(pod)
+    text = f"Pod {NAME}-x: the image of container redis cannot be pulled (not found)."
+    assert cluster.condition("Programmed") == (*usual[:2], f"{usual[2]} {text}")
+    cluster.apply(pod.replace(f"state: {waiting}", "ready: true"))
+    assert cluster.condition("Programmed") == usual
 
 
 def test_no_other_gateway_has_the_name() -> None:
