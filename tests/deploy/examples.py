@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-
-class Example(NamedTuple):
-    """The spec of an object, and its invalid field; "" if it is valid."""
-
-    kind: str
-    spec: dict[str, Any]
-    wrong: str = ""
+from tests.deploy.access_examples import ACCESS_EXAMPLES
+from tests.deploy.example import ROUTE, Example, unit
 
 
 def _service(**fields: Any) -> dict[str, Any]:
@@ -18,15 +13,10 @@ def _service(**fields: Any) -> dict[str, Any]:
 
 
 _R, _P, _T = "DirectResponse", "GatewayParameters", "TrafficPolicy"
-_E: Final = "GatewayExtension"
-_NAMED: Final = {"name": "a"}
-_SERVICE: Final = {"name": "a", "port": 80}
-_TEXT: Final = {"name": "c", "secretRef": {"name": "a"}}
-_ROUTE: Final = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "a"}
 
 
 def _cors(**fields: Any) -> dict[str, Any]:
-    return {"targetRefs": [_ROUTE], "cors": fields}
+    return {"targetRefs": [ROUTE], "cors": fields}
 
 
 def _selector(**fields: Any) -> dict[str, Any]:
@@ -34,7 +24,7 @@ def _selector(**fields: Any) -> dict[str, Any]:
 
 
 def _policy(**fields: Any) -> dict[str, Any]:
-    return {"targetRefs": [_ROUTE], **fields}
+    return {"targetRefs": [ROUTE], **fields}
 
 
 def _request(**fields: Any) -> dict[str, Any]:
@@ -51,27 +41,8 @@ _SUCCESS: Final = {"statusCodes": [{"value": 200}, {"range": {"start": 300, "end
 _RATE: Final = {"limit": {"value": "1Mi", "unit": "Second"}}
 
 
-def _unit(name: str, **fields: Any) -> dict[str, Any]:
-    return {"targetRefs": [_ROUTE], name: fields}
-
-
-_ISSUER: Final = {"name": "a", "issuer": "https://a.com", "jwks": {"local": {"inline": "{}"}}}
-
-
-def _issuer(**fields: Any) -> dict[str, Any]:
-    return _unit("jwtAuth", providers=[{**_ISSUER, **fields}])
-
-
-def _keys(**fields: Any) -> dict[str, Any]:
-    return _issuer(jwks=fields)
-
-
-def _retries(**fields: Any) -> dict[str, Any]:
-    return _keys(remote={"url": "https://a.com/keys", "retryPolicy": fields})
-
-
 def _local(**fields: Any) -> dict[str, Any]:
-    return _unit("rateLimit", local=fields)
+    return unit("rateLimit", local=fields)
 
 
 def _rule(**selector: Any) -> dict[str, Any]:
@@ -79,11 +50,11 @@ def _rule(**selector: Any) -> dict[str, Any]:
 
 
 def _override(**fields: Any) -> dict[str, Any]:
-    return {"targetRefs": [_ROUTE], "responseOverride": [{"match": {"statusCodes": [{"value": 404}]}, **fields}]}
+    return {"targetRefs": [ROUTE], "responseOverride": [{"match": {"statusCodes": [{"value": 404}]}, **fields}]}
 
 
 def _match(**fields: Any) -> dict[str, Any]:
-    return {"targetRefs": [_ROUTE], "responseOverride": [{"match": fields, "response": {}}]}
+    return {"targetRefs": [ROUTE], "responseOverride": [{"match": fields, "response": {}}]}
 
 
 _LABELLED: Final = _selector(matchLabels={"a": "b"})["targetSelectors"][0]
@@ -160,17 +131,17 @@ EXAMPLES: Final = (
     Example(_P, {"pdb": {"minAvailable": "half"}}, "minAvailable"),
     Example(_P, {"stats": {"prometheus": False, "includePrefixes": ["cluster."], "excludePrefixes": []}}),
     Example(_P, {"stats": {"includePrefixes": ["a"], "excludePrefixes": ["b"]}}, "excludePrefixes"),
-    Example(_T, {"targetRefs": [_ROUTE]}),
-    Example(_T, {"targetRefs": [_ROUTE, _ROUTE | {"sectionName": "b"}, _ROUTE | {"sectionName": "c"}]}),
-    Example(_T, {"targetRefs": [_ROUTE, _ROUTE]}, "targetRefs"),
-    Example(_T, {"targetRefs": [_ROUTE | {"sectionName": "b"}] * 2}, "targetRefs"),
-    Example(_T, {"targetRefs": [_ROUTE, _ROUTE | {"namespace": "b"}]}),
-    Example(_T, {"targetRefs": [_ROUTE | {"namespace": "b"}] * 2}, "targetRefs"),
-    Example(_T, {"targetRefs": [_ROUTE | {"namespace": "B"}]}, "namespace"),
+    Example(_T, {"targetRefs": [ROUTE]}),
+    Example(_T, {"targetRefs": [ROUTE, ROUTE | {"sectionName": "b"}, ROUTE | {"sectionName": "c"}]}),
+    Example(_T, {"targetRefs": [ROUTE, ROUTE]}, "targetRefs"),
+    Example(_T, {"targetRefs": [ROUTE | {"sectionName": "b"}] * 2}, "targetRefs"),
+    Example(_T, {"targetRefs": [ROUTE, ROUTE | {"namespace": "b"}]}),
+    Example(_T, {"targetRefs": [ROUTE | {"namespace": "b"}] * 2}, "targetRefs"),
+    Example(_T, {"targetRefs": [ROUTE | {"namespace": "B"}]}, "namespace"),
     Example(_T, {"cors": {}}),
-    Example(_T, {"targetRefs": [_ROUTE], "inheritance": "Replace", "enforced": True}),
-    Example(_T, {"targetRefs": [_ROUTE], "inheritance": "replace"}, "inheritance"),
-    Example(_T, {"targetRefs": [_ROUTE], "enforced": "yes"}, "enforced"),
+    Example(_T, {"targetRefs": [ROUTE], "inheritance": "Replace", "enforced": True}),
+    Example(_T, {"targetRefs": [ROUTE], "inheritance": "replace"}, "inheritance"),
+    Example(_T, {"targetRefs": [ROUTE], "enforced": "yes"}, "enforced"),
     Example(_T, _selector(matchLabels={"a": "b"})),
     Example(_T, _selector(matchLabels={"a": "b"}, sectionName="b", namespaces={"from": "All"})),
     Example(_T, _selector(matchExpressions=[{"key": "a", "operator": "In", "values": ["b"]}])),
@@ -187,7 +158,7 @@ EXAMPLES: Final = (
     Example(_T, _selector(matchLabels={"a": "b"}, namespaces={"from": "Selector"}), "selector"),
     Example(_T, _selector(matchLabels={"a": "b"}, namespaces={"from": "All", "selector": {}}), "selector"),
     Example(_T, {"targetSelectors": [_LABELLED] * 17}, "targetSelectors"),
-    Example(_T, {"targetRefs": [_ROUTE | {"name": f"a{number}"} for number in range(17)]}, "targetRefs"),
+    Example(_T, {"targetRefs": [ROUTE | {"name": f"a{number}"} for number in range(17)]}, "targetRefs"),
     Example(_T, {"targetRefs": [{"kind": "HTTPRoute", "name": "a"}]}, "group"),
     Example(_T, _cors()),
     Example(_T, _cors(allowOrigins=["*"], allowMethods=["*"], allowHeaders=["*"], exposeHeaders=["*", "x-a"])),
@@ -292,15 +263,15 @@ EXAMPLES: Final = (
     Example(_T, _local(rules=[_rule(queryParams=[{"name": "x", "type": "Distinct", "invert": True}])]), "invert"),
     Example(_T, _local(rules=[_rule(sourceCIDR={})]), "value"),
     Example(_T, _local(rules=[_rule(claims=[{"name": "a", "exact": "b"}])], phase="BeforeAuth"), "rules"),
-    Example(_T, _unit("admissionControl")),
-    Example(_T, _unit("admissionControl", samplingWindow="1m", minSuccessRate=100, maxRejectionPercent=1)),
-    Example(_T, _unit("admissionControl", successCriteria={"grpc": {"statusCodes": [0, 16]}, "http": _SUCCESS})),
-    Example(_T, _unit("admissionControl", samplingWindow="1500ms"), "samplingWindow"),
-    Example(_T, _unit("admissionControl", minSuccessRate=0), "minSuccessRate"),
-    Example(_T, _unit("admissionControl", rejectionAggression=101), "rejectionAggression"),
-    Example(_T, _unit("admissionControl", successCriteria={"grpc": {"statusCodes": [17]}}), "statusCodes"),
-    Example(_T, _unit("admissionControl", successCriteria={"http": {"statusCodes": [{}]}}), "statusCodes"),
-    Example(_T, _unit("admissionControl", disable={}, minSuccessRate=1), "disable"),
+    Example(_T, unit("admissionControl")),
+    Example(_T, unit("admissionControl", samplingWindow="1m", minSuccessRate=100, maxRejectionPercent=1)),
+    Example(_T, unit("admissionControl", successCriteria={"grpc": {"statusCodes": [0, 16]}, "http": _SUCCESS})),
+    Example(_T, unit("admissionControl", samplingWindow="1500ms"), "samplingWindow"),
+    Example(_T, unit("admissionControl", minSuccessRate=0), "minSuccessRate"),
+    Example(_T, unit("admissionControl", rejectionAggression=101), "rejectionAggression"),
+    Example(_T, unit("admissionControl", successCriteria={"grpc": {"statusCodes": [17]}}), "statusCodes"),
+    Example(_T, unit("admissionControl", successCriteria={"http": {"statusCodes": [{}]}}), "statusCodes"),
+    Example(_T, unit("admissionControl", disable={}, minSuccessRate=1), "disable"),
     Example(_T, _policy(statPrefix="{namespace}_{route}")),
     Example(_T, _policy(statPrefix=""), "statPrefix"),
     Example(_T, _policy(tracing={"randomSampling": "0.5%", "spanName": "%REQ(:METHOD)%"})),
@@ -310,82 +281,25 @@ EXAMPLES: Final = (
     Example(_T, _policy(tracing={"disable": {}, "clientSampling": 1}), "disable"),
     Example(_T, _cors(disable={})),
     Example(_T, _cors(disable={}, allowOrigins=["*"]), "cors"),
-    Example(_T, _unit("extAuth", extensionRef=_NAMED, contextExtensions={"a": "b"}, contextSecrets=[_TEXT])),
-    Example(_T, _unit("extAuth", extensionRefs=[_NAMED, {"name": "a", "namespace": "b"}])),
-    Example(_T, _unit("extAuth"), "extAuth"),
-    Example(_T, _unit("extAuth", disable={}, extensionRef=_NAMED), "extAuth"),
-    Example(_T, _unit("extAuth", extensionRefs=[_NAMED] * 2), "extensionRefs"),
-    Example(_T, _unit("extAuth", extensionRef=_NAMED, contextExtensions={"c": ""}, contextSecrets=[_TEXT]), "context"),
-    Example(_T, _unit("extAuth", extensionRef=_NAMED, withRequestBody={"maxRequestBytes": 0}), "maxRequestBytes"),
-    Example(
-        _E, {"extAuth": {"grpcService": {"backendRef": _SERVICE}, "statusOnError": 503, "percentageEnabled": "1%"}}
-    ),
-    Example(_E, {"extAuth": {"httpService": {"backendRef": _SERVICE, "pathPrefix": "/a/%20"}}}),
-    Example(_E, {"extAuth": {}}, "extAuth"),
-    Example(_E, {"extAuth": {"httpService": {"backendRef": _SERVICE, "pathPrefix": "a"}}}, "pathPrefix"),
-    Example(_E, {"extAuth": {"httpService": {"backendRef": _SERVICE, "pathPrefix": "/", "pathOverride": "/"}}}, "path"),
-    Example(
-        _E, {"extAuth": {"httpService": {"backendRef": _SERVICE}, "headersToForward": ["a b"]}}, "headersToForward"
-    ),
-    Example(_E, {}, "spec"),
-    Example(_E, {"jwt": {"providers": [_ISSUER]}}),
-    Example(_E, {"jwt": {"validationMode": "AllowMissingOrFailed", "providers": [_ISSUER, {**_ISSUER, "name": "b"}]}}),
-    Example(_E, {"jwt": {"providers": []}}, "providers"),
-    Example(_E, {"jwt": {"providers": [_ISSUER, _ISSUER]}}, "providers"),
-    Example(_E, {"jwt": {"providers": [{**_ISSUER, "jwks": {}}]}}, "jwks"),
-    Example(_E, {"jwt": {"validationMode": "Loose", "providers": [_ISSUER]}}, "validationMode"),
-    Example(_T, _unit("jwtAuth", extensionRef=_NAMED, mode="AllowMissing", requireAll=True, audiences=["a"])),
-    Example(_T, _unit("jwtAuth", disable={})),
-    Example(_T, _unit("jwtAuth", providers=[_ISSUER])),
-    Example(_T, _unit("jwtAuth"), "jwtAuth"),
-    Example(_T, _unit("jwtAuth", mode="Strict"), "jwtAuth"),
-    Example(_T, _unit("jwtAuth", disable={}, mode="Strict"), "jwtAuth"),
-    Example(_T, _unit("jwtAuth", extensionRef=_NAMED, providers=[_ISSUER]), "jwtAuth"),
-    Example(_T, _unit("jwtAuth", extensionRef=_NAMED, audiences=["a", "a"]), "audiences"),
-    Example(_T, _issuer(subjects=[{"exact": "a"}, {"suffix": "b", "ignoreCase": True}], audiences=["a"])),
-    Example(_T, _issuer(subjects=[{"exact": "a", "prefix": "b"}]), "subjects"),
-    Example(
-        _T, _issuer(tokenSource={"headers": [{"name": "x-a", "prefix": ""}], "queryParams": ["a"], "cookies": ["b"]})
-    ),
-    Example(_T, _issuer(tokenSource={}), "tokenSource"),
-    Example(_T, _issuer(claimsToHeaders=[{"name": "a.b", "header": "x-a"}, {"path": ["a.b"], "header": "x-b"}])),
-    Example(_T, _issuer(claimsToHeaders=[{"name": "a", "path": ["a"], "header": "x-a"}]), "claimsToHeaders"),
-    Example(_T, _issuer(claimsToHeaders=[{"header": "x-a"}]), "claimsToHeaders"),
-    Example(_T, _issuer(claimsToHeaders=[{"name": "a", "header": "Host"}]), "header"),
-    Example(_T, _issuer(claimsToHeaders=[{"name": "a", "header": "x-a"}, {"name": "b", "header": "x-a"}]), "claims"),
-    Example(_T, _issuer(clockSkew="0s"), "clockSkew"),
-    Example(_T, _keys(local={"configMapRef": _NAMED})),
-    Example(_T, _keys(local={"secretRef": {"name": "a", "namespace": "b", "key": "c"}})),
-    Example(_T, _keys(local={}), "local"),
-    Example(_T, _keys(local={"inline": "{}", "secretRef": _NAMED}), "local"),
-    Example(_T, _keys(local={"inline": "{}"}, remote={"url": "https://a.com/keys"}), "jwks"),
-    Example(_T, _keys(remote={"url": "https://a.com:8443/keys?a=b", "backendRef": _SERVICE, "cacheDuration": "1h"})),
-    Example(_T, _keys(remote={}), "remote"),
-    Example(_T, _keys(remote={"url": "a.com/keys"}), "url"),
-    Example(_T, _keys(remote={"url": "https://me:pass@a.com/keys"}), "url"),
-    Example(_T, _keys(remote={"url": "https://a.com/#keys"}), "url"),
-    Example(_T, _retries(numRetries=3, baseInterval="1s", maxInterval="1s")),
-    Example(_T, _retries(numRetries=11), "numRetries"),
-    Example(_T, _retries(maxInterval="1s"), "retryPolicy"),
-    Example(_T, _retries(baseInterval="2s", maxInterval="1s"), "maxInterval"),
-    Example(_T, _unit("csrf", percentageEnabled="12.5%", percentageShadowed=100)),
-    Example(_T, _unit("csrf", additionalOrigins=[{"exact": "a.com:80"}, {"suffix": ".b.com", "ignoreCase": True}])),
-    Example(_T, _unit("csrf", percentageEnabled=101), "percentageEnabled"),
-    Example(_T, _unit("csrf", percentageEnabled="a lot"), "percentageEnabled"),
-    Example(_T, _unit("csrf", additionalOrigins=[{"exact": "https://a.com"}]), "additionalOrigins"),
-    Example(_T, _unit("csrf", additionalOrigins=[{"exact": "a", "prefix": "b"}]), "additionalOrigins"),
-    Example(_T, _unit("compression", responseCompression={"libraries": ["Gzip", "Zstd"], "level": 9})),
-    Example(_T, _unit("compression", requestDecompression={"disable": {}}, responseCompression={"etag": "Skip"})),
-    Example(_T, _unit("compression", responseCompression={"libraries": ["gzip"]}), "libraries"),
-    Example(_T, _unit("compression", responseCompression={"libraries": []}), "libraries"),
-    Example(_T, _unit("compression", responseCompression={"level": 10}), "level"),
-    Example(_T, _unit("compression", responseCompression={"contentTypes": ["text"]}), "contentTypes"),
-    Example(_T, _unit("faultInjection", delay={"fixedDelay": "1s", "percentage": "0.01%"}, maxActiveFaults=1)),
-    Example(_T, _unit("faultInjection", abort={"grpcStatus": 14}, headers=[{"name": "x-a", "regex": ".+"}])),
-    Example(_T, _unit("faultInjection", abort={"httpStatus": 503, "grpcStatus": 14}), "abort"),
-    Example(_T, _unit("faultInjection", abort={"httpStatus": 204}), "httpStatus"),
-    Example(_T, _unit("faultInjection", abort={"grpcStatus": 17}), "grpcStatus"),
-    Example(_T, _unit("faultInjection", responseRateLimit={"kbitsPerSecond": 7}), "kbitsPerSecond"),
+    *ACCESS_EXAMPLES,
+    Example(_T, unit("csrf", percentageEnabled="12.5%", percentageShadowed=100)),
+    Example(_T, unit("csrf", additionalOrigins=[{"exact": "a.com:80"}, {"suffix": ".b.com", "ignoreCase": True}])),
+    Example(_T, unit("csrf", percentageEnabled=101), "percentageEnabled"),
+    Example(_T, unit("csrf", percentageEnabled="a lot"), "percentageEnabled"),
+    Example(_T, unit("csrf", additionalOrigins=[{"exact": "https://a.com"}]), "additionalOrigins"),
+    Example(_T, unit("csrf", additionalOrigins=[{"exact": "a", "prefix": "b"}]), "additionalOrigins"),
+    Example(_T, unit("compression", responseCompression={"libraries": ["Gzip", "Zstd"], "level": 9})),
+    Example(_T, unit("compression", requestDecompression={"disable": {}}, responseCompression={"etag": "Skip"})),
+    Example(_T, unit("compression", responseCompression={"libraries": ["gzip"]}), "libraries"),
+    Example(_T, unit("compression", responseCompression={"libraries": []}), "libraries"),
+    Example(_T, unit("compression", responseCompression={"level": 10}), "level"),
+    Example(_T, unit("compression", responseCompression={"contentTypes": ["text"]}), "contentTypes"),
+    Example(_T, unit("faultInjection", delay={"fixedDelay": "1s", "percentage": "0.01%"}, maxActiveFaults=1)),
+    Example(_T, unit("faultInjection", abort={"grpcStatus": 14}, headers=[{"name": "x-a", "regex": ".+"}])),
+    Example(_T, unit("faultInjection", abort={"httpStatus": 503, "grpcStatus": 14}), "abort"),
+    Example(_T, unit("faultInjection", abort={"httpStatus": 204}), "httpStatus"),
+    Example(_T, unit("faultInjection", abort={"grpcStatus": 17}), "grpcStatus"),
+    Example(_T, unit("faultInjection", responseRateLimit={"kbitsPerSecond": 7}), "kbitsPerSecond"),
     Example(_T, _override(response={})),
     Example(_T, _override(response={"statusCode": 500, "body": {"inline": "x"}, "contentType": "text/html"})),
     Example(_T, _override(redirect={"hostname": "a.com", "scheme": "https", "port": 8443, "path": "/a?b=%20"})),
@@ -401,26 +315,11 @@ EXAMPLES: Final = (
     Example(_T, _match(), "match"),
     Example(_T, _match(statusCodes=[{"range": {"start": 500, "end": 499}}]), "range"),
     Example(_T, _match(statusCodes=[{"value": 600}]), "value"),
-    Example(_T, _unit("sessionPersistence", cookie={"name": "a", "lifetimeType": "Permanent"}, absoluteTimeout="1h")),
-    Example(_T, _unit("sessionPersistence", type="Header", header={"name": "x-a"}, strict=True)),
-    Example(_T, _unit("sessionPersistence", disable={})),
-    Example(_T, _unit("sessionPersistence", disable={}, cookie={}), "sessionPersistence"),
-    Example(_T, _unit("sessionPersistence", cookie={"lifetimeType": "Permanent"}), "sessionPersistence"),
-    Example(_T, _unit("sessionPersistence", type="Cookie"), "sessionPersistence"),
-    Example(_T, _unit("sessionPersistence", cookie={}, header={"name": "x-a"}), "sessionPersistence"),
+    Example(_T, unit("sessionPersistence", cookie={"name": "a", "lifetimeType": "Permanent"}, absoluteTimeout="1h")),
+    Example(_T, unit("sessionPersistence", type="Header", header={"name": "x-a"}, strict=True)),
+    Example(_T, unit("sessionPersistence", disable={})),
+    Example(_T, unit("sessionPersistence", disable={}, cookie={}), "sessionPersistence"),
+    Example(_T, unit("sessionPersistence", cookie={"lifetimeType": "Permanent"}), "sessionPersistence"),
+    Example(_T, unit("sessionPersistence", type="Cookie"), "sessionPersistence"),
+    Example(_T, unit("sessionPersistence", cookie={}, header={"name": "x-a"}), "sessionPersistence"),
 )
-
-
-def document(example: Example, namespace: str = "default") -> dict[str, Any]:
-    """Return the object's manifest."""
-    return {
-        "apiVersion": "gateway.headgate.dev/v1alpha1",
-        "kind": example.kind,
-        "metadata": {"name": "example", "namespace": namespace},
-        "spec": example.spec,
-    }
-
-
-def label(example: Example) -> str:
-    """Return a name for a test."""
-    return f"{example.kind}-{str(example.spec)[:60]}"

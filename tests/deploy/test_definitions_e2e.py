@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from deploy.definitions import definition, own_kinds
-from tests.deploy.examples import EXAMPLES, Example, document, label
+from tests.deploy.example import Example, document, label
+from tests.deploy.examples import EXAMPLES
 from tests.deploy.release import Failed, Release
 from tests.deploy.tools import CHART
 from tests.e2e.kube import until

@@ -14,7 +14,8 @@ from deploy.definitions import definition, own_kinds
 from deploy.generate import base, definitions, documents, example, rules
 from deploy.rbac import Rule, cluster_rules, namespaced_rules, own_rules
 from deploy.schema import structural
-from tests.deploy.examples import EXAMPLES, Example, document, label
+from tests.deploy.example import Example, document, label
+from tests.deploy.examples import EXAMPLES
 from tests.deploy.tools import ROOT, helm
 from translator.objects.gateway_api.filters import HTTPCORSFilter
 from translator.objects.schema.base import Fields, unique

@@ -12,6 +12,7 @@ import pytest_asyncio
 from tests.live.logins import HOST, REDIRECT, World
 from tests.live.objects import endpoints, gateway, service
 from tests.live.openid import client, running_provider, secret
+from tests.live.processor import Processor, extension, processor
 from tests.live.proxy import Proxy, running_proxy
 from tests.live.rate_limit_service import RateLimitService, running_service
 from tests.live.upstream import Upstream, upstream
@@ -61,6 +62,22 @@ async def proxy(shared: tuple[Proxy, Path], upstreams: dict[str, Upstream]) -> A
     found.restore()
     print(logged)
     assert not leaks
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def one(proxy: Proxy) -> AsyncIterator[Processor]:
+    """Yield a processor behind the GatewayExtension `one`, and the Service of that name."""
+    async with processor() as found:
+        await proxy.apply(service("one"), endpoints("one", [found.port]), extension("one"))
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def two(proxy: Proxy) -> AsyncIterator[Processor]:
+    """Yield another processor, behind `two`."""
+    async with processor() as found:
+        await proxy.apply(service("two"), endpoints("two", [found.port]), extension("two"))
+        yield found
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -1,4 +1,4 @@
-"""An external processor: a gRPC server that sees requests and responses on their way, and changes them."""
+"""External processors: gRPC servers that see requests and responses on their way and change them, and their objects."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from headgate_proto.envoy.service.ext_proc.v3.external_processor_pb2 import (
     ProcessingResponse,
     StreamedBodyResponse,
 )
+from tests.live.objects import Manifest, gateway_extension, traffic_policy
 
 SERVICE = "envoy.service.ext_proc.v3.ExternalProcessor"
 Decide = Callable[[str, ProcessingRequest], Awaitable[ProcessingResponse | None]]
@@ -129,3 +130,31 @@ async def processor(port: int = 0) -> AsyncIterator[Processor]:
         yield found
     finally:
         await server.stop(None)
+
+
+def extension(name: str, **fields: Any) -> Manifest:
+    """Return a GatewayExtension with the processor behind the Service of its name."""
+    service_reference = {"backendRef": {"name": name, "port": 80}}
+    return gateway_extension(name, extProc={"grpcService": service_reference, "messageTimeout": "10s", **fields})
+
+
+def use(name: str = "one", **fields: Any) -> Manifest:
+    """Return an entry of `extProc` with the extension of a name."""
+    return {"name": name, "extensionRef": {"name": name}, **fields}
+
+
+def processed(level: str, *entries: Manifest, name: str = "policy") -> Manifest:
+    """Return a policy with processors."""
+    return traffic_policy(level, name, extProc=list(entries))
+
+
+def appending(value: str) -> Any:
+    """Return what a processor responds that appends to a header of requests."""
+
+    async def decide(phase: str, found: ProcessingRequest) -> ProcessingResponse | None:
+        if phase != "request_headers":
+            return None
+        before = headers_of(found.request_headers.headers).get("x-order", "")
+        return answer(phase, set={"x-order": f"{before}{value}"})
+
+    return decide

@@ -11,13 +11,14 @@ import pytest_asyncio
 
 from tests.live.objects import Manifest, endpoints, gateway, prefix, route, rule, service, traffic_policy
 from tests.live.proxy import Proxy, running_proxy
-from tests.live.test_policy_jwt import answer, jwt_auth
 from tests.live.tokens import (
     REMOTE,
     KeyServer,
+    answer,
     bearer,
     config_map,
     extension,
+    jwt_auth,
     key,
     key_server,
     key_set,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
-
-import pytest_asyncio
 
 from headgate_proto.envoy.service.ext_proc.v3.external_processor_pb2 import ProcessingRequest, ProcessingResponse
 from tests.live.certificates import client, tls_secret
@@ -15,16 +12,13 @@ from tests.live.objects import (
     GATEWAY,
     ROUTES,
     Manifest,
-    endpoints,
     gateway,
-    gateway_extension,
     prefix,
     route,
     rule,
-    service,
     traffic_policy,
 )
-from tests.live.processor import Processor, answer, headers_of, immediate, processor
+from tests.live.processor import Processor, answer, extension, headers_of, immediate
 from tests.live.proxy import Proxy
 from tests.live.upstream import Upstream
 from tests.live.websockets import shout, talk
@@ -37,28 +31,6 @@ def filtered(port: int, *names: str, listener: str = "http", **fields: Any) -> M
     references = [{"group": HEADGATE, "kind": "GatewayExtension", "name": each} for each in names]
     requests = [{"type": "ExtensionRef", "extensionRef": each} for each in references]
     return {"name": listener, "protocol": "HTTP", "port": port, "filters": {"requests": requests}, **fields}
-
-
-def extension(name: str, **fields: Any) -> Manifest:
-    """Return a GatewayExtension with the processor behind the Service of its name."""
-    service_reference = {"backendRef": {"name": name, "port": 80}}
-    return gateway_extension(name, extProc={"grpcService": service_reference, "messageTimeout": "10s", **fields})
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def one(proxy: Proxy) -> AsyncIterator[Processor]:
-    """Yield a processor behind the GatewayExtension `one`."""
-    async with processor() as found:
-        await proxy.apply(service("one"), endpoints("one", [found.port]), extension("one"))
-        yield found
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def two(proxy: Proxy) -> AsyncIterator[Processor]:
-    """Yield another processor, behind `two`."""
-    async with processor() as found:
-        await proxy.apply(service("two"), endpoints("two", [found.port]), extension("two"))
-        yield found
 
 
 def setting(**headers: str) -> Any:

@@ -2,74 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
-
 import pytest
-import pytest_asyncio
 from google.protobuf.struct_pb2 import Struct
 
 from headgate_proto.envoy.service.ext_proc.v3.external_processor_pb2 import ProcessingRequest, ProcessingResponse
 from tests.live.objects import (
-    Manifest,
     endpoints,
-    exact,
-    gateway_extension,
     prefix,
     route,
     rule,
-    service,
-    traffic_policy,
 )
-from tests.live.processor import Processor, answer, headers_of, immediate, processor, streamed
+from tests.live.processor import Processor, answer, extension, headers_of, immediate, processed, streamed, use
 from tests.live.proxy import Proxy
 from tests.live.upstream import Upstream
 
 LEVELS = ("gateway", "route")
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def one(proxy: Proxy) -> AsyncIterator[Processor]:
-    """Yield a processor behind the GatewayExtension `one`, and the Service of that name."""
-    async with processor() as found:
-        await proxy.apply(service("one"), endpoints("one", [found.port]), extension("one"))
-        yield found
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def two(proxy: Proxy) -> AsyncIterator[Processor]:
-    """Yield another processor, behind `two`."""
-    async with processor() as found:
-        await proxy.apply(service("two"), endpoints("two", [found.port]), extension("two"))
-        yield found
-
-
-def extension(name: str, **fields: Any) -> Manifest:
-    """Return a GatewayExtension with the processor behind the Service of its name."""
-    service_reference = {"backendRef": {"name": name, "port": 80}}
-    return gateway_extension(name, extProc={"grpcService": service_reference, "messageTimeout": "10s", **fields})
-
-
-def use(name: str = "one", **fields: Any) -> Manifest:
-    """Return an entry of `extProc` with the extension of a name."""
-    return {"name": name, "extensionRef": {"name": name}, **fields}
-
-
-def processed(level: str, *entries: Manifest, name: str = "policy") -> Manifest:
-    """Return a policy with processors."""
-    return traffic_policy(level, name, extProc=list(entries))
-
-
-def appending(value: str) -> Any:
-    """Return what a processor responds that appends to a header of requests."""
-
-    async def decide(phase: str, found: ProcessingRequest) -> ProcessingResponse | None:
-        if phase != "request_headers":
-            return None
-        before = headers_of(found.request_headers.headers).get("x-order", "")
-        return answer(phase, set={"x-order": f"{before}{value}"})
-
-    return decide
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -312,55 +259,6 @@ async def test_it_is_slow_down_or_answers_garbage(proxy: Proxy, one: Processor, 
     await proxy.apply(endpoints("one", [one.port], ready=False))
     assert (await proxy.request()).status == 500
     assert alpha.seen == []
-
-
-async def test_by_name(proxy: Proxy, one: Processor, two: Processor) -> None:
-    """A more specific policy adds processors, replaces those of the same name, or switches one or all of them off."""
-    one.decide, two.decide = appending("1"), appending("2")
-    named = rule("alpha", name="named", matches=[exact("/own")])
-    await proxy.apply(processed("gateway", use()), route(named, rule("alpha")))
-    anonymous = {"extensionRef": {"name": "two"}}
-    for entries, order in (
-        ([use("two")], ["12"]),
-        ([anonymous], ["12"]),
-        ([{"name": "one", "extensionRef": {"name": "two"}}], ["2"]),
-        ([{"name": "one", "disable": {}}], []),
-        ([{"name": "one", "disable": {}}, use("two")], ["2"]),
-        ([{"disable": {}}], []),
-        ([{"disable": {}}, use("two")], ["2"]),
-        ([{"name": "two", "disable": {}}], ["1"]),
-        ([use("two", filterStage={"weight": 1})], ["21"]),
-        ([use("two", filterStage={"weight": -1})], ["12"]),
-    ):
-        await proxy.apply(processed("rule", *entries, name="own"))
-        assert (await proxy.request("/own")).sent("x-order") == order, entries
-        assert (await proxy.request("/other")).sent("x-order") == ["1"]
-
-
-ALL_STAGES = ("Fault", "AuthN", "AuthZ", "RateLimit", "Route")
-STAGES = [(stage, predicate) for stage in ALL_STAGES for predicate in ("Before", "During", "After")]
-
-
-async def test_stages(proxy: Proxy, one: Processor, two: Processor) -> None:
-    """Processors are asked in the order of their stages, whatever the order in the list is."""
-    one.decide, two.decide = appending("1"), appending("2")
-    for place, (stage, predicate) in enumerate(STAGES[1:], start=1):
-        earlier = STAGES[place - 1]
-        first = use(filterStage={"stage": earlier[0], "predicate": earlier[1], "weight": 1})
-        second = use("two", filterStage={"stage": stage, "predicate": predicate})
-        await proxy.apply(processed("gateway", second, first), route(rule("alpha")))
-        assert (await proxy.request()).sent("x-order") == ["12"], (earlier, stage, predicate)
-
-
-async def test_stages_among_other_filters(proxy: Proxy, one: Processor) -> None:
-    """A processor before faults is asked about requests that a fault ends; by default it is not."""
-    fault = {"abort": {"httpStatus": 418}}
-    for stage, asked in (({"stage": "Fault", "predicate": "Before"}, True), ({}, False)):
-        one.reset()
-        policy = traffic_policy("gateway", faultInjection=fault, extProc=[use(filterStage=stage)])
-        await proxy.apply(policy, route(rule("alpha")))
-        assert (await proxy.request()).status == 418
-        assert ("request_headers" in one.phases) == asked
 
 
 @pytest.mark.parametrize("level", LEVELS)

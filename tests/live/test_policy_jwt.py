@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 
-from tests.live.objects import Manifest, exact, prefix, route, rule, traffic_policy
-from tests.live.proxy import Proxy, Response
+from tests.live.objects import Manifest, prefix, route, rule, traffic_policy
+from tests.live.proxy import Proxy
 from tests.live.tokens import (
     ISSUER,
+    Headers,
+    answer,
     bearer,
     confused,
     extension,
+    jwt_auth,
     key,
     key_set,
     local,
@@ -21,28 +23,9 @@ from tests.live.tokens import (
     tampered,
     token,
     unsigned,
+    with_token,
 )
 from tests.live.upstream import Upstream
-
-Headers = dict[str, str] | list[tuple[str, str]]
-
-
-def jwt_auth(level: str = "gateway", name: str = "policy", **fields: Any) -> Manifest:
-    """Return a policy that asks for a token, of one issuer unless the fields say otherwise."""
-    if not fields.keys() & {"providers", "extensionRef", "disable"}:
-        fields["providers"] = [provider()]
-    return traffic_policy(level, name, jwtAuth=fields)
-
-
-async def answer(proxy: Proxy, headers: Headers | None = None, path: str = "/", **options: Any) -> int:
-    """Return the status of the response to a request."""
-    return (await proxy.request(path, headers=headers or {}, **options)).status
-
-
-async def with_token(proxy: Proxy, path: str = "/", signing: str = "one", **claims: Any) -> Response:
-    """Return the response to a request with a token with these claims."""
-    return await proxy.request(path, headers=bearer(token(signing, **claims)))
-
 
 NOW = int(time.time())
 """When the tests were collected, which may be minutes before they run."""
@@ -346,78 +329,3 @@ async def test_preflights(proxy: Proxy, alpha: Upstream) -> None:
     assert not alpha.seen
     assert await answer(proxy, {"Origin": page}) == 401
     assert await answer(proxy, {"Origin": page, **bearer(token())}) == 200
-
-
-async def test_routes_differ(proxy: Proxy) -> None:
-    """A rule's policy takes the place of the Gateway's as a whole, or switches it off."""
-    named = rule("alpha", name="named", matches=[exact("/own")])
-    await proxy.apply(jwt_auth(), route(named, rule("alpha")))
-    own = jwt_auth("rule", "own", providers=[provider(issuer="https://own.example.com")])
-    await proxy.apply(own)
-    assert (await with_token(proxy)).status == 200
-    assert (await with_token(proxy, "/own")).status == 401
-    assert (await with_token(proxy, "/own", iss="https://own.example.com")).status == 200
-    await proxy.apply(jwt_auth("rule", "own", disable={}))
-    assert await answer(proxy, path="/own") == 200
-    assert await answer(proxy) == 401
-
-
-async def test_a_policy_of_a_backend(proxy: Proxy) -> None:
-    """A policy that a backendRef names asks for tokens of the requests for that backend."""
-    reference = {"group": "gateway.headgate.dev", "kind": "TrafficPolicy", "name": "policy"}
-    policy = {**jwt_auth(), "spec": {"jwtAuth": {"providers": [provider()]}}}
-    asking: Manifest = {"name": "alpha", "filters": [{"type": "ExtensionRef", "extensionRef": reference}]}
-    await proxy.apply(policy, route(rule(asking)))
-    assert await answer(proxy) == 401
-    assert await answer(proxy, bearer(token("unknown"))) == 401
-    assert await answer(proxy, bearer(token())) == 200
-    await proxy.apply(route(rule(asking, "beta")))
-    open_ones = [await proxy.request() for _ in range(40)]
-    assert {each.status for each in open_ones} == {200, 401}
-    assert {each.backend for each in open_ones if each.status == 200} == {"beta"}
-
-
-async def test_an_extension_ref_of_a_rule(proxy: Proxy) -> None:
-    """A policy that a filter of a rule names asks for tokens of the requests of that rule."""
-    reference = {"group": "gateway.headgate.dev", "kind": "TrafficPolicy", "name": "policy"}
-    policy = {**jwt_auth(), "spec": {"jwtAuth": {"providers": [provider()]}}}
-    asking = rule("alpha", filters=[{"type": "ExtensionRef", "extensionRef": reference}], matches=[exact("/own")])
-    await proxy.apply(policy, route(asking, rule("beta")))
-    assert await answer(proxy, path="/own") == 401
-    assert await answer(proxy, bearer(token()), "/own") == 200
-    assert await answer(proxy) == 200
-
-
-async def test_an_enforced_policy(proxy: Proxy) -> None:
-    """An enforced policy of the Gateway is final: no rule switches it off, or puts another in its place."""
-    named = rule("alpha", name="named")
-    wide = jwt_auth()
-    wide["spec"]["enforced"] = True
-    await proxy.apply(wide, route(named))
-    others = [provider(jwks=local(key("two")))]
-    nearer: list[Manifest] = [{"disable": {}}, {"mode": "AllowMissingOrFailed"}, {"providers": others}]
-    for each in nearer:
-        await proxy.apply(jwt_auth("rule", "own", **each))
-        assert await answer(proxy) == 401
-        assert await answer(proxy, bearer(token("two"))) == 401
-        assert await answer(proxy, bearer(token())) == 200
-
-
-@pytest.mark.parametrize("level", ["gateway", "route"])
-async def test_what_cannot_be_read_closes(proxy: Proxy, alpha: Upstream, level: str) -> None:
-    """A policy without usable keys has its requests respond with 500, with a good token too."""
-    named = rule("alpha", name="named", matches=[exact("/open")])
-    await proxy.apply(route(named, rule("alpha")))
-    broken: list[Manifest] = [
-        {"extensionRef": {"name": "none"}},
-        {"providers": [provider(jwks={"local": {"inline": "{}"}})]},
-        {"providers": [provider(jwks={"local": {"secretRef": {"name": "none"}}})]},
-        {"providers": [provider(), provider("two", jwks={"local": {"configMapRef": {"name": "none", "key": "x"}}})]},
-        {"providers": [provider(jwks={"remote": {"backendRef": {"name": "none", "port": 80}}})]},
-    ]
-    for each in broken:
-        await proxy.apply(jwt_auth(level, **each))
-        assert await answer(proxy, bearer(token())) == 500
-        await proxy.apply(jwt_auth("rule", "own", disable={}))
-        assert await answer(proxy, path="/open") == 200
-    assert all(each.path == "/open" for each in alpha.seen)

@@ -1,4 +1,4 @@
-"""Issuers of JSON Web Tokens: their keys, tokens as they sign them, and a server of their public keys."""
+"""Issuers of JSON Web Tokens, their keys and tokens, a server of public keys, and policies that ask for tokens."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from joserfc import jwt
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from tests.live.objects import Manifest, endpoints, service
+from tests.live.objects import Manifest, endpoints, service, traffic_policy
+from tests.live.proxy import Proxy, Response
 from tests.live.upstream import Seen, Upstream, upstream
 
 Key = RSAKey | ECKey | OKPKey
+Headers = dict[str, str] | list[tuple[str, str]]
 ISSUER = "https://issuer.example.com"
 KEYS = {"RS256": RSAKey, "ES256": ECKey, "ES512": ECKey, "EdDSA": OKPKey}
 SIZES: dict[str, Any] = {"RS256": 2048, "ES256": "P-256", "ES512": "P-521", "EdDSA": "Ed25519"}
@@ -150,3 +152,20 @@ def config_map(text: str, name: str = "keys", **more: str) -> Manifest:
 def secret(text: str, name: str = "keys") -> Manifest:
     """Return a Secret with keys."""
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"jwks": text}}
+
+
+def jwt_auth(level: str = "gateway", name: str = "policy", **fields: Any) -> Manifest:
+    """Return a policy that asks for a token, of one issuer unless the fields say otherwise."""
+    if not fields.keys() & {"providers", "extensionRef", "disable"}:
+        fields["providers"] = [provider()]
+    return traffic_policy(level, name, jwtAuth=fields)
+
+
+async def answer(proxy: Proxy, headers: Headers | None = None, path: str = "/", **options: Any) -> int:
+    """Return the status of the response to a request."""
+    return (await proxy.request(path, headers=headers or {}, **options)).status
+
+
+async def with_token(proxy: Proxy, path: str = "/", signing: str = "one", **changes: Any) -> Response:
+    """Return the response to a request with a token with these claims."""
+    return await proxy.request(path, headers=bearer(token(signing, **changes)))
