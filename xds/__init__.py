@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from xds.protocol.session import Request as Request
     from xds.protocol.session import Response as Response
     from xds.protocol.wire import encode_field as encode_field
+    from xds.resources.fingerprint import FINGERPRINTS as FINGERPRINTS
     from xds.resources.resource import Reference as Reference
     from xds.resources.resource import Resource as Resource
     from xds.resources.snapshot import Snapshot as Snapshot
@@ -55,6 +56,7 @@ _NAMES = {
     "protocol.ordering": "Timeouts",
     "protocol.session": "Ack Request Response",
     "protocol.wire": "encode_field",
+    "resources.fingerprint": "FINGERPRINTS",
     "resources.resource": "Reference Resource",
     "resources.snapshot": "Snapshot diff",
     "resources.types": "CLUSTER ENDPOINT EXTENSION_CONFIG LISTENER LOCALITY_ENDPOINT ROUTE RUNTIME SCOPED_ROUTE SECRET"

@@ -45,7 +45,7 @@ from watchers.kubernetes.errors import ClusterError
 from watchers.kubernetes.kubeconfig import Access, Target
 from watchers.peers.exchange import Peers
 from watchers.sources import SourceMux
-from xds import Observers, Peer, Server
+from xds import FINGERPRINTS, Observers, Peer, Server
 
 log = structlog.stdlib.get_logger("headgate")
 
@@ -112,6 +112,7 @@ async def serve(settings: ControllerSettings, client: ApiClient) -> None:
     host = settings.xds_host or f"headgate.{namespace}.svc"
     authority = ClusterAuthority(client, namespace, (host, f"{host}.cluster.local", "localhost"))
     await authority.load()
+    FINGERPRINTS.use_key(authority.fingerprint_key)
     new_server = partial(Server, credentials=authority.credentials())
     controller = Controller(replace(settings, namespace=namespace, xds_host=host), client, new_server)
     authority.add_event_handler(controller.trust)

@@ -57,6 +57,12 @@ class ClusterAuthority:
         assert self._authorities is not None
         return self._authorities.trusted
 
+    @property
+    def fingerprint_key(self) -> bytes:
+        """The secret key of the fingerprints of configurations, the same for all replicas."""
+        assert self._authorities is not None
+        return self._authorities.drain_key
+
     def add_event_handler(self, handler: Callable[[Authorities], None]) -> None:
         """Add a handler to call with the authorities: now if they are loaded, and after each change for proxies."""
         self._handlers.append(handler)

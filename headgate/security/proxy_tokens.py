@@ -56,6 +56,11 @@ class ProxyTokens:
             raise UserError(f"{path} is not a key of {KEY_BYTES} bytes; remove it, and start your own Envoys anew")
         return cls(key)
 
+    @property
+    def fingerprint_key(self) -> bytes:
+        """The secret key of the fingerprints of configurations."""
+        return hmac.digest(self._key, b"fingerprints", "sha256")
+
     def save(self, directory: Path) -> None:
         """Write the key into a private directory, unless there is one.
 

@@ -47,7 +47,7 @@ from watchers.files.background import in_thread
 from watchers.files.source import FileSource
 from watchers.files.store import FileStoreChange
 from watchers.sources import SourceMux
-from xds import Observers, Server
+from xds import FINGERPRINTS, Observers, Server
 
 #: The seconds from a change of the files until it is evaluated at the latest.
 SETTLE_SECONDS = 1.0
@@ -105,6 +105,7 @@ class _Run:
         self.settings = settings
         self.state = StateDirectory(settings.state, settings.xds)
         self.tokens = ProxyTokens.load(self.state.root)
+        FINGERPRINTS.use_key(self.tokens.fingerprint_key)
         self.files_changed = asyncio.Event()
         self.running = EnvoyProcess.find_all(self.state.path) if settings.envoy else {}
         metrics = Metrics()

@@ -9,6 +9,14 @@ import psutil
 import pytest
 
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE, Headgate, upstream
+from xds import FINGERPRINTS
+
+
+@pytest.fixture(autouse=True)
+def without_key() -> Iterator[None]:
+    """Take the key of fingerprints away that a controller of a test set in this process."""
+    yield
+    FINGERPRINTS.use_key(b"")
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ configuration. So a route says what differs from what it inherits, and nothing e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from hashlib import blake2b
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -47,7 +46,7 @@ from translator.envoy.names import cluster_name, generic_secret_name
 from translator.ir.backend import Backend
 from translator.ir.http import RuleSetting
 from translator.ir.secret import GenericSecret
-from xds import CLUSTER, EXTENSION_CONFIG, SECRET, Reference, check
+from xds import CLUSTER, EXTENSION_CONFIG, FINGERPRINTS, SECRET, Reference, check
 
 FilterConfigs = tuple[tuple[str, bytes], ...]
 """By the names of filters, sorted, their configurations: messages in an ``Any``, serialised."""
@@ -99,7 +98,7 @@ def compose(units: Iterable[UnitSettings]) -> FilterConfigs:
     if responses:
         configs[CUSTOM_RESPONSE] = _custom_response(sorted(responses, key=lambda each: each.rank))
     if protection:
-        configs |= _marked(blake2b(b"".join(protection), digest_size=8).hexdigest())
+        configs |= _marked(FINGERPRINTS.of(b"".join(protection)))
     return tuple(sorted((name, _packed(config)) for name, config in configs.items()))
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import NamedTuple
 
 from google.protobuf.message import Message
 
 from xds.resources import references
+from xds.resources.fingerprint import FINGERPRINTS
 from xds.resources.types import PREFIX, TYPES
 
 
@@ -27,7 +27,7 @@ class Resource:
     Attributes:
         type_url: One of the constants of `xds.resources.types`.
         name: The resource's name, unique within its type.
-        version: A hash of the body: the same for the same content, across restarts and replicas.
+        version: A fingerprint of the body: the same for the same content, across restarts and replicas.
         body: The deterministically serialised message (not wrapped in an Any).
         references: The resources that it refers to, such as the clusters of a route.
         aliases: Other names by which clients may request it (`xds.resources.aliases`); virtual hosts only.
@@ -53,7 +53,7 @@ class Resource:
         origin: object = None,
     ) -> Resource:
         """Return the resource of a serialised message. Serialise deterministically, or versions will vary."""
-        version = blake2b(body, digest_size=8).hexdigest()
+        version = FINGERPRINTS.of(body)
         return cls(type_url, name, version, body, frozenset(references), frozenset(aliases), origin)
 
     @classmethod

@@ -122,7 +122,7 @@ def commands_tell(folder: Path, port: int) -> dict[str, str]:
     ):
         result = CliRunner().invoke(app, arguments)
         assert result.exception is None or isinstance(result.exception, SystemExit), arguments
-        places[" ".join(arguments[:4:3])] = result.output + result.stderr
+        places[" ".join((arguments[0], *arguments[3:]))] = result.output + result.stderr
     return places
 
 
@@ -143,3 +143,31 @@ async def test_no_secret_is_told(headgate: Headgate) -> None:
         found += told(texts(), places)
         assert len([each for each in places.values() if re.search("TrafficPolicy|basic_auth", each)]) > 5
     assert not found
+
+
+def fingerprints(text: str) -> set[str]:
+    """Return the fingerprints of protection that routes have."""
+    return set(re.findall(r"\b[0-9a-f]{16}\b", text))
+
+
+async def test_fingerprints_tell_no_guesses(headgate: Headgate) -> None:
+    """Whoever knows all but a weak secret cannot tell it by fingerprints: these are others in each installation.
+
+    They are the same after a restart, so that proxies need not get everything again.
+    """
+    headgate.write("keys", f"{POLICY.replace('NAME', 'keys')}{UNITS['keys']}\n")
+    headgate.write("secrets", SECRETS)
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    known = await asyncio.to_thread(commands_tell, headgate.folder, headgate.port)
+    plain = fingerprints(known["translate --to xds"])
+    shown = await envoy_tells(headgate)
+    versions = (await headgate.ask("/config"))["snapshots"]
+    assert plain
+    assert fingerprints(shown["Envoy's /config_dump?include_eds"])
+    for text in (shown["Envoy's /config_dump?include_eds"], repr(versions)):
+        assert not plain & fingerprints(text)
+    await headgate.end()
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    assert (await headgate.ask("/config"))["snapshots"] == versions
