@@ -8,6 +8,7 @@ from deploy.schema import structural
 from translator.api_group import GROUP
 from translator.kinds import Registry
 from translator.objects.gateway_api.policy import Policy
+from translator.objects.headgate.gatewayextension import GatewayExtension
 from translator.objects.schema.base import KubernetesObject, PrinterColumn
 from translator.objects.schema.scalars import CONTROLLER
 from translator.registry import KINDS, REGISTRY
@@ -17,6 +18,10 @@ CATEGORIES: Final = ("gateway-api", "headgate")
 ACCEPTED: Final = PrinterColumn("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].status')
 ANCESTORS_ACCEPTED: Final = PrinterColumn(
     "Accepted", "string", '.status.ancestors[*].conditions[?(@.type=="Accepted")].status'
+)
+RESOLVED: Final = PrinterColumn("ResolvedRefs", "string", '.status.conditions[?(@.type=="ResolvedRefs")].status')
+ANCESTORS_RESOLVED: Final = PrinterColumn(
+    "ResolvedRefs", "string", '.status.ancestors[*].conditions[?(@.type=="ResolvedRefs")].status'
 )
 AGE: Final = PrinterColumn("Age", "date", ".metadata.creationTimestamp")
 
@@ -88,6 +93,13 @@ def own_kinds() -> tuple[type[KubernetesObject], ...]:
     return tuple(each for each in KINDS.values() if each.group == GROUP)
 
 
+def _condition_columns(model: type[KubernetesObject]) -> tuple[PrinterColumn, ...]:
+    """Return the columns of conditions: those that tell of routes that are closed, too."""
+    if issubclass(model, Policy):
+        return (ANCESTORS_ACCEPTED, ANCESTORS_RESOLVED)
+    return (ACCEPTED, RESOLVED) if model is GatewayExtension else (ACCEPTED,)
+
+
 def definition(model: type[KubernetesObject], registry: Registry = REGISTRY) -> dict[str, Any]:
     """Return the CustomResourceDefinition of a kind in a registry."""
     schema = structural(model, defaults=model.has_schema_defaults)
@@ -102,8 +114,7 @@ def definition(model: type[KubernetesObject], registry: Registry = REGISTRY) -> 
     schema["required"] = [each for each in schema.get("required", ()) if each != "metadata"]
     if not schema["required"]:
         del schema["required"]
-    column = ANCESTORS_ACCEPTED if issubclass(model, Policy) else ACCEPTED
-    accepted = (column,) if model in registry.with_status else ()
+    conditions = _condition_columns(model) if model in registry.with_status else ()
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -130,7 +141,7 @@ def definition(model: type[KubernetesObject], registry: Registry = REGISTRY) -> 
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": [
                         {"name": name, "type": type_, "jsonPath": path}
-                        for name, type_, path in (*model.printer_columns, *accepted, AGE)
+                        for name, type_, path in (*model.printer_columns, *conditions, AGE)
                     ],
                     "schema": {"openAPIV3Schema": schema},
                 }
