@@ -159,8 +159,11 @@ def needs(units: Iterable[UnitSettings]) -> FilterNeeds:
 
 
 def violations(settings: Iterable[RuleSetting]) -> Iterator[str]:
-    """Yield what Envoy would not take of what settings give the filters: it would refuse the whole table."""
-    for setting in FILTER.of(settings):
+    """Yield what Envoy would not take of what settings give the filters: it would refuse all that is written with it.
+
+    What differs from place to place is checked as it would be at some rule.
+    """
+    for setting in FILTER.of(each.at("HTTPRoute/any/any", "any") for each in settings):
         for entry in setting.filter_configs():
             yield from (str(each) for message in _messages(entry) for each in check(message))
 

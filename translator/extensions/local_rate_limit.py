@@ -10,6 +10,7 @@ from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import RateLimit
 from headgate_proto.envoy.extensions.common.ratelimit.v3 import ratelimit_pb2
 from headgate_proto.envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb2
+from headgate_proto.envoy.type.v3.http_status_pb2 import StatusCode
 from translator.envoy.filter_entries import FilterEntry
 from translator.envoy.fractions import write_share
 from translator.envoy.hooks import FilterHook
@@ -22,7 +23,7 @@ from translator.extensions.state_place import StatePlace, state_place
 from translator.ir.http import MILLION, RuleSetting
 from translator.objects.headgate.locallimit import LocalRateLimit, LocalRule
 from translator.objects.headgate.rates import SECONDS
-from translator.outcome import Outcome
+from translator.outcome import Outcome, Problem
 
 STAT_PREFIX: Final = "local_rate_limit"
 """What the names of the filter's statistics begin with."""
@@ -118,6 +119,9 @@ def read_local(context: PolicyContext, found: LocalRateLimit | None) -> Outcome[
             rule.client_selectors or (), f"{context.field}.{MEMBER}.rules[{place}].clientSelectors"
         )
     )
+    if (status := found.status_code) is not None and status not in StatusCode.values():
+        text = f"{status} is no status that Envoy responds with; use another, like 429."
+        problems = (*problems, Problem("Accepted", "Invalid", f"{context.field}.{MEMBER}.statusCode: {text}"))
     if problems:
         return Outcome((), problems)
     return Outcome((LocalLimit(found, state_place(context, MEMBER, is_by_route(found))),))

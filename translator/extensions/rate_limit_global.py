@@ -13,6 +13,7 @@ from typing import Final
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import RateLimit as Limit
 from headgate_proto.envoy.extensions.filters.http.ratelimit.v3.rate_limit_pb2 import RateLimit
 from headgate_proto.envoy.type.v3 import ratelimit_unit_pb2
+from headgate_proto.envoy.type.v3.http_status_pb2 import StatusCode
 from translator.backends.rate_limit_service import own_service
 from translator.envoy import http_filters
 from translator.envoy.filter_entries import FilterEntry, SlotFilter
@@ -136,6 +137,9 @@ def read_provider(context: ProviderContext) -> Outcome[RateLimitService | None]:
     """Read the member `rateLimit` of a GatewayExtension."""
     found = context.value
     assert isinstance(found, RateLimitProvider)
+    if found.status_code not in StatusCode.values():
+        text = f"{found.status_code} is no status that Envoy responds with; use another, like 429."
+        return context.invalid("statusCode", text)
     if found.grpc_service is None:
         return _own(context, found)
     call = context.grpc(found.grpc_service, "grpcService")
