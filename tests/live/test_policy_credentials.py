@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from tests.live.credentials import OTHER_PASSWORD, PASSWORD, TOKEN, condition, secret
-from tests.live.objects import Manifest, exact, route, rule, traffic_policy
+from tests.live.objects import Manifest, exact, prefix, route, rule, traffic_policy
 from tests.live.proxy import WITHIN, Proxy
 from tests.live.upstream import Seen, Upstream
 from translator.refs import Ref
@@ -196,3 +196,40 @@ async def test_an_enforced_header_of_a_secret(proxy: Proxy) -> None:
     policy["spec"]["enforced"] = True
     await proxy.apply(policy)
     assert (await proxy.request()).sent("x-token") == [TOKEN]
+
+
+SECRET_REF = {"name": "api", "key": "credential"}
+GIVEN: dict[str, dict[str, Any]] = {
+    "credential": {"credentialInjection": {"secretRef": {"name": "api"}}},
+    "header": {"headerModifiers": {"request": {"set": [{"name": "x-api", "secretRef": SECRET_REF}]}}},
+}
+
+
+@pytest.mark.parametrize("given", GIVEN)
+@pytest.mark.parametrize("level", ["gateway", "route", "rule", "backend"])
+async def test_no_redirect_takes_a_secret_along(
+    proxy: Proxy, alpha: Upstream, beta: Upstream, level: str, given: str
+) -> None:
+    """A backend that redirects to another route does not have the proxy tell the secret there: the client is told."""
+
+    async def moved(_: Seen) -> web.Response:
+        return web.Response(status=302, headers={"location": "http://example.com/other"})
+
+    alpha.answer = moved
+    policy = traffic_policy("rule" if level == "backend" else level, "secret", **GIVEN[given])
+    backend: Manifest = {"name": "alpha"}
+    if level == "backend":
+        del policy["spec"]["targetRefs"]
+        reference = {"group": "gateway.headgate.dev", "kind": "TrafficPolicy", "name": "secret"}
+        backend["filters"] = [{"type": "ExtensionRef", "extensionRef": reference}]
+    rules = rule(backend, name="named", matches=[prefix("/own")]), rule(name="plain", matches=[prefix("/plain")])
+    rules[1]["backendRefs"] = [{"name": "alpha", "port": 80}]
+    follow = traffic_policy("route", "follow", internalRedirect={})
+    other = route(rule("beta", matches=[prefix("/other")]), name="other")
+    await proxy.apply(API, route(*rules), other, follow, policy)
+    assert (await proxy.request("/own")).status == 302
+    assert not beta.seen
+    # Where there is no secret, it is followed.
+    followed = (await proxy.request("/plain")).status
+    assert followed == (200 if level in ("rule", "backend") else 302)
+    assert all(TOKEN not in str(each.headers) for each in beta.seen)

@@ -48,6 +48,11 @@ class InjectedText(RuleSetting, FilterHook):
     prefix: str = ""
     overwrite: bool = True
 
+    @property
+    def adds_secret(self) -> bool:
+        """It does."""
+        return True
+
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the ``CredentialInjector`` with a ``Generic`` credential."""
         yield SecretUse(self.secret)
@@ -85,6 +90,11 @@ class InjectedToken(RuleSetting, FilterHook):
     def with_backends(self, change: Callable[[Backend], Backend]) -> InjectedToken:
         """Change the service."""
         return replace(self, service=change(self.service))
+
+    @property
+    def adds_secret(self) -> bool:
+        """It does."""
+        return True
 
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the ``CredentialInjector`` with a credential of ``OAuth2``."""

@@ -138,6 +138,11 @@ class HeaderMutations(RuleSetting, FilterHook):
     response: Mutations = ()
     secrets: tuple[SecretHeader, ...] = ()
 
+    @property
+    def adds_secret(self) -> bool:
+        """Whether a header has a secret text."""
+        return bool(self.secrets)
+
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Give the filter its mutations."""
         made = HeaderMutationPerRoute()

@@ -30,6 +30,7 @@ class FollowRedirects(RuleSetting, RouteHook):
     """
 
     forwarding: ClassVar[bool] = True
+    sends_on: ClassVar[bool] = True
     codes: tuple[int, ...] = (302,)
     most: int = 1
     cross_scheme: bool = False

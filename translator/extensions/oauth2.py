@@ -45,6 +45,11 @@ class OAuth2(RuleSetting, FilterHook):
         """What serves the token endpoint."""
         return (self.client.backend,)
 
+    @property
+    def adds_secret(self) -> bool:
+        """Whether backends get a token, which may be one that clients cannot read."""
+        return self.client.forward_access_token or bool(self.client.id_token_header)
+
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the ``OAuth2PerRoute``, its secrets and paths."""
         client = self.client

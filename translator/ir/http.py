@@ -115,12 +115,19 @@ class RuleSetting:
         forwarding: it concerns requests on their way to a backend: where a rule answers by itself it is left out.
         backends: what it sends requests to, so that their clusters exist.
         own_route: as a setting of one of several backends, it needs a route of its own in Envoy.
+        sends_on: it may send requests on to other routes, with all that they have got at this one.
     """
 
     __slots__ = ()
     terminal: ClassVar[bool] = False
     forwarding: ClassVar[bool] = False
     own_route: ClassVar[bool] = False
+    sends_on: ClassVar[bool] = False
+
+    @property
+    def adds_secret(self) -> bool:
+        """Whether it gives requests a secret that clients do not know."""
+        return False
 
     @property
     def proxyless_fault(self) -> str:

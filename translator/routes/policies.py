@@ -189,8 +189,24 @@ def _with_settings(db: Db, context: RuleContext, read: Outcome[Rule]) -> Outcome
     backends = _backends(db, context, rule.backends, apart)
     filters = _filters(db, context, written, apart, divided=backends != rule.backends, placed=placed)
     settings += _named(db, context, rule.name, filters)
+    settings = _without_leaks(db, context, settings)
     found = replace(rule, settings=_combined(settings, kept, own), backends=backends)
     return Outcome(found, read.problems) if found != rule else read
+
+
+def _without_leaks(db: Db, context: RuleContext, settings: list[RuleSetting]) -> list[RuleSetting]:
+    """Return settings without those that would send a secret which requests get here on to the backends of others.
+
+    Envoy follows redirects with the headers that filters have written.
+    """
+    if not any(each.sends_on for each in settings):
+        return settings
+    named = (referenced_policies(db, each.filters, context.route.namespace) for each in context.spec.backend_refs)
+    stacks = (context.stack, *((*context.stack, *stacked(Level.BACKEND_REF, each)) for each in named if each))
+    given = (
+        each for stack in stacks for unit in units_of(db, stack) for each in applied_unit(db, stack, unit).settings
+    )
+    return [each for each in settings if not each.sends_on] if any(each.adds_secret for each in given) else settings
 
 
 def _named(db: Db, context: RuleContext, rule: str, found: Iterator[RoutePolicies]) -> Iterator[RoutePolicies]:
