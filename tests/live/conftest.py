@@ -105,12 +105,16 @@ async def limited(
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def proxies(limited: list[Proxy], limiter: RateLimitService) -> AsyncIterator[list[Proxy]]:
+async def proxies(
+    limited: list[Proxy], limiter: RateLimitService, upstreams: dict[str, Upstream]
+) -> AsyncIterator[list[Proxy]]:
     """Yield the two proxies, with nothing counted yet."""
+    for each in upstreams.values():
+        each.reset()
     await limiter.redis.flush()
     yield limited
-    for each in limited:
-        each.restore()
+    for proxy in limited:
+        proxy.restore()
 
 
 @pytest.fixture
@@ -145,7 +149,9 @@ async def logins(envoy_path: Path, upstreams: dict[str, Upstream]) -> AsyncItera
 
 
 @pytest.fixture
-def world(logins: World) -> World:
+def world(logins: World, upstreams: dict[str, Upstream]) -> World:
     """Return a proxy and an OpenID provider, with no route."""
+    for each in upstreams.values():
+        each.reset()
     logins.proxy.restore()
     return logins

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -44,15 +45,21 @@ def test_every_field_has_a_golden_case() -> None:
     assert uncovered(set(golden_fields()).__contains__) == set()
 
 
-def names(path: Path) -> set[str]:
-    """Return the words of a module that may be names of fields: strings, and names of arguments."""
+@cache
+def names(path: Path) -> frozenset[str]:
+    """Return the words of a module, and of those of live tests that it imports, that may be names of fields.
+
+    These are strings, and names of arguments.
+    """
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests.live."):
+            found |= names(LIVE / f"{(node.module or '').rpartition('.')[2]}.py")
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.add(node.value)
         elif isinstance(node, ast.keyword) and node.arg is not None:
             found.add(node.arg)
-    return found
+    return frozenset(found)
 
 
 def test_every_field_has_a_live_test() -> None:
