@@ -7,12 +7,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from headgate import __version__
 from tests.deploy.tools import BASE, CHART, documents, helm, key, kustomize, render
 from translator.infrastructure.names import identity
 from translator.refs import Ref
+
+pytestmark = pytest.mark.slow
 
 
 def one(found: list[dict[str, Any]], kind: str) -> dict[str, Any]:

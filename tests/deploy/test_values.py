@@ -13,6 +13,8 @@ import yaml
 from tests.deploy.tools import CHART, key, render
 from tests.deploy.values import VALUES, Value
 
+pytestmark = pytest.mark.slow
+
 
 def leaves(values: Mapping[str, Any], schema: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Yield the paths of all values, and of the fields of objects with our own fields; all are in the schema."""

@@ -272,6 +272,7 @@ async def test_changes_under_load(proxy: Proxy, alpha: Upstream) -> None:
         assert requests.answers["401"] > len(changes) * 10
 
 
+@pytest.mark.slow
 async def test_spellings_of_paths(proxy: Proxy, authorizer: GrpcAuthorizer, alpha: Upstream) -> None:
     """However a path is written, the backend gets the one that the authorizer has allowed, letter for letter."""
     allowing: list[str] = []
@@ -296,6 +297,7 @@ async def test_spellings_of_paths(proxy: Proxy, authorizer: GrpcAuthorizer, alph
     assert alpha.seen[-1].path == "/public"
 
 
+@pytest.mark.slow
 async def test_spellings_at_rules(proxy: Proxy, authorizer: GrpcAuthorizer, alpha: Upstream) -> None:
     """A rule for a path is protected for all of its spellings that its backend reads as that path."""
     authorizer.decide = refuse

@@ -11,6 +11,7 @@ import copy
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,8 @@ from translator.infrastructure.manifest import DEPLOYED_KINDS
 from translator.registry import REGISTRY
 from watchers.kubernetes.errors import ApiError, Malformed, TooLarge, Unreachable
 from xds.resources.snapshot import Snapshot
+
+pytestmark = pytest.mark.slow
 
 HEALING_SECONDS: Final = 120.0
 DEPLOYED: Final = {each.plural for each in DEPLOYED_KINDS.values()}

@@ -12,6 +12,8 @@ import pytest
 from tests.certificates import self_signed
 from tests.headgate.running import Headgate
 
+pytestmark = pytest.mark.slow
+
 COUNT = 43
 
 SECRET = """

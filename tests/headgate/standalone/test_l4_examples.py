@@ -15,6 +15,8 @@ import pytest
 
 from tests.headgate.running import Headgate, free_port
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[3] / "examples"
 CLIENTS = 20
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,8 @@ from tests.translator.engine.programs import (
     number as as_number,
 )
 from translator.engine.memo import Memo
+
+pytestmark = pytest.mark.slow
 
 BATCHES = st.lists(edits(), min_size=1, max_size=6)
 

@@ -35,6 +35,8 @@ from translator.ir.listener import (
     SocketPort,
 )
 
+pytestmark = pytest.mark.slow
+
 TABLE = RouteConfigKey("shop/web", 80)
 
 

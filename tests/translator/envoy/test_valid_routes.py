@@ -16,6 +16,8 @@ from translator.registry import KINDS
 from translator.translator import Translator
 from xds.resources.snapshot import Snapshot
 
+pytestmark = pytest.mark.slow
+
 GATEWAY = {
     "apiVersion": "gateway.networking.k8s.io/v1",
     "kind": "Gateway",

@@ -13,6 +13,8 @@ from translator.translator import Changes, Translator
 from xds.resources.snapshot import diff
 from xds.resources.types import CLUSTER, ENDPOINT, ROUTE
 
+pytestmark = pytest.mark.slow
+
 ROUTES, HOSTS, SERVICES = 1_000, 20, 100
 Changed = dict[str, frozenset[str]]
 

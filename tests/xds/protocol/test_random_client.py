@@ -25,6 +25,8 @@ from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, ENDPOINT, SECRET
 
+pytestmark = pytest.mark.slow
+
 NAMES = "abcdef"
 MAX_ROUNDS = 300
 
