@@ -99,6 +99,12 @@ POLICY: Final = {
         "cors": {"allowOrigins": ["*"]},
     },
 }
+EXTENSION: Final = {
+    "apiVersion": HEADGATE_API,
+    "kind": "GatewayExtension",
+    "metadata": {"name": "hello"},
+    "spec": {"extAuth": {"httpService": {"backendRef": {"name": "hello", "port": 443}}}},
+}
 FRONTEND: Final = {
     "default": {
         "validation": {
@@ -165,10 +171,11 @@ async def deploy(controller: Controller, watched: Kube) -> None:
         parameters("p", **base, hpa={"maxReplicas": 2}, pdb={"minAvailable": 1}),
         gateway,
         *hello("hello", "example.com"),
-        *(GRPC_ROUTE, TLS_ROUTE, *L4_ROUTES, SERVICE, XBACKEND, POLICY, BACKEND_POLICY, LISTENER_SET, *UNSUPPORTED),
+        *(GRPC_ROUTE, TLS_ROUTE, *L4_ROUTES, SERVICE, XBACKEND, POLICY, EXTENSION, BACKEND_POLICY, LISTENER_SET),
+        *UNSUPPORTED,
     )
     routes = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
-    for kind in (*routes, "TrafficPolicy", "BackendTLSPolicy", "ListenerSet", "XBackend"):
+    for kind in (*routes, "TrafficPolicy", "GatewayExtension", "BackendTLSPolicy", "ListenerSet", "XBackend"):
         await watched.condition(kind, "hello", "Accepted", "True")
     for each in UNSUPPORTED:
         await watched.condition(each["kind"], "hello", "Accepted", "False")

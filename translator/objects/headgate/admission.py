@@ -12,7 +12,7 @@ from translator.objects.schema.scalars import Count, PositiveMilliseconds
 
 TWICE: Final = "is in the list already: remove it"
 Percent = Annotated[StrictInt, Field(ge=1, le=100)]
-_WHOLE: Final = CelRule("duration(self).getMilliseconds() == 0", "must be a whole number of seconds")
+_WHOLE: Final = CelRule("duration(self).getMilliseconds() % 1000 == 0", "must be a whole number of seconds")
 
 
 def _whole_seconds(interval: int) -> int:
