@@ -18,9 +18,9 @@ from itertools import chain
 
 from xds.protocol.dependencies import DEPTHS, in_use, waiting
 from xds.protocol.exclusive import groups
+from xds.protocol.overlay import in_front
 from xds.protocol.staging import SUFFIX, unrequested
 from xds.protocol.substream import Substream
-from xds.protocol.united import in_front
 from xds.resources.collection import includes
 from xds.resources.resource import Reference, Resource
 from xds.resources.snapshot import Snapshot

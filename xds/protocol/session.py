@@ -18,9 +18,10 @@ from xds.protocol.dependencies import Members
 from xds.protocol.fitting import fitting, fitting_names
 from xds.protocol.nacks import ClientNacks, Nack, NackGroup, NackState, group_by_message, unknown
 from xds.protocol.ordering import Timeouts
+from xds.protocol.overlay import carried
 from xds.protocol.response import assemble
 from xds.protocol.response_cache import ResponseCache
-from xds.protocol.staging import carried, stage
+from xds.protocol.staging import stage
 from xds.protocol.substream import Substream
 from xds.protocol.united import unite
 from xds.resources.resource import Resource

@@ -13,14 +13,13 @@ response (`xds.protocol.exclusive`): one of them is retired, and gets its new ke
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Iterator, Mapping
 
 from headgate_proto.envoy.config.route.v3 import scoped_route_pb2
 from xds.protocol.client_state import last_acked
 from xds.protocol.exclusive import cycle, groups, takeovers
+from xds.protocol.overlay import Overlay
 from xds.protocol.substream import Substream
-from xds.protocol.united import United, parts
 from xds.resources.resource import Resource
 from xds.resources.snapshot import NONE, Resources
 from xds.resources.types import ROUTE, SCOPED_ROUTE
@@ -31,13 +30,13 @@ RETIRED = "~retired~"
 """The prefix of the last fragment of a retired scope's key, before its name, which no other scope has."""
 
 
-class Staged(ChainMap[str, Resource]):
-    """Copies and retired scopes in front of the scopes of a snapshot; immutable."""
+class Staged(Overlay):
+    """Copies and retired scopes in front of the scopes of a snapshot."""
 
-    @classmethod
-    def of(cls, copies: dict[str, Resource], scopes: Resources) -> Resources:
-        """Put copies in front of scopes, if there are any."""
-        return cls(copies, scopes) if copies else scopes  # type: ignore[arg-type]
+    @property
+    def kept(self) -> dict[str, Resource]:
+        """The copies without the retired scopes, which are computed anew: once sent, they need only be removed."""
+        return {name: each for name, each in super().kept.items() if name.endswith(SUFFIX)}
 
 
 def stage(substreams: Mapping[str, Substream]) -> None:
@@ -46,34 +45,14 @@ def stage(substreams: Mapping[str, Substream]) -> None:
     if scopes is None or scopes.target is None or not (scopes.dirty or isinstance(scopes.target, Staged)):
         return
     scopes.normalise()
-    before, plain = _parts(scopes.target)
+    _, plain = Staged.parts(scopes.target)
+    kept = scopes.target.kept if isinstance(scopes.target, Staged) else {}
     new = (_copy(plain[name]) for name in unrequested(scopes, substreams.get(ROUTE)))
     unacked = scopes.unacked()
-    after = {name: each for name, each in _copies(before).items() if name.removesuffix(SUFFIX) in unacked}
+    after = {name: each for name, each in kept.items() if name.removesuffix(SUFFIX) in unacked}
     after.update((each.name, each) for each in new)
     after.update((each.name, each) for each in _retired(scopes, plain))
-    changed = frozenset(name for name in {*before, *after} if before.get(name) != after.get(name))
-    if changed:
-        scopes.set_target(Staged.of(after, plain), changed)
-
-
-def carried(before: Resources | None, scopes: Resources) -> Resources:
-    """Return the resources of a new snapshot with the copies, or united ones, of the target before."""
-    if isinstance(before, United):
-        return United.of(parts(before)[0], scopes)
-    return Staged.of(_copies(_parts(before or NONE)[0]), scopes)
-
-
-def _copies(staged: dict[str, Resource]) -> dict[str, Resource]:
-    """Return the copies without the retired scopes, which are computed anew: once sent, they need only be removed."""
-    return {name: each for name, each in staged.items() if name.endswith(SUFFIX)}
-
-
-def _parts(scopes: Resources) -> tuple[dict[str, Resource], Resources]:
-    if isinstance(scopes, Staged):
-        copies, plain = scopes.maps
-        return dict(copies), plain
-    return {}, scopes
+    Staged.put(scopes, scopes.target, after)
 
 
 def unrequested(scopes: Substream, routes: Substream | None) -> set[str]:
@@ -83,7 +62,7 @@ def unrequested(scopes: Substream, routes: Substream | None) -> set[str]:
     """
     if routes is None:
         return set()
-    ours, _ = _parts(scopes.target or NONE)
+    ours, _ = Staged.parts(scopes.target or NONE)
     new = {
         name: each
         for name, each in scopes.upserts().items()

@@ -12,8 +12,7 @@ none: requests pass it.
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, cast
 
@@ -22,20 +21,15 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from headgate_proto.envoy.config.core.v3 import extension_pb2
-from xds.protocol.client_state import ClientResource, candidates
+from xds.protocol.client_state import candidates
+from xds.protocol.overlay import Overlay
 from xds.protocol.substream import Substream
 from xds.resources.resource import Resource
-from xds.resources.snapshot import Resources
 from xds.resources.types import EXTENSION_CONFIG, ROUTE, VIRTUAL_HOST
 
 
-class United(ChainMap[str, Resource]):
-    """United extension configs in front of those of a snapshot; immutable."""
-
-    @classmethod
-    def of(cls, united: dict[str, Resource], configs: Resources) -> Resources:
-        """Put united ones in front of others, if there are any."""
-        return cls(united, configs) if united else configs  # type: ignore[arg-type]
+class United(Overlay):
+    """United extension configs in front of those of a snapshot."""
 
 
 def unite(substreams: Mapping[str, Substream]) -> None:
@@ -43,35 +37,19 @@ def unite(substreams: Mapping[str, Substream]) -> None:
     configs = substreams.get(EXTENSION_CONFIG)
     if configs is None or configs.target is None or not (configs.dirty or isinstance(configs.target, United)):
         return
-    before, plain = parts(configs.target)
+    before, plain = United.parts(configs.target)
     after: dict[str, Resource] = {}
     if any(_changes(substreams.get(each)) for each in (ROUTE, VIRTUAL_HOST)):
         for name in {*configs.dirty, *before}.intersection(plain):
             had = [each.body for each in candidates(configs.state(name)) if isinstance(each, Resource)]
             if any(body != plain[name].body for body in had):
                 after[name] = _united(plain[name], tuple(had))
-    changed = frozenset(name for name in {*before, *after} if before.get(name) != after.get(name))
-    if changed:
-        configs.set_target(United.of(after, plain), changed)
+    United.put(configs, configs.target, after)
 
 
 def _changes(routes: Substream | None) -> bool:
     """Return whether the client may use other routes than those of the snapshot."""
     return routes is not None and bool(routes.nacked or routes.unacked())
-
-
-def in_front(substream: Substream) -> Iterator[ClientResource]:
-    """Yield the states of the names of which a client is to have something else than what the snapshot has."""
-    if isinstance(substream.target, ChainMap):
-        yield from map(substream.state, substream.target.maps[0])
-
-
-def parts(target: Resources) -> tuple[dict[str, Resource], Resources]:
-    """Return the united extension configs of a target, and those of the snapshot."""
-    if isinstance(target, United):
-        united, plain = target.maps
-        return dict(united), plain
-    return {}, target
 
 
 @lru_cache(maxsize=64)  # of one edit for all clients
