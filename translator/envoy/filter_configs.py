@@ -40,7 +40,7 @@ from translator.envoy.filter_entries import (
     SecretUse,
     SlotFilter,
 )
-from translator.envoy.hooks import FILTER
+from translator.envoy.hooks import FILTER, FilterHook
 from translator.envoy.http_filters import CLOSED, CUSTOM_RESPONSE, GUARD, HEADER_MUTATION, MARK
 from translator.envoy.names import cluster_name, generic_secret_name
 from translator.ir.backend import Backend
@@ -74,15 +74,22 @@ class UnitSettings(NamedTuple):
     error: str = ""
 
 
-def compose(units: Iterable[UnitSettings]) -> FilterConfigs:
-    """Return the configurations of the filters of a route, of the settings of all of its units."""
+SettingEntries = tuple[FilterHook, tuple[FilterEntry, ...]]
+"""A setting, and what it gives the filters."""
+
+
+def compose(units: Iterable[UnitSettings]) -> Composed:
+    """Return the configurations of the filters of a route, of the settings of all of its units, and what they need."""
     entries: list[FilterEntry] = []
+    by_setting: list[SettingEntries] = []
     protection: list[bytes] = []
     error = ""
     for unit in units:
-        own = [entry for each in FILTER.of(unit.settings) for entry in each.filter_configs()]
+        written = _entries(unit.settings)
+        own = [entry for _, found in written for entry in found]
         error = error or unit.error
         entries += own
+        by_setting += written
         if unit.closed:
             # An edit of a part of a discovered filter is no other protection: routes name it as before.
             protection += (_bytes(each) for each in own if not isinstance(each, DiscoveredPart))
@@ -99,7 +106,12 @@ def compose(units: Iterable[UnitSettings]) -> FilterConfigs:
         configs[CUSTOM_RESPONSE] = _custom_response(sorted(responses, key=lambda each: each.rank))
     if protection:
         configs |= _marked(FINGERPRINTS.of(b"".join(protection)))
-    return tuple(sorted((name, _packed(config)) for name, config in configs.items()))
+    packed = tuple(sorted((name, _packed(config)) for name, config in configs.items()))
+    return Composed(packed, _needs(by_setting))
+
+
+def _entries(settings: Iterable[RuleSetting]) -> list[SettingEntries]:
+    return [(each, tuple(each.filter_configs())) for each in FILTER.of(settings)]
 
 
 class EncodedPart(NamedTuple):
@@ -132,18 +144,25 @@ class FilterNeeds(NamedTuple):
 NO_NEEDS: Final = FilterNeeds()
 
 
-def needs(units: Iterable[UnitSettings]) -> FilterNeeds:
-    """Return what the filters need that `compose` configures for the same settings."""
-    settings = FILTER.of(each for unit in units for each in unit.settings)
-    if not settings:
-        return NO_NEEDS
+class Composed(NamedTuple):
+    """The configurations of filters, and what they need beside them."""
+
+    configs: FilterConfigs
+    needs: FilterNeeds
+
+
+def needs(settings: Iterable[RuleSetting]) -> FilterNeeds:
+    """Return what the filters need that settings configure, for those whose configurations are not composed."""
+    return _needs(_entries(settings))
+
+
+def _needs(by_setting: Iterable[SettingEntries]) -> FilterNeeds:
     backends: set[Backend] = set()
     parts: set[EncodedPart] = set()
     secrets: set[GenericSecret] = set()
     references: set[Reference] = set()
     paths: set[str] = set()
-    for setting in settings:
-        entries = tuple(setting.filter_configs())
+    for setting, entries in by_setting:
         called = setting.backends if isinstance(setting, RuleSetting) else ()
         used = [each.secret for each in entries if isinstance(each, SecretUse)]
         discovered = [each for each in entries if isinstance(each, DiscoveredPart)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.envoy.filter_configs import NO_NEEDS, FilterConfigs, FilterNeeds, compose, needs
+from translator.envoy.filter_configs import NO_NEEDS, FilterConfigs, FilterNeeds, compose
 from translator.envoy.http_filters import BEHIND_CORS
 from translator.envoy.route_policies import InheritedPolicies
 from translator.extension import PolicyUnit
@@ -24,9 +24,10 @@ def listener_settings(db: Db, stack: Stack) -> tuple[ListenerSetting, ...]:
         elif unit.inherit is not None and (settings := unit_settings(db, of(stack, unit), unit.field).value):
             found += unit.inherit(settings)
     made = [applied_unit(db, stack, unit) for unit in composed]
-    if configs := compose(made):
+    configs, needs = compose(made)
+    if configs:
         names = tuple(each for each in (policy_names(db, stack, unit) for unit in composed) if each[1])
-        found.append(InheritedPolicies(configs, names, held_bytes(made), needs(made)))
+        found.append(InheritedPolicies(configs, names, held_bytes(made), needs))
     return tuple(found)
 
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, cast
 from translator.api_group import GROUP
 from translator.db import Db
 from translator.engine.query import query
-from translator.envoy.filter_configs import FilterNeeds, UnitSettings, needs, violations
+from translator.envoy.filter_configs import FilterNeeds, needs, violations
 from translator.envoy.filter_entries import SecretUse, SlotFilter
 from translator.envoy.hooks import FILTER
 from translator.envoy.listener_filters import HostFilters
@@ -52,7 +52,7 @@ def listener_filters(db: Db, ref: ListenerRef) -> Outcome[FiltersOfListener | No
     held = max((each.buffered_bytes for each in settings), default=0)
     places = tuple(None if each.value is None else tuple(_slot_filters(each.value)) for each in read)
     problems = tuple(_reported(problem) for each in read for problem in each.problems)
-    found = FiltersOfListener(HostFilters(state.hostname, places, held), needs((UnitSettings(tuple(settings)),)))
+    found = FiltersOfListener(HostFilters(state.hostname, places, held), needs(settings))
     return Outcome(found, problems)
 
 

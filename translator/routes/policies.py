@@ -16,7 +16,6 @@ from translator.envoy.filter_configs import (
     compose,
     difference,
     divide,
-    needs,
 )
 from translator.envoy.hooks import FILTER
 from translator.envoy.route_policies import RoutePolicies
@@ -279,8 +278,7 @@ def _filters(
             for unit in units_of(db, context.stack)
         ]
         made = tuple(context.place(each) for each in _present(*units, apart.get(OWN)))
-        configs = difference(compose(made), inherited_configs(db, context.wide))
-        found = OwnFilters(configs, held_bytes(made), needs(made))
+        found = _own_filters(db, context.wide, made)
     else:
         found = own_filters(db, context.wide, context.own, tuple(apart))
     names = tuple(each for each in (policy_names(db, context.stack, unit) for unit in written) if each[1])
@@ -309,7 +307,12 @@ def own_filters(db: Db, wide: Stack, own: Stack, apart: tuple[str, ...]) -> OwnF
     """
     stack = (*wide, *own)
     units = tuple(applied_unit(db, stack, unit) for unit in units_of(db, stack) if unit.field not in apart)
-    return OwnFilters(difference(compose(units), inherited_configs(db, wide)), held_bytes(units), needs(units))
+    return _own_filters(db, wide, units)
+
+
+def _own_filters(db: Db, wide: Stack, units: tuple[UnitSettings, ...]) -> OwnFilters:
+    composed = compose(units)
+    return OwnFilters(difference(composed.configs, inherited_configs(db, wide)), held_bytes(units), composed.needs)
 
 
 def _present(*units: UnitSettings | None) -> tuple[UnitSettings, ...]:
@@ -334,14 +337,14 @@ def _backends(
     named = [referenced_policies(db, each.filters, context.route.namespace) for each in references]
     if not any(named):
         return backends
-    shared, _ = divide(compose(_on_backends(db, context, context.stack, apart)))
+    shared, _ = divide(compose(_on_backends(db, context, context.stack, apart)).configs)
     found = []
     for weighted, policies in zip(backends, named, strict=True):
         stack = (*context.stack, *stacked(Level.BACKEND_REF, policies))
-        units = _on_backends(db, context, stack, apart)
-        own, everywhere = divide(compose(units))
+        composed = compose(_on_backends(db, context, stack, apart))
+        own, everywhere = divide(composed.configs)
         configs = tuple(sorted((*difference(own, shared), *everywhere)))
-        named_settings = (RoutePolicies(configs, needs=needs(units)),) if configs else ()
+        named_settings = (RoutePolicies(configs, needs=composed.needs),) if configs else ()
         found.append(replace(weighted, settings=(*weighted.settings, *named_settings)))
     return tuple(found)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,11 @@ class Replaced(RuleSetting, FilterHook):
         yield Response(predicate, policy)
 
 
+def composed(units: Iterable[UnitSettings]) -> FilterConfigs:
+    """Return the configurations that are composed of those of units."""
+    return compose(units).configs
+
+
 def unpacked(configs: FilterConfigs) -> Mapping[str, Any]:
     """Return configurations by the names of filters."""
     found: dict[str, Any] = {}
@@ -96,7 +101,7 @@ def unit(*settings: RuleSetting, closed: bool = False, error: str = "") -> UnitS
 
 def test_a_slot_has_the_filters_of_all_units() -> None:
     """Several units put their filters into one slot; the one with the highest weight runs first, then the first."""
-    found = unpacked(compose([unit(Slotted("a")), unit(Slotted("b", 5)), unit(Slotted("c"), Limit(3))]))
+    found = unpacked(composed([unit(Slotted("a")), unit(Slotted("b", 5)), unit(Slotted("c"), Limit(3))]))
     assert [each.name for each in found[EXT_PROC].filter_chain.filters] == ["b", "a", "c"]
     assert found[BUFFER].buffer.max_request_bytes.value == 3
     assert found.keys() == {EXT_PROC, BUFFER}
@@ -104,8 +109,8 @@ def test_a_slot_has_the_filters_of_all_units() -> None:
 
 def test_a_slot_takes_the_place_of_a_wider_one() -> None:
     """A filter that only the wider slot has is under its name in the narrower one, and does nothing there."""
-    wide = compose([unit(Slotted("a"), Slotted("b"))])
-    said = unpacked(difference(compose([unit(Slotted("c"), Slotted("b"))]), wide))
+    wide = composed([unit(Slotted("a"), Slotted("b"))])
+    said = unpacked(difference(composed([unit(Slotted("c"), Slotted("b"))]), wide))
     filters = [
         (each.name, each.typed_config.TypeName().rpartition(".")[2]) for each in said[EXT_PROC].filter_chain.filters
     ]
@@ -116,7 +121,7 @@ def test_a_slot_takes_the_place_of_a_wider_one() -> None:
 
 def test_a_closed_unit_answers_before_all_others() -> None:
     """A closed route aborts every request, and its body says why before any other replacement is tried."""
-    found = unpacked(compose([unit(Replaced("sorry")), unit(closed=True, error="TrafficPolicy shop/web: no.")]))
+    found = unpacked(composed([unit(Replaced("sorry")), unit(closed=True, error="TrafficPolicy shop/web: no.")]))
     assert found[CLOSED].abort.http_status == 500
     assert (found[CLOSED].abort.percentage.numerator, found[CLOSED].abort.percentage.denominator) == (100, 0)
     bodies = []
@@ -132,22 +137,22 @@ def test_a_closed_unit_answers_before_all_others() -> None:
 def test_protection_is_marked_and_guarded() -> None:
     """Routes with the same protection have one mark, whatever else they have; another protection has another."""
     same = [unit(Limit(1), closed=True), unit(Slotted("a"))]
-    first, second, other = (dict(compose(each)) for each in (same, same[:1], [unit(Limit(2), closed=True)]))
+    first, second, other = (dict(composed(each)) for each in (same, same[:1], [unit(Limit(2), closed=True)]))
     assert first[MARK] == second[MARK] != other[MARK]
     assert first[GUARD] == second[GUARD] != other[GUARD]
-    assert MARK not in dict(compose([unit(Limit(1))]))
+    assert MARK not in dict(composed([unit(Limit(1))]))
 
 
 def test_what_cannot_be_built_is_guarded() -> None:
     """A request that is moved to a closed route is refused: the filter that aborts is no part of its chain."""
-    closed, other = (dict(compose([unit(closed=True, error=each)])) for each in ("a", "b"))
+    closed, other = (dict(composed([unit(closed=True, error=each)])) for each in ("a", "b"))
     assert closed[MARK] != other[MARK]
     assert GUARD in closed
 
 
 def test_the_guard_stays_in_the_chain() -> None:
     """A route without the protection that it inherits has a guard without rules: switched off, it would miss later."""
-    wide = compose([unit(Limit(1), closed=True)])
+    wide = composed([unit(Limit(1), closed=True)])
     said = unpacked(difference((), wide))
     assert said[GUARD] == RBACPerRoute()
     assert said[MARK].disabled
@@ -156,12 +161,12 @@ def test_the_guard_stays_in_the_chain() -> None:
 
 def test_a_route_says_what_differs_from_what_it_inherits() -> None:
     """What is the same is inherited, and what the route must not have is switched off."""
-    wide = compose([unit(Limit(1)), unit(Slotted("a"))])
+    wide = composed([unit(Limit(1)), unit(Slotted("a"))])
     assert difference(wide, wide) == ()
-    found = unpacked(difference(compose([unit(Limit(2))]), wide))
+    found = unpacked(difference(composed([unit(Limit(2))]), wide))
     assert found[BUFFER].buffer.max_request_bytes.value == 2
     assert found[EXT_PROC].disabled
-    assert difference(compose([unit(Limit(1))]), ()) == compose([unit(Limit(1))])
+    assert difference(composed([unit(Limit(1))]), ()) == composed([unit(Limit(1))])
 
 
 def test_what_is_written_is_valid() -> None:
@@ -170,6 +175,6 @@ def test_what_is_written_is_valid() -> None:
     route = Route(name="a")
     route.match.prefix = "/"
     route.direct_response.status = 200
-    write(route.typed_per_filter_config, compose(units))
+    write(route.typed_per_filter_config, composed(units))
     assert not check(route)
     assert set(route.typed_per_filter_config) == {BUFFER, EXT_PROC, CUSTOM_RESPONSE, CLOSED, MARK, GUARD}
