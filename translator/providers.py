@@ -19,7 +19,7 @@ from translator.objects.headgate.references import ExtensionReference, SecretRef
 from translator.objects.headgate.services import GrpcService, ServiceRetry
 from translator.objects.schema.base import Fields
 from translator.outcome import Outcome, Problem, not_resolved
-from translator.permissions.reference_grants import Grantee, GrantTarget, not_permitted
+from translator.permissions.reference_grants import grant_for, not_permitted
 from translator.refs import Ref
 
 NOT_FOUND: Final = "ExtensionNotFound"
@@ -108,10 +108,8 @@ def provider_of(db: Db, owner: Ref, reference: ExtensionReference, member: str, 
         member: the member that it must have, by its name in the model.
         field: the path of the reference, for messages.
     """
-    kind = GatewayExtension.kind
-    ref = Ref(kind, reference.namespace or owner.namespace, reference.name)
-    grantee = Grantee(db.registry.kinds[owner.kind].group, owner.kind, owner.namespace, ref.namespace)
-    if problem := not_permitted(db, grantee, GrantTarget(GatewayExtension.group, kind, ref.name), field):
+    ref = Ref(GatewayExtension.kind, reference.namespace or owner.namespace, reference.name)
+    if problem := not_permitted(db, *grant_for(db, owner, ref), field):
         return Outcome(None, (problem,))
     found = db.get(GatewayExtension, ref)
     if found is None:

@@ -18,7 +18,7 @@ from translator.objects.headgate.credentials import ApiKeyAuth, KeySource
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.objects.kubernetes.core import Secret
 from translator.outcome import Outcome
-from translator.permissions.reference_grants import Grantee, GrantTarget, not_permitted
+from translator.permissions.reference_grants import grant_for, not_permitted
 from translator.refs import Ref
 
 
@@ -93,8 +93,7 @@ def _keys(context: PolicyContext, found: ApiKeyAuth) -> Outcome[Keys | None]:
     assert found.secret_ref is not None
     path = f"{context.field}.secretRef"
     ref = Ref(Secret.kind, found.secret_ref.namespace or owner.namespace, found.secret_ref.name)
-    grantee = Grantee(db.registry.kinds[owner.kind].group, owner.kind, owner.namespace, ref.namespace)
-    if problem := not_permitted(db, grantee, GrantTarget(Secret.group, Secret.kind, ref.name), path):
+    if problem := not_permitted(db, *grant_for(db, owner, ref), path):
         return Outcome(None, (problem,))
     return united(db, (ref,), path)
 

@@ -11,7 +11,7 @@ from translator.ir.secret import GenericSecret
 from translator.objects.headgate.references import SecretReference
 from translator.objects.kubernetes.core import Secret
 from translator.outcome import Outcome, Problem, not_resolved
-from translator.permissions.reference_grants import Grantee, GrantTarget, not_permitted
+from translator.permissions.reference_grants import grant_for, not_permitted
 from translator.refs import Ref
 
 NOT_FOUND: Final = "SecretNotFound"
@@ -47,8 +47,7 @@ def referenced_secret(
         field: the path of the reference, for messages.
     """
     secret = Ref(Secret.kind, reference.namespace or owner.namespace, reference.name)
-    grantee = Grantee(db.registry.kinds[owner.kind].group, owner.kind, owner.namespace, secret.namespace)
-    if problem := not_permitted(db, grantee, GrantTarget(Secret.group, Secret.kind, secret.name), field):
+    if problem := not_permitted(db, *grant_for(db, owner, secret), field):
         return Outcome(None, (problem,))
     name = reference.key or key
     if fault := _fault(db, secret, name):

@@ -56,6 +56,12 @@ def is_granted(db: Db, grantee: Grantee, target: GrantTarget) -> bool:
     return target in permitted or GrantTarget(target.group, target.kind, "") in permitted
 
 
+def grant_for(db: Db, owner: Ref, target: Ref) -> tuple[Grantee, GrantTarget]:
+    """Return who has to be permitted what for an object to refer to another; both are of kinds that are read."""
+    grantee = Grantee(db.registry.kinds[owner.kind].group, owner.kind, owner.namespace, target.namespace)
+    return grantee, GrantTarget(db.registry.kinds[target.kind].group, target.kind, target.name)
+
+
 def not_permitted(db: Db, grantee: Grantee, target: GrantTarget, field: str) -> Problem | None:
     """Return the problem of a reference that no ReferenceGrant permits, and what one would have to hold; else None."""
     if granted(db, grantee, target):

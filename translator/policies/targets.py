@@ -15,7 +15,7 @@ from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.objects.gateway_api.policy import Policy, PolicyTargetReference
 from translator.objects.headgate.policy import AttachedPolicySpec, PolicyTarget, TargetSelector
-from translator.permissions.reference_grants import Grantee, GrantTarget, is_granted
+from translator.permissions.reference_grants import grant_for, is_granted
 from translator.refs import Ref
 
 
@@ -90,8 +90,7 @@ def is_permitted(db: Db, policy: Ref, target: Ref, *, by_labels: bool = False) -
     """
     if policy.namespace == target.namespace or (by_labels and policy.namespace in db.settings.policy_namespaces):
         return True
-    grantee = Grantee(db.registry.kinds[policy.kind].group, policy.kind, policy.namespace, target.namespace)
-    return is_granted(db, grantee, GrantTarget(db.registry.kinds[target.kind].group, target.kind, target.name))
+    return is_granted(db, *grant_for(db, policy, target))
 
 
 def _namespaces(db: Db, policy: Ref) -> Iterator[str]:
