@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from headgate_proto.envoy.extensions.filters.http.admission_control.v3.admission_control_pb2 import (
@@ -14,8 +14,7 @@ from translator.envoy.hooks import FilterHook
 from translator.envoy.http_filters import ADMISSION
 from translator.envoy.named_chains import named_chain
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
-from translator.extensions.state_place import StatePlace, state_place
-from translator.ir.http import RuleSetting
+from translator.extensions.state_place import StatefulSetting, state_place
 from translator.objects.headgate.admission import AdmissionControl, SuccessCriteria
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.outcome import Outcome
@@ -25,26 +24,15 @@ RUNTIME: Final = "headgate.admission_control"
 
 
 @dataclass(frozen=True, slots=True)
-class RequestAdmission(RuleSetting, FilterHook):
-    """Refuses requests while their backend fails, by counts in a chain of filters that keeps them while routes change.
+class RequestAdmission(StatefulSetting, FilterHook):
+    """Refuses requests while their backend fails; its state are counts of responses.
 
     Attributes:
         control: what policies say.
-        place: what has the counts.
     """
 
     forwarding: ClassVar[bool] = True
     control: AdmissionControl
-    place: StatePlace
-
-    @property
-    def by_place(self) -> bool:
-        """Whether each route or rule has counts of its own."""
-        return self.place.by_route
-
-    def at(self, route: str, rule: str) -> RequestAdmission:
-        """Return the setting with the counts of a rule."""
-        return replace(self, place=self.place.at(route, rule))
 
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the chain."""
@@ -87,7 +75,7 @@ def read(context: PolicyContext) -> FilterOutcome:
     """Read the effective admission control."""
     found = context.effective.value
     assert isinstance(found, AdmissionControl)
-    return Outcome(() if found.disable is not None else (RequestAdmission(found, state_place(context, "", False)),))
+    return Outcome(() if found.disable is not None else (RequestAdmission(state_place(context, "", False), found),))
 
 
 EXTENSION = Extension(

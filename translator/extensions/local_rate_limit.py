@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
@@ -19,8 +19,8 @@ from translator.envoy.named_chains import named_chain
 from translator.extension import PolicyContext
 from translator.extensions.buckets import write_bucket
 from translator.extensions.client_selectors import selector_entries, selector_problems
-from translator.extensions.state_place import StatePlace, state_place
-from translator.ir.http import MILLION, RuleSetting
+from translator.extensions.state_place import StatefulSetting, state_place
+from translator.ir.http import MILLION
 from translator.objects.headgate.locallimit import LocalRateLimit, LocalRule
 from translator.objects.headgate.rates import SECONDS
 from translator.outcome import Outcome, Problem
@@ -36,25 +36,14 @@ MEMBER: Final = "local"
 
 
 @dataclass(frozen=True, slots=True)
-class LocalLimit(RuleSetting, FilterHook):
-    """Limits of requests, with buckets in a chain of filters that keeps them while routes change.
+class LocalLimit(StatefulSetting, FilterHook):
+    """Limits of requests; their state are buckets.
 
     Attributes:
         limits: what policies say.
-        place: what has the buckets.
     """
 
     limits: LocalRateLimit
-    place: StatePlace
-
-    @property
-    def by_place(self) -> bool:
-        """Whether each route or rule has buckets of its own."""
-        return self.place.by_route
-
-    def at(self, route: str, rule: str) -> LocalLimit:
-        """Return the limits with the buckets of a rule."""
-        return replace(self, place=self.place.at(route, rule))
 
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the chain, unless each route has one of its own and this is none."""
@@ -124,7 +113,7 @@ def read_local(context: PolicyContext, found: LocalRateLimit | None) -> Outcome[
         problems = (*problems, Problem("Accepted", "Invalid", f"{context.field}.{MEMBER}.statusCode: {text}"))
     if problems:
         return Outcome((), problems)
-    return Outcome((LocalLimit(found, state_place(context, MEMBER, is_by_route(found))),))
+    return Outcome((LocalLimit(state_place(context, MEMBER, is_by_route(found)), found),))
 
 
 def is_by_route(found: LocalRateLimit) -> bool:

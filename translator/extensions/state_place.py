@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, Self
 
 from translator.extension import PolicyContext
+from translator.ir.http import RuleSetting
 from translator.kinds import Level
 
 BELOW_ROUTES: Final = frozenset({Level.ROUTE, Level.RULE, Level.EXTENSION_REF, Level.BACKEND_REF})
@@ -40,6 +42,26 @@ class StatePlace(NamedTuple):
     def at(self, route: str, rule: str) -> StatePlace:
         """Return the place as it is at a rule of a route."""
         return self._replace(route=route, rule=rule if self.level is Level.RULE else "")
+
+
+@dataclass(frozen=True, slots=True)
+class StatefulSetting(RuleSetting):
+    """A setting of a filter with state, in a chain of filters that keeps it while routes change.
+
+    Attributes:
+        place: what has the state.
+    """
+
+    place: StatePlace
+
+    @property
+    def by_place(self) -> bool:
+        """Whether each route or rule has state of its own."""
+        return self.place.by_route
+
+    def at(self, route: str, rule: str) -> Self:
+        """Return the setting with the state of a rule."""
+        return replace(self, place=self.place.at(route, rule))
 
 
 def state_place(context: PolicyContext, leaf: str, by_route: bool) -> StatePlace:

@@ -28,5 +28,5 @@ def test_a_local_limit_with_a_status_that_envoy_does_not_know(kind: str, name: s
 def test_what_differs_from_place_to_place_is_checked_too() -> None:
     """A setting that has its filters only at a rule is checked as it would be there."""
     limits = LocalRateLimit.model_validate({"tokenBucket": BUCKET, "statusCode": 430})
-    setting = LocalLimit(limits, StatePlace("default/p", Level.ROUTE, True))
+    setting = LocalLimit(StatePlace("default/p", Level.ROUTE, True), limits)
     assert any("status.code" in each for each in violations((setting,)))
