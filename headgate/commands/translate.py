@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -85,9 +84,9 @@ def command(
     ```
     """
     from headgate.offline.ir_dump import Ir
-    from headgate.offline.translate import FILES, load, select, statuses, translate, xds
+    from headgate.offline.translate import file_settings, load, select, statuses, translate, xds
     from headgate.offline.validate import conditions
-    from translator.inputs import ServiceAddress, in_cluster
+    from translator.inputs import in_cluster
     from watchers.files.source import related
 
     of_cluster = bool(cluster or kubeconfig or context)
@@ -100,13 +99,7 @@ def command(
         folder = load_cluster(Target(kubeconfig, context))
     else:
         folder = load(files or ())
-    settings = replace(
-        FILES,
-        policy_namespaces=policy_namespaces,
-        policy_affected=policy_affected,
-        allow_http_issuers=allow_http_issuers,
-        rate_limit_service=ServiceAddress.of(rate_limit_service),
-    )
+    settings = file_settings(policy_namespaces, policy_affected, allow_http_issuers, rate_limit_service)
     if of_cluster:
         settings = in_cluster(
             controller_name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,20 +46,13 @@ def command(
     headgate validate -f routes.yaml -f gateway.yaml
     ```
     """
-    from headgate.offline.translate import FILES, load, translate
+    from headgate.offline.translate import file_settings, load, translate
     from headgate.offline.validate import envoy_errors, problems
-    from translator.inputs import ServiceAddress
 
     folder = load(files)
     if not folder.objects and not folder.diagnostics:
         raise UserError(f"there is no object in {', '.join(files)}: Headgate reads *.yaml, *.yml and *.json there")
-    settings = replace(
-        FILES,
-        policy_namespaces=policy_namespaces,
-        policy_affected=policy_affected,
-        allow_http_issuers=allow_http_issuers,
-        rate_limit_service=ServiceAddress.of(rate_limit_service),
-    )
+    settings = file_settings(policy_namespaces, policy_affected, allow_http_issuers, rate_limit_service)
     translator = translate(folder, settings)
     found = _print(problems(folder, translator))
     envoy = _envoy(envoy_path)

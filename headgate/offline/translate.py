@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from headgate.controlplane.status_store import as_object
-from headgate.process.address import DEFAULT_ADMIN, DEFAULT_XDS
+from headgate.process.address import DEFAULT_ADMIN, DEFAULT_XDS, Address
 from headgate.process.errors import UserError
 from headgate.process.own_addresses import own_addresses
 from headgate.reporting.proto_json import resources
-from translator.inputs import Settings
+from translator.inputs import ServiceAddress, Settings
 from translator.objects.gateway_api.gateway import key_of
 from translator.translator import Translator
 from watchers.files.contents import read
@@ -40,6 +41,22 @@ def load(paths: Sequence[str]) -> FileStore:
 
 #: The settings of `headgate run`, without proxies that acknowledge; in a cluster: `translator.inputs.in_cluster`.
 FILES = Settings(own=own_addresses(DEFAULT_XDS, DEFAULT_ADMIN), offline=True)
+
+
+def file_settings(
+    policy_namespaces: frozenset[str],
+    policy_affected: bool,
+    allow_http_issuers: bool,
+    rate_limit_service: Address | None,
+) -> Settings:
+    """Return the settings for files, with what options of the same names say."""
+    return replace(
+        FILES,
+        policy_namespaces=policy_namespaces,
+        policy_affected=policy_affected,
+        allow_http_issuers=allow_http_issuers,
+        rate_limit_service=ServiceAddress.of(rate_limit_service),
+    )
 
 
 def translate(folder: FileStore, settings: Settings = FILES) -> Translator:
