@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.live.authorizers import GrpcAuthorizer, grpc_authorizer
 from tests.live.logins import HOST, REDIRECT, World
 from tests.live.objects import endpoints, gateway, service
 from tests.live.openid import client, running_provider, secret
@@ -77,6 +78,20 @@ async def two(proxy: Proxy) -> AsyncIterator[Processor]:
     """Yield another processor, behind `two`."""
     async with processor() as found:
         await proxy.apply(service("two"), endpoints("two", [found.port]), extension("two"))
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def authorizer() -> AsyncIterator[GrpcAuthorizer]:
+    """Yield an authorizer that is asked by gRPC."""
+    async with grpc_authorizer() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def http_authorizer() -> AsyncIterator[Upstream]:
+    """Yield an authorizer that is asked by HTTP."""
+    async with upstream("authorizer") as found:
         yield found
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from urllib.parse import unquote
 
 import grpc
 import pytest
-import pytest_asyncio
 
 from headgate_proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from tests.live.authorizers import (
@@ -32,20 +30,6 @@ from translator.refs import Ref
 
 Servicer = grpc.aio.ServicerContext[CheckRequest, bytes]
 SOON = {"requestTimeout": "50ms"}
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def authorizer() -> AsyncIterator[GrpcAuthorizer]:
-    """Yield an authorizer that is asked by gRPC."""
-    async with grpc_authorizer() as found:
-        yield found
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def http_authorizer() -> AsyncIterator[Upstream]:
-    """Yield an authorizer that is asked by HTTP."""
-    async with upstream("authorizer") as found:
-        yield found
 
 
 async def refuse(*_: object) -> CheckResponse:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import grpc
 import pytest
-import pytest_asyncio
 
 from headgate_proto.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from tests.live import backend_tls
@@ -23,7 +21,6 @@ from tests.live.authorizers import (
     by_http,
     denied,
     extension,
-    grpc_authorizer,
 )
 from tests.live.certificates import Authority, tls_secret, tls_server
 from tests.live.cors import told
@@ -39,13 +36,6 @@ PAGE = "https://page.com"
 PREFLIGHT = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
 MANY = 40
 """So many requests reach both of two backends, but once in 10¹¹ times."""
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def authorizer() -> AsyncIterator[GrpcAuthorizer]:
-    """Yield an authorizer that is asked by gRPC."""
-    async with grpc_authorizer() as found:
-        yield found
 
 
 async def refuse(*_: object) -> CheckResponse:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from headgate_proto.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from tests.live.authorizers import (
@@ -18,27 +16,12 @@ from tests.live.authorizers import (
     by_grpc,
     denied,
     extension,
-    grpc_authorizer,
 )
 from tests.live.cors import told
 from tests.live.objects import Manifest, exact, prefix, route, rule, service, traffic_policy
 from tests.live.proxy import Proxy, free_port
-from tests.live.upstream import Upstream, upstream
+from tests.live.upstream import Upstream
 from translator.refs import Ref
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def authorizer() -> AsyncIterator[GrpcAuthorizer]:
-    """Yield an authorizer that is asked by gRPC."""
-    async with grpc_authorizer() as found:
-        yield found
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def http_authorizer() -> AsyncIterator[Upstream]:
-    """Yield an authorizer that is asked by HTTP."""
-    async with upstream("authorizer") as found:
-        yield found
 
 
 def external_auth(protocol: str = "HTTP", name: str = "authorizer", **fields: Any) -> Manifest:

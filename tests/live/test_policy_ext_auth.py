@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-import pytest_asyncio
 
 from headgate.reporting.proto_json import resources
 from headgate_proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
@@ -21,26 +19,11 @@ from tests.live.authorizers import (
     by_http,
     denied,
     extension,
-    grpc_authorizer,
 )
 from tests.live.objects import Manifest, exact, prefix, route, rule, traffic_policy
 from tests.live.proxy import Proxy
-from tests.live.upstream import Upstream, upstream
+from tests.live.upstream import Upstream
 from translator.refs import Ref
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def authorizer() -> AsyncIterator[GrpcAuthorizer]:
-    """Yield an authorizer that is asked by gRPC."""
-    async with grpc_authorizer() as found:
-        yield found
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def http_authorizer() -> AsyncIterator[Upstream]:
-    """Yield an authorizer that is asked by HTTP."""
-    async with upstream("authorizer") as found:
-        yield found
 
 
 @pytest.mark.parametrize("level", ["gateway", "listener", "route", "rule"])

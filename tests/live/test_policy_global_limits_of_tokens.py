@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import pytest
 
-from tests.live.objects import Manifest, endpoints, route, rule, service, traffic_policy
+from tests.live.limits_of_tokens import claim_limit, limited_tokens, passed
+from tests.live.objects import Manifest, endpoints, route, rule, service
 from tests.live.proxy import Proxy
 from tests.live.rate_limit_service import running_service
 from tests.live.rate_limits import extension
-from tests.live.tokens import bearer, provider, token
+from tests.live.tokens import provider
 
 CONFIGURATION = """
 domain: headgate
@@ -19,24 +20,8 @@ descriptors:
 """
 
 
-def limited(*providers: Manifest, **fields: Any) -> Manifest:
-    """Return a policy that asks for a token, of one issuer unless it says more, and limits requests."""
-    tokens = {"providers": list(providers) or [provider()]}
-    return traffic_policy("route", jwtAuth=tokens, rateLimit={"global": fields})
-
-
-def by_claim(requests: int, **claim: Any) -> list[Manifest]:
-    """Return a rule with a limit for a claim."""
-    limit = {"requests": requests, "unit": "Year"}
-    return [{"name": "one", "limit": limit, "clientSelectors": [{"claims": [claim]}]}]
-
-
-async def passed(proxy: Proxy, count: int, **claims: Any) -> int:
-    """Return how many of so many requests with a token with these claims pass; the others get 429."""
-    headers = bearer(token(**claims))
-    found = [(await proxy.request(headers=headers)).status for _ in range(count)]
-    assert set(found) <= {200, 429}
-    return found.count(200)
+limited = partial(limited_tokens, "global")
+by_claim = partial(claim_limit, "Year")
 
 
 async def test_each_subject_has_a_limit_of_its_own(proxies: list[Proxy]) -> None:

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import pytest
 
-from tests.live.objects import Manifest, route, rule, traffic_policy
+from tests.live.limits_of_tokens import claim_limit, limited_tokens, passed
+from tests.live.objects import Manifest, route, rule
 from tests.live.proxy import Proxy
-from tests.live.tokens import bearer, provider, token
+from tests.live.tokens import provider
 
-
-def limited(*providers: Manifest, **local: Any) -> Manifest:
-    """Return a policy that asks for a token, of one issuer unless it says more, and limits requests."""
-    return traffic_policy("route", jwtAuth={"providers": list(providers) or [provider()]}, rateLimit={"local": local})
-
-
-def by_claim(requests: int, **claim: Any) -> list[Manifest]:
-    """Return a rule with a limit by the hour for a claim."""
-    limit = {"requests": requests, "unit": "Hour"}
-    return [{"name": "one", "limit": limit, "clientSelectors": [{"claims": [claim]}]}]
-
-
-async def passed(proxy: Proxy, count: int, **claims: Any) -> int:
-    """Return how many of so many requests with a token with these claims pass; the others get 429."""
-    headers = bearer(token(**claims))
-    found = [(await proxy.request(headers=headers)).status for _ in range(count)]
-    assert set(found) <= {200, 429}
-    return found.count(200)
+limited = partial(limited_tokens, "local")
+by_claim = partial(claim_limit, "Hour")
 
 
 async def test_each_subject_has_a_limit_of_its_own(proxy: Proxy) -> None:
