@@ -23,9 +23,6 @@ from translator.objects.schema.scalars import (
 TWICE: Final = "is in the list already: remove it"
 
 
-_OF_CONNECTIONS: Final = "Gateway, ListenerSet, listener of these, TCPRoute, TLSRoute, UDPRoute"
-
-
 class RequestTimeouts(Fields):
     """How long requests and connections may take; `0s` is no limit."""
 
