@@ -11,22 +11,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple
 
-from headgate_proto.envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation
-from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, WeightedCluster
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutationPerRoute
-from headgate_proto.envoy.type.matcher.v3.string_pb2 import StringMatcher
 from translator.envoy.filter_entries import FilterConfig, FilterEntry, SecretUse
 from translator.envoy.hooks import FilterHook, RouteHook
 from translator.envoy.http_filters import HEADER_MUTATION
 from translator.envoy.injected_secret import generic_injector
 from translator.extension import Extension, FilterOutcome, PolicyContext, PolicyUnit
+from translator.extensions.header_operations import Change, Mutations, NameMatch, change, match_fault
 from translator.gateway.secrets import header_secret
 from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.ir.secret import GenericSecret
-from translator.languages.formats import check_format, literal
-from translator.languages.regex import check_regex, fully_matches
 from translator.objects.gateway_api.filters import HTTPHeaderFilter
 from translator.objects.gateway_api.rules import RouteRule
 from translator.objects.headgate.headers import (
@@ -44,73 +40,7 @@ from translator.objects.headgate.types import StringMatch
 from translator.objects.schema.header_names import FIXED
 from translator.outcome import Outcome, Problem
 
-ACTIONS: Final = {
-    "set": HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
-    "add": HeaderValueOption.APPEND_IF_EXISTS_OR_ADD,
-    "add_if_absent": HeaderValueOption.ADD_IF_ABSENT,
-}
-
-STATUS: Final = ":status"
-"""The only pseudo-header that the filter removes, if a match is for it: a response without it is an error."""
-
 ClusterWeight = WeightedCluster.ClusterWeight
-
-
-class Change(NamedTuple):
-    """A change of a header.
-
-    Attributes:
-        way: the list that it is in, of `WAYS`.
-        name: the name of the header, in lower case.
-        value: the format of its value.
-    """
-
-    way: str
-    name: str
-    value: str = ""
-
-    def message(self) -> HeaderMutation:
-        """Return the ``HeaderMutation``."""
-        if self.way == "remove":
-            return HeaderMutation(remove=self.name)
-        made = HeaderMutation()
-        made.append.header.key, made.append.header.value = self.name, self.value
-        made.append.append_action = ACTIONS[self.way]
-        made.append.keep_empty_value = not self.value
-        return made
-
-
-class NameMatch(NamedTuple):
-    """A match of the names of headers, in lower case, that are removed."""
-
-    member: str
-    value: str
-
-    def message(self) -> HeaderMutation:
-        """Return the ``HeaderMutation``."""
-        found = self._for_names()
-        matcher = StringMatcher(ignore_case=found.member != "regex")
-        if found.member == "regex":
-            matcher.safe_regex.regex = found.value
-        else:
-            setattr(matcher, found.member, found.value)
-        made = HeaderMutation()
-        made.remove_on_match.key_matcher.CopyFrom(matcher)
-        return made
-
-    def _for_names(self) -> NameMatch:
-        """Return the match without the status of a response, which is no header to users."""
-        quoted = "".join(each if each.isalnum() or each in "-_" else f"\\{each}" for each in self.value)
-        if self.member == "regex":
-            return NameMatch("regex", f"(?i){self.value}")
-        if self.member == "suffix" and STATUS.endswith(self.value.lower()):
-            return NameMatch("regex", f"(?i)([^:].*)?{quoted}")
-        if self.member == "contains" and self.value.lower() in STATUS:
-            return NameMatch("regex", f"(?i)([^:].*)?{quoted}.*")
-        return self
-
-
-Mutations = tuple[Change | NameMatch, ...]
 
 
 class SecretHeader(NamedTuple):
@@ -225,15 +155,12 @@ class _Reader:
             leaf = _leaf(direction, way, each.name)
             if not self._of_policy(leaf):
                 continue
-            text = (each.value or "").strip(" \t")
             if isinstance(each, SetRequestHeader) and each.secret_ref is not None:
                 self._read_secret(leaf, each.name, each.secret_ref)
-            elif not each.format:
-                yield Change(way, each.name, literal(text))
-            elif fault := check_format(text):
-                self._refuse(f"{leaf}.value", f"is not a format that Envoy takes: {fault}")
+            elif isinstance(made := change(way, each), str):
+                self._refuse(f"{leaf}.value", made)
             else:
-                yield Change(way, each.name, text)
+                yield made
 
     def _read_secret(self, leaf: str, name: str, found: SecretKeyReference) -> None:
         reference = SecretReference(name=found.name, key=found.key)
@@ -246,7 +173,7 @@ class _Reader:
     def _matches(self, direction: str, found: tuple[StringMatch, ...]) -> Iterator[NameMatch]:
         for place, each in enumerate(found):
             member, value = each.member
-            if fault := _match_fault(direction, member, value):
+            if fault := match_fault(direction, member, value):
                 self._refuse(f"{direction}.removeOnMatch[{place}].{member}", fault)
             else:
                 yield NameMatch(member, value)
@@ -258,16 +185,6 @@ class _Reader:
 
     def _refuse(self, path: str, fault: str) -> None:
         self.problems.append(Problem("Accepted", "Invalid", f"{self._context.field}.{path}: {fault}."))
-
-
-def _match_fault(direction: str, member: str, value: str) -> str | None:
-    """Return what is wrong with a match of names, and the way out."""
-    if member != "regex":
-        return "must not begin with a colon: no header does; remove that" if value.startswith(":") else None
-    fault = check_regex(value)
-    if fault is None and direction == "response" and fully_matches(f"(?i){value}", STATUS):
-        fault = f"matches {STATUS} too, which every response needs: begin it with [^:]"
-    return fault
 
 
 def _leaf(direction: str, way: str, name: str) -> str:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
-from headgate_proto.envoy.config.route.v3.route_components_pb2 import Tracing as RouteTracing
-from headgate_proto.envoy.type.tracing.v3.custom_tag_pb2 import CustomTag
 from headgate_proto.envoy.type.v3.percent_pb2 import FractionalPercent
 from translator.envoy.hooks import RouteHook
 from translator.extension import Extension, FilterOutcome, PolicyContext, PolicyUnit, RuleCheck
+from translator.extensions.trace_attributes import write_attribute
 from translator.ir.http import MILLION, RouteMatch, Rule, RuleSetting
 from translator.ir.listener import ListenerContext
-from translator.objects.headgate.tracing import MetadataValue, Tracing, TracingAttribute
+from translator.objects.headgate.tracing import Tracing
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.outcome import Outcome
 
@@ -40,39 +39,12 @@ class TracedRequests(RuleSetting, RouteHook):
         ):
             _write_share(each, MILLION if share is None else share)
         for attribute in asked.attributes or ():
-            _write_attribute(found, attribute)
+            write_attribute(found.custom_tags.add(), attribute)
         found.operation = asked.span_name or ""
 
 
 def _write_share(message: FractionalPercent, share: int) -> None:
     message.numerator, message.denominator = share, FractionalPercent.MILLION
-
-
-def _write_attribute(tracing: RouteTracing, found: TracingAttribute) -> None:
-    tag = tracing.custom_tags.add(tag=found.name)
-    if found.literal is not None:
-        tag.literal.value = found.literal.value
-    elif found.environment is not None:
-        tag.environment.name = found.environment.name
-        tag.environment.default_value = found.environment.default_value or ""
-    elif found.request_header is not None:
-        tag.request_header.name = found.request_header.name
-        tag.request_header.default_value = found.request_header.default_value or ""
-    elif found.metadata is not None:
-        _write_metadata(tag.metadata, found.metadata)
-    else:
-        tag.value = found.format or ""
-
-
-def _write_metadata(message: CustomTag.Metadata, found: MetadataValue) -> None:
-    getattr(message.kind, _KINDS[found.kind or "Request"]).SetInParent()
-    message.metadata_key.key = found.metadata_key.key
-    for each in found.metadata_key.path:
-        message.metadata_key.path.add(key=each.key)
-    message.default_value = found.default_value or ""
-
-
-_KINDS: Final = {"Request": "request", "Route": "route", "Cluster": "cluster", "Host": "host"}
 
 
 def read(context: PolicyContext) -> FilterOutcome:
