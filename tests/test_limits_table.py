@@ -76,6 +76,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "headgate.envoy.state_repair.INTERVAL",
         "headgate.envoy.supervisor.LOG_CHECK_INTERVAL",
         "headgate.security.cluster_authority.INTERVAL",
+        "translator.proxy.ACCESS_LOG_FLUSH_MILLISECONDS",
         "headgate.security.tls_folder.INTERVAL",
         "headgate.security.tls_files.RETRY_SECONDS",
         "headgate.standalone.port_retry.INTERVAL",

@@ -11,5 +11,8 @@ METRICS_PORT: Final = 9091
 OWN_PORTS: Final = {ADMIN_PORT: "administration", READINESS_PORT: "readiness", METRICS_PORT: "Prometheus metrics"}
 """Ports that no listener may use, since a proxy serves something of its own there."""
 
+ACCESS_LOG_FLUSH_MILLISECONDS: Final = 1000
+"""How often a proxy writes access logs; of more than 64 KiB it does not wait."""
+
 MAX_REGEX_PROGRAM_SIZE: Final = 32_768
 """RE2's measure of a regular expression's cost. Envoy's default of 100 refuses many an ordinary one."""

@@ -18,6 +18,7 @@ import psutil
 from headgate.envoy.state import GatewayState, write_private
 from headgate.reporting.proto_json import to_json
 from headgate_proto.envoy.config.bootstrap.v3 import bootstrap_pb2
+from translator.proxy import ACCESS_LOG_FLUSH_MILLISECONDS
 
 #: Seconds in which an Envoy must end after SIGTERM.
 STOP_DEADLINE = 5.0
@@ -61,6 +62,7 @@ class Launch:
             *("--concurrency", str(self.concurrency)),
             *("--drain-time-s", str(self.drain_seconds)),
             *("--log-level", "warning"),
+            *("--file-flush-interval-msec", str(ACCESS_LOG_FLUSH_MILLISECONDS)),
         ]
 
     @property
@@ -126,11 +128,11 @@ class EnvoyProcess:
         launch.write()
         digest = launch.digest
         # Envoy itself replaces the socket of an earlier one: on a full disk, a removed one could not be created again.
-        with _new_log(state.log) as log:
+        with _new_log(state.log) as log, _new_log(state.access_log) as access_log:
             child = subprocess.Popen(
                 [str(launch.binary), *launch.arguments],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=access_log,
                 stderr=log,
                 cwd=state.path,
                 env={**os.environ, LAUNCH_VARIABLE: digest},

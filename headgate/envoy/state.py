@@ -7,6 +7,7 @@ STATE/127.0.0.1-18000/default.web/bootstrap.json the bootstrap of its Envoy
                                  /launch.json    the command line
                                  /envoy.pid      its process id
                                  /envoy.log      its log (bounded; the previous one is envoy.log.1)
+                                 /access.log     its standard output, where requests are logged (bounded likewise)
                                  /admin.sock     its admin interface: curl --unix-socket admin.sock http://envoy/stats
 """
 
@@ -73,8 +74,18 @@ class GatewayState:
 
     @property
     def log(self) -> Path:
-        """The log of Envoy's standard output and error."""
+        """The log of Envoy's standard error."""
         return self.path / "envoy.log"
+
+    @property
+    def access_log(self) -> Path:
+        """The log of Envoy's standard output: the requests that it has served."""
+        return self.path / "access.log"
+
+    @property
+    def logs(self) -> tuple[Path, Path]:
+        """Both logs."""
+        return self.log, self.access_log
 
     @property
     def admin_socket(self) -> Path:

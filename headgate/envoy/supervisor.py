@@ -27,7 +27,7 @@ LAST_LINES, MAX_TOLD_BYTES = 3, 2048
 MAX_TOLD_CHARACTERS = 500
 _PREFIX = re.compile(r"^\[[^]]*\]\[\d+\]\[\w+\]\[\w+\] (?:\[[^]]*\] )?")
 #: Bytes above which a log loses its older half, and the interval of checks, in seconds.
-MAX_LOG_BYTES, LOG_CHECK_INTERVAL = 8 * 1024 * 1024, 60.0
+MAX_LOG_BYTES, LOG_CHECK_INTERVAL = 8 * 1024 * 1024, 5.0
 
 NO_START = "cannot be started"
 
@@ -109,13 +109,14 @@ class Supervisor:
             log.info("Started Envoy", gateway=self.gateway, pid=self.process.pid)
 
     async def _watch(self) -> str:
-        """Wait for the end of the process, and bound its log meanwhile."""
+        """Wait for the end of the process, and bound its logs meanwhile."""
         assert self.process is not None
         waiting = asyncio.ensure_future(self.process.wait())
         patience = HEALTHY_AFTER
         try:
             while not (await asyncio.wait({waiting}, timeout=patience))[0]:
-                bound_log(self.launch.state.log)
+                for each in self.launch.state.logs:
+                    bound_log(each)
                 if patience == HEALTHY_AFTER:
                     self.report(None)
                 patience = LOG_CHECK_INTERVAL

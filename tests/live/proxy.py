@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import json
+import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from yarl import URL
 from headgate.envoy.bootstrap import bootstrap
 from headgate.process.address import Address
 from headgate.reporting.proto_json import resources
+from tests.live.access_logs import LogFile
 from tests.live.leaks import secret_texts, told
 from tests.live.objects import GATEWAY, Manifest, manifests
 from tests.ports import free_port as free_port
@@ -83,6 +85,7 @@ class Proxy:
         secret_texts: the texts of all Secrets that it has had.
         process: Envoy.
         port: the port that plain requests go to unless they say otherwise.
+        access_log: what Envoy has written to its standard output.
     """
 
     def __init__(
@@ -93,9 +96,11 @@ class Proxy:
         process: asyncio.subprocess.Process,
         settings: Settings,
         registry: Registry = REGISTRY,
+        access_log: LogFile | None = None,
     ) -> None:
         self.process = process
         self.port = free_port()
+        self.access_log = access_log or LogFile(Path(os.devnull))
         self._server = server
         self._admin = admin
         self._http = http
@@ -261,6 +266,7 @@ async def running_proxy(
     with tempfile.TemporaryDirectory(prefix="live") as folder:
         where = Path(folder)
         config, log, admin = where / "bootstrap.json", where / "log", where / "admin"
+        access_log = where / "access.log"
         heard: list[Proxy] = []
         server = Server(
             lambda node: node.cluster,
@@ -282,11 +288,14 @@ async def running_proxy(
                 "warning",
                 "--log-path",
                 log,
+                "--file-flush-interval-msec",
+                "20",
             )
             quiet = asyncio.subprocess.DEVNULL
-            process = await asyncio.create_subprocess_exec(*prefix, binary, *arguments, stdout=quiet, stderr=quiet)
+            with access_log.open("ab") as lines:
+                process = await asyncio.create_subprocess_exec(*prefix, binary, *arguments, stdout=lines, stderr=quiet)
             try:
-                proxy = Proxy(server, admin, http, process, settings, registry)
+                proxy = Proxy(server, admin, http, process, settings, registry, LogFile(access_log))
                 heard.append(proxy)
                 yield proxy, log
             finally:

@@ -13,6 +13,7 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 
 )
 from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
+from translator.envoy.access_log import log_by_default
 from translator.envoy.config_source import ADS, sds
 from translator.envoy.descriptors import limited
 from translator.envoy.filtered_chain import CONNECTION_MANAGER_NAME, run_filters, share_local_address
@@ -175,6 +176,7 @@ def connection_manager(chain: HttpChain, http_filters: Filters) -> Manager:
     made.rds.config_source.CopyFrom(ADS)
     made.http_filters.extend(http_filters)
     made.local_reply_config.CopyFrom(local_replies())
+    log_by_default(made)
     upgrade = made.upgrade_configs.add(upgrade_type="websocket")
     upgrade.filters.extend(each for each in made.http_filters if each.name not in WHOLE_REQUESTS)
     made.use_remote_address.value = True

@@ -16,6 +16,7 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 
 from headgate_proto.envoy.extensions.filters.network.set_filter_state.v3.set_filter_state_pb2 import (
     Config as SetFilterState,
 )
+from translator.envoy.access_log import log_what_is_answered_here
 from translator.envoy.names import filters_table_name
 from translator.ir.listener import RouteConfigKey
 
@@ -31,6 +32,7 @@ LOCAL_ADDRESS: Final = "envoy.filters.listener.original_dst.local_ip"
 def run_filters(manager: hcm_pb2.HttpConnectionManager, table: RouteConfigKey) -> None:
     """Have a connection manager run the filters of its listeners, in place of those of routes."""
     manager.rds.route_config_name = filters_table_name(table)
+    log_what_is_answered_here(manager)
     router = manager.http_filters[-1]
     slot = hcm_pb2.HttpFilter(name=FILTERS, disabled=True)
     slot.typed_config.Pack(FilterChainConfig(), deterministic=True)

@@ -10,6 +10,7 @@ from headgate_proto.envoy.config.listener.v3 import listener_pb2
 from headgate_proto.envoy.extensions.filters.http.router.v3 import router_pb2
 from headgate_proto.envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2
 from translator.envoy import filter_chain as filter_chains
+from translator.envoy.access_log import log_connections_by_default
 from translator.envoy.hooks import LISTENER
 from translator.envoy.http_filter import HttpFilter, Stage, encode_filters
 from translator.envoy.names import cluster_name, listener_name
@@ -83,6 +84,8 @@ def _serve_connections(
         inspector.typed_config.Pack(tls_inspector_pb2.TlsInspector())
         # For the ClientHello, before the handshake's own.
         made.listener_filters_timeout.seconds = filter_chains.HANDSHAKE_SECONDS
+    if any(isinstance(each.chain, L4Chain) for each in spec.chains):
+        log_connections_by_default(made)
     for chain in spec.chains:
         made.filter_chains.extend(filter_chains.filter_chain_pair(chain, filters, descriptors))
 

@@ -18,7 +18,7 @@ from translator.infrastructure.bootstrap import (
 from translator.infrastructure.names import CONTAINER
 from translator.inputs import ProxyDefaults
 from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
-from translator.proxy import METRICS_PORT, READINESS_PORT
+from translator.proxy import ACCESS_LOG_FLUSH_MILLISECONDS, METRICS_PORT, READINESS_PORT
 
 USER: Final = 65532
 """The user and group "nonroot" of distroless images."""
@@ -130,6 +130,7 @@ def _arguments(gateway: str, parameters: GatewayParametersSpec) -> list[str]:
         *("--config-path", f"{CONFIG_FOLDER}/{BOOTSTRAP_FILE}"),
         *("--service-cluster", gateway),
         *("--service-node", f"{gateway}/$(POD_NAME)"),
+        *("--file-flush-interval-msec", str(ACCESS_LOG_FLUSH_MILLISECONDS)),
         *("--log-level", parameters.log_level),
         "--disable-hot-restart",
     ]

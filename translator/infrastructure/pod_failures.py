@@ -43,6 +43,8 @@ def _how(end: ContainerEnd) -> str:
     """Return how a container ended, with its last output, in which Envoy reports the reason."""
     how = f"with exit code {end.exit_code}" + (f" ({end.reason})" if end.reason not in ("", "Error") else "")
     lines = [each for each in end.message.splitlines() if each.strip()]
+    # Beside them, on the standard output, are requests that it has served.
+    lines = [each for each in lines if _LOGGED.match(each)] or lines
     return f"{how}: {_LOGGED.sub('', lines[-1].strip(), count=1)[:MOST_WORDS]}" if lines else how
 
 

@@ -113,7 +113,7 @@ async def test_a_started_envoy_answers_on_its_admin_socket(launch: Launch, super
     assert int(launch.state.pid.read_text()) == supervisor.process.pid
     assert os.getsid(supervisor.process.pid) == supervisor.process.pid
     assert not launch.state.log.read_text()
-    ours = {str(launch.state.log), os.devnull}
+    ours = {*map(str, launch.state.logs), os.devnull}
     files = {file.path for file in psutil.Process(supervisor.process.pid).open_files()}
     assert files <= ours | {str(launch.state.bootstrap)}
 
@@ -144,7 +144,7 @@ async def test_stopping_a_supervisor_stops_its_envoy(launch: Launch, supervise: 
 
 async def test_an_envoy_that_ignores_sigterm_is_killed(state: StateDirectory, state_root: Path) -> None:
     """An Envoy that does not end in time after SIGTERM is killed."""
-    stubborn = script(state_root / "stubborn", "trap '' TERM; echo deaf; while :; do sleep 0.05; done")
+    stubborn = script(state_root / "stubborn", "trap '' TERM; echo deaf >&2; while :; do sleep 0.05; done")
     process = EnvoyProcess.start(launch_of(state, "default/web", stubborn))
     await eventually(state.gateway("default/web").log.read_text)
     await process.stop(deadline=0.1)
@@ -155,7 +155,7 @@ async def test_a_crashing_envoy_is_restarted_with_backoff(
     state: StateDirectory, state_root: Path, supervise: Supervised
 ) -> None:
     """An Envoy that crashes at once is restarted, and the last line of its log is reported."""
-    crashing = script(state_root / "crashing", "echo starting; echo 'no such thing' >&2; exit 3")
+    crashing = script(state_root / "crashing", "echo starting >&2; echo 'no such thing' >&2; exit 3")
     supervisor = supervise(launch_of(state, "default/web", crashing))
     reports: list[str | None] = []
     supervisor.report = reports.append

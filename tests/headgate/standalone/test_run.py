@@ -1,6 +1,7 @@
 """`headgate run` end to end, with a real Envoy: edits, failures of its parts, and restarts."""
 
 import asyncio
+import json
 import signal
 import socket
 import sys
@@ -21,6 +22,18 @@ async def test_an_edit_changes_the_response(headgate: Headgate) -> None:
     headgate.write("route", ROUTE.format(parent="web", path="/new"))
     await headgate.answers("/a/b", 404)
     assert await headgate.answers("/new", 200) == "/new"
+
+
+async def test_requests_are_logged_to_a_file(headgate: Headgate) -> None:
+    """Each Gateway has a file of requests in the state directory; Headgate's own output has none of them."""
+    await headgate.start()
+    await headgate.answers("/a/b", 200)
+    log = headgate.state / f"127.0.0.1-{headgate.xds}" / "default.web" / "access.log"
+    found = await eventually(
+        lambda: next((each for each in _read(log).splitlines() if '"response_code":200' in each), "")
+    )
+    assert json.loads(found)["route"] == "HTTPRoute/default/shop/rule/0/match/0"
+    assert "/a/b" not in headgate.log
 
 
 async def test_edits_leave_a_working_gateway_programmed(headgate: Headgate) -> None:
@@ -56,7 +69,7 @@ async def test_sigterm_stops_headgate_before_it_is_ready(headgate: Headgate, sta
 
 async def test_a_second_ctrl_c_kills_envoys(headgate: Headgate, state_root: Path) -> None:
     """The second SIGINT kills an Envoy that does not stop."""
-    headgate.envoy = script(state_root / "deaf", "trap '' TERM; echo deaf; while :; do sleep 0.05; done")
+    headgate.envoy = script(state_root / "deaf", "trap '' TERM; echo deaf >&2; while :; do sleep 0.05; done")
     await headgate.start()
     pid = await eventually(headgate.envoy_pid)
     await eventually(lambda: "deaf" in _read(state_root / f"127.0.0.1-{headgate.xds}/default.web/envoy.log"))

@@ -95,6 +95,10 @@ LOG = """\
     ("status", "words"),
     [
         (ended(LOG), "with exit code 1: cannot bind '192.0.2.1:19000': Cannot assign."),
+        (
+            ended(LOG + '{"path":"/cart","response_code":200}'),
+            "with exit code 1: cannot bind '192.0.2.1:19000': Cannot",
+        ),
         (ended("--foo -- Couldn't find match for argument\n\n"), "with exit code 1: --foo -- Couldn't find match for"),
         (ended("", 137, "OOMKilled"), "with exit code 137 (OOMKilled)."),
         (ended("x" * 5000), "with exit code 1: " + "x" * 1024 + "."),
