@@ -70,12 +70,34 @@ def http_options(cluster: cluster_pb2.Cluster) -> Iterator[HttpProtocolOptions]:
     packed.Pack(options, deterministic=True)
 
 
-def speaks_http2(cluster: cluster_pb2.Cluster) -> bool:
-    """Return whether requests go to a cluster by HTTP/2."""
+def options_of(cluster: cluster_pb2.Cluster) -> HttpProtocolOptions:
+    """Return a copy of the ``HttpProtocolOptions`` of a cluster, empty ones if it has none."""
     options = HttpProtocolOptions()
     if HTTP_OPTIONS in cluster.typed_extension_protocol_options:
         cluster.typed_extension_protocol_options[HTTP_OPTIONS].Unpack(options)
-    return options.explicit_http_config.HasField("http2_protocol_options")
+    return options
+
+
+def speaks_http2(cluster: cluster_pb2.Cluster) -> bool:
+    """Return whether requests go to a cluster by HTTP/2."""
+    return options_of(cluster).explicit_http_config.HasField("http2_protocol_options")
+
+
+def speaks_http3(cluster: cluster_pb2.Cluster) -> bool:
+    """Return whether requests go to a cluster by HTTP/3, if only where UDP gets through."""
+    options = options_of(cluster)
+    explicit, auto = options.explicit_http_config, options.auto_config
+    return explicit.HasField("http3_protocol_options") or auto.HasField("http3_protocol_options")
+
+
+def spoken(cluster: cluster_pb2.Cluster) -> tuple[str, ...]:
+    """Return what is spoken to a cluster, by the names of ALPN; empty where Envoy says it for each connection."""
+    options = options_of(cluster)
+    if options.WhichOneof("upstream_protocol_options") in ("use_downstream_protocol_config", "auto_config"):
+        return ()
+    if options.explicit_http_config.HasField("http3_protocol_options"):
+        return ()
+    return ("h2",) if options.explicit_http_config.HasField("http2_protocol_options") else ("http/1.1",)
 
 
 def load_assignment(backend: Backend, endpoints: Iterable[BackendEndpoint]) -> endpoint_pb2.ClusterLoadAssignment:

@@ -14,6 +14,8 @@ from translator.refs import Ref
 
 SERVICE: Final = "Service"
 """The kind of object that a backendRef names unless it says another (Gateway API, `BackendObjectReference`)."""
+SECRET: Final = "Secret"
+"""The kind of objects whose CA certificates have a name with the kind."""
 
 
 CLOSED: Final = "headgate/closed"
@@ -80,9 +82,15 @@ def generic_secret_name(secret: GenericSecret) -> str:
 
 def trust_bundle_name(sources: Iterable[Ref]) -> str:
     """Name the CA certificates of objects; what is in them is no part of the name."""
-    names = [f"{each.namespace or each.kind}/{each.name}" for each in sources]  # no namespace has capital letters
-    of_cluster = names and names[0].startswith("ClusterTrustBundle/")
-    return ",".join(names) if of_cluster else "ConfigMap/" + ",".join(names)
+    names = [_ca_name(each) for each in sources]
+    says_kind = names and names[0][0].isupper()
+    return ",".join(names) if says_kind else "ConfigMap/" + ",".join(names)
+
+
+def _ca_name(source: Ref) -> str:
+    if source.kind == SECRET:
+        return f"{SECRET}/{source.namespace}/{source.name}"
+    return f"{source.namespace or source.kind}/{source.name}"  # no namespace has capital letters
 
 
 def names_of_route(route: str) -> tuple[str, str, str]:

@@ -65,9 +65,10 @@ class MaxStreamDuration(BackendSetting, ClusterHook):
         return str(self.milliseconds)
 
     def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
-        """Write the ``HttpProtocolOptions``."""
+        """Write the ``HttpProtocolOptions``; a shorter limit of the backend's own stays."""
         with http_options(cluster) as options:
-            options.common_http_protocol_options.max_stream_duration.FromMilliseconds(self.milliseconds)
+            longest = options.common_http_protocol_options.max_stream_duration
+            longest.FromMilliseconds(min(self.milliseconds, longest.ToMilliseconds() or self.milliseconds))
 
 
 def limited(backend: Backend, milliseconds: int) -> Backend:

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
-from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import RetryPolicy, Route
 from headgate_proto.envoy.extensions.retry.priority.previous_priorities.v3 import previous_priorities_config_pb2
-from translator.envoy.hooks import ClusterHook, RouteHook
+from translator.envoy.hooks import RouteHook
 from translator.envoy.retry import SELECTIONS, UNPROCESSED, avoid_tried_hosts, try_at_once
 from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader, PolicyContext, PolicyUnit
 from translator.extensions.attempts import BACKOFF_FACTOR, Repeated, limited, time_of_attempt
 from translator.extensions.matchers import header_matcher, match_problems
-from translator.ir.backend import Backend, BackendSetting
+from translator.extensions.retry_limit import retry_limit
+from translator.ir.backend import Backend
 from translator.ir.http import RouteMatch, RuleSetting, ValueMatch
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.httproute import HTTPRouteRule
@@ -45,28 +45,8 @@ LONGEST_BACKOFF: Final = 3_600_000
 LONGEST_WAIT_MILLISECONDS: Final = 300_000
 """Milliseconds that a response may ask to wait before the next try, unless it is said."""
 
-BUDGET_MILLIONTHS: Final = 200_000
-"""The share of a backend's requests that may be retries at once, where there is a budget that does not say it."""
-
-BUDGET_CONCURRENCY: Final = 3
-"""How many retries there may be in any case, where there is a budget that does not say it."""
-
 PROXYLESS_FIELDS: Final = frozenset({"attempts", "status_codes", "backoff_base_interval", "backoff_max_interval"})
 """What gRPC's own xDS clients know of retries."""
-
-
-@dataclass(frozen=True, slots=True)
-class RetryLimit(BackendSetting, ClusterHook):
-    """The most retries at once to a backend: a share of its active requests, in millionths, or a number if more."""
-
-    millionths: int
-    concurrency: int
-
-    def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
-        """Write the ``RetryBudget`` of the circuit breakers."""
-        budget = cluster.circuit_breakers.thresholds[0].retry_budget
-        budget.budget_percent.value = self.millionths / 10_000
-        budget.min_retry_concurrency.value = self.concurrency
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +185,9 @@ class RouteRetry(Repeated, RouteHook):
 
 def _with_budget(backend: Backend, budget: RetryBudget) -> Backend:
     """Return a backend with a budget for retries, unless it has one of its own."""
-    if any(isinstance(each, RetryLimit) for each in backend.settings):
+    if any(each.limits_retries for each in backend.settings):
         return backend
-    share = BUDGET_MILLIONTHS if budget.percent is None else budget.percent
-    least = BUDGET_CONCURRENCY if budget.min_concurrency is None else budget.min_concurrency
-    return replace(backend, settings=(*backend.settings, RetryLimit(share, least)))
+    return replace(backend, settings=(*backend.settings, retry_limit(budget.percent, budget.min_concurrency)))
 
 
 def _choose_hosts(policy: RetryPolicy, hosts: RetryHosts) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
-from headgate_proto.envoy.extensions.transport_sockets.tls.v3.common_pb2 import (
-    CertificateValidationContext,
-    SubjectAltNameMatcher,
-    TlsParameters,
-)
-from headgate_proto.envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
+from headgate_proto.envoy.extensions.transport_sockets.quic.v3.quic_transport_pb2 import QuicUpstreamTransport
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3.common_pb2 import SubjectAltNameMatcher, TlsParameters
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3.tls_pb2 import CommonTlsContext, UpstreamTlsContext
 from translator.db import Db
-from translator.envoy.cluster import speaks_http2
+from translator.envoy.cluster import speaks_http3, spoken
 from translator.envoy.config_source import sds
 from translator.envoy.hooks import ClusterHook
 from translator.envoy.names import secret_name, trust_bundle_name
@@ -29,6 +27,14 @@ SYSTEM_CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
 Where the file is missing Envoy refuses the cluster: requests get 503, and the status of routes shows the refusal.
 """
 SOCKET: Final = "envoy.transport_sockets.tls"
+QUIC: Final = "envoy.transport_sockets.quic"
+TYPES: Final = {
+    "Hostname": SubjectAltNameMatcher.DNS,
+    "URI": SubjectAltNameMatcher.URI,
+    "IPAddress": SubjectAltNameMatcher.IP_ADDRESS,
+    "Email": SubjectAltNameMatcher.EMAIL,
+}
+"""The types of the names of certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,32 +73,68 @@ class BackendTls(BackendSetting, ClusterHook):
         """Present a certificate."""
         return replace(self, certificate=certificate)
 
+    @property
+    def expected(self) -> tuple[tuple[str, str], ...]:
+        """The names of which the certificate must have one, each with its type."""
+        return self.names or ((("Hostname", self.server_name),) if self.server_name else ())
+
     def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
         """Write the ``UpstreamTlsContext``."""
-        context = UpstreamTlsContext(sni=self.server_name)
-        common = context.common_tls_context
         # What connections carry that are forwarded as they are, nobody knows.
-        if backend.protocol != Protocol.TCP.value:
-            common.alpn_protocols.append("h2" if speaks_http2(cluster) else "http/1.1")
+        forwarded = backend.protocol == Protocol.TCP.value
+        if not forwarded:
+            self.prepare(cluster)
+        context = UpstreamTlsContext()
+        self.write(context, () if forwarded else spoken(cluster), forwarded)
+        write_socket(cluster, context)
+
+    def prepare(self, cluster: Cluster) -> None:
+        """Write what of TLS is said elsewhere in the cluster of a backend of HTTP."""
+
+    def write(self, context: UpstreamTlsContext, protocols: tuple[str, ...], forwarded: bool) -> None:
+        """Write the context.
+
+        Args:
+            context: the context, empty.
+            protocols: what is spoken, by the names of ALPN; empty for whatever Envoy says for each connection.
+            forwarded: whether connections are forwarded as they are.
+        """
+        context.sni = self.server_name
+        common = context.common_tls_context
+        common.alpn_protocols.extend(protocols)
         common.tls_params.tls_minimum_protocol_version = TlsParameters.TLSv1_2
         common.tls_params.tls_maximum_protocol_version = TlsParameters.TLSv1_3
+        self.write_certificates(common)
+        self.write_trust(common, self.expected, SYSTEM_CERTIFICATES)
+
+    def write_certificates(self, common: CommonTlsContext) -> None:
+        """Refer to the certificate that the proxy presents."""
         common.tls_certificate_sds_secret_configs.extend(sds(secret_name(Ref(*each))) for each in self.certificates)
+
+    def write_trust(self, common: CommonTlsContext, names: Iterable[tuple[str, str]], file: str) -> None:
+        """Write whom to trust, where no object says it those of a file, and the names that are expected."""
         if self.authorities:
             combined = common.combined_validation_context
             name = trust_bundle_name(Ref(*each) for each in self.authorities)
             combined.validation_context_sds_secret_config.CopyFrom(sds(name))
-            self._write_names(combined.default_validation_context)
+            validation = combined.default_validation_context
         else:
-            common.validation_context.trusted_ca.filename = SYSTEM_CERTIFICATES
-            self._write_names(common.validation_context)
+            validation = common.validation_context
+            validation.trusted_ca.filename = file
+        for type_, name in names:
+            added = validation.match_typed_subject_alt_names.add(san_type=TYPES[type_])
+            added.matcher.exact = name
+
+
+def write_socket(cluster: Cluster, context: UpstreamTlsContext) -> None:
+    """Have connections of a cluster encrypted: over QUIC, where it speaks HTTP/3."""
+    if speaks_http3(cluster):
+        cluster.transport_socket.name = QUIC
+        wrapped = QuicUpstreamTransport(upstream_tls_context=context)
+        cluster.transport_socket.typed_config.Pack(wrapped, deterministic=True)
+    else:
         cluster.transport_socket.name = SOCKET
         cluster.transport_socket.typed_config.Pack(context, deterministic=True)
-
-    def _write_names(self, validation: CertificateValidationContext) -> None:
-        for type_, name in self.names or (("Hostname", self.server_name),):
-            added = validation.match_typed_subject_alt_names.add()
-            added.san_type = SubjectAltNameMatcher.URI if type_ == "URI" else SubjectAltNameMatcher.DNS
-            added.matcher.exact = name
 
 
 def validated_tls(

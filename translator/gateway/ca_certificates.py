@@ -1,8 +1,8 @@
-"""CA certificates in ConfigMaps and ClusterTrustBundles: trust anchors for the certificates of clients and backends."""
+"""CA certificates in objects: trust anchors for the certificates of clients and backends."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from translator.db import Db
@@ -13,7 +13,7 @@ from translator.gateway.x509 import read
 from translator.ir.listener import TrustBundle
 from translator.objects.gateway_api.references import LocalObjectReference, qualified_kind
 from translator.objects.kubernetes.clustertrustbundle import ClusterTrustBundle
-from translator.objects.kubernetes.core import ConfigMap
+from translator.objects.kubernetes.core import ConfigMap, Secret
 from translator.objects.schema.base import KubernetesObject
 from translator.outcome import Outcome, Problem, not_resolved
 from translator.refs import Ref
@@ -32,7 +32,7 @@ class _UnusableCertificateError(ValueError):
 SOURCES: Final[Mapping[tuple[str, str], type[KubernetesObject]]] = {
     (each.group, each.kind): each for each in (ConfigMap, ClusterTrustBundle)
 }
-"""The kinds of objects with CA certificates, by group and kind."""
+"""The kinds of objects that a reference to CA certificates may name, by group and kind."""
 
 
 def _ca_source(db: Db, reference: LocalObjectReference, namespace: str) -> Ref | str:
@@ -55,7 +55,7 @@ def _ca_source(db: Db, reference: LocalObjectReference, namespace: str) -> Ref |
 @query
 def ca_certificates(db: Db, source: Ref) -> tuple[bytes, ...] | str:
     """Return the CA certificates of an object, each once and as PEM, or what is wrong with it in one sentence."""
-    text, field, place = (_of_bundle if source.kind == ClusterTrustBundle.kind else _of_config_map)(db, source)
+    text, field, place = _READERS[source.kind](db, source)
     if text is None:
         return f"{source} does not exist; create it with CA certificates in {place}."
     if not text:
@@ -84,6 +84,21 @@ def _of_bundle(db: Db, source: Ref) -> _CaText:
     found = db.get(ClusterTrustBundle, source)
     text = found.spec.trust_bundle.encode() if found is not None else None
     return _CaText(text, "spec.trustBundle", "spec.trustBundle")
+
+
+def _of_secret(db: Db, source: Ref) -> _CaText:
+    found = db.get(Secret, source)
+    return _CaText(
+        found.data.get(CA_KEY, b"") if found is not None else None, f"{CA_KEY} in its data", f"the key {CA_KEY}"
+    )
+
+
+_READERS: Final[Mapping[str, Callable[[Db, Ref], _CaText]]] = {
+    ConfigMap.kind: _of_config_map,
+    ClusterTrustBundle.kind: _of_bundle,
+    Secret.kind: _of_secret,
+}
+"""How CA certificates are read, by the kind of the object that has them."""
 
 
 @query(firewall=True)

@@ -53,6 +53,11 @@ class BackendSetting:
         return ()
 
     @property
+    def limits_retries(self) -> bool:
+        """Return whether it says how many retries there may be at once, so that no budget of a rule does."""
+        return False
+
+    @property
     def fingerprint(self) -> str:
         """Return the text that stands for this setting in the hash of a cluster's name: another one for each value.
 

@@ -50,6 +50,8 @@ REDIRECT_PATH: Final = f"^/(({_SEGMENT})(/|{_SEGMENT})*)?$"
 ONE_LINE: Final = r"^[^\x00-\x08\x0a-\x1f\x7f]*$"
 PRINTABLE: Final = r"^[\x20-\x7e]+$"
 PRINTABLE_OR_EMPTY: Final = r"^[\x20-\x7e]*$"
+VISIBLE: Final = r"^[\x21-\x7e]+$"
+PROXY_FILE: Final = "^(/[A-Za-z0-9_@+-][-A-Za-z0-9._@+]*)+$"
 HTTP_URL: Final = r"^https?://[-A-Za-z0-9.:\[\]]+([/?][!-\x22$-~]*)?$"
 _URL_AUTHORITY: Final = r"[^\s/?#@%]+"
 _OAUTH_SEGMENTS: Final = r"(/[-A-Za-z0-9._~!$&'()*+,;=:@]+)+/?"
@@ -99,6 +101,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     ONE_LINE: "must be one line without control characters",
     PRINTABLE: "may hold only visible ASCII characters and spaces",
     PRINTABLE_OR_EMPTY: "may hold only visible ASCII characters and spaces",
+    VISIBLE: "may hold only visible ASCII characters",
+    PROXY_FILE: "must be an absolute path, like /etc/certs/ca.crt: letters, digits and any of -._@+, no hidden files",
     HTTP_URL: "must be an absolute URL without a user and a fragment, like https://idp.example.com/keys",
     URL: "must be a whole http or https URL without a fragment, user or password, like https://id.example.com/token",
     OAUTH_PATH: "must be a path, like /logout, without a query and encoded characters",
