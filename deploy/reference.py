@@ -10,6 +10,7 @@ from deploy.definitions import own_kinds
 from deploy.leaves import Leaf, leaves, type_name
 from translator.extension import Extension, PolicyUnit
 from translator.kinds import Level, PolicyKind, Registry
+from translator.objects.headgate.listenerpolicy import PER_PORT
 from translator.objects.schema.base import Fields, KubernetesObject
 from translator.registry import REGISTRY
 
@@ -39,6 +40,8 @@ A wrong value gives `Accepted=False`, reason `Invalid`, with the path of the fie
 requests: of a policy, only the field of its spec that the value is in is concerned. A value that is not of the type (in
 a cluster, the API server refuses most of these) makes the whole object invalid: its last valid version stays in effect.
 """
+REPEATED: Final = f"spec.{PER_PORT}."
+"""The path of what is said once more for single ports."""
 COLUMNS: Final = ("Field", "Type", "Becomes", "Default", "A wrong value")
 
 
@@ -49,15 +52,19 @@ def reference(registry: Registry = REGISTRY) -> str:
 
 def rows(registry: Registry = REGISTRY) -> Iterator[tuple[type[KubernetesObject], Leaf, PolicyUnit | None]]:
     """Yield every leaf of every kind of Headgate's own, with the unit of policies that it belongs to."""
-    units = {(unit.policy, unit.path): unit for each in registry.extensions for unit in _units(each)}
+    units = [unit for each in registry.extensions for unit in _units(each)]
     for model in own_kinds():
+        own = [each for each in units if each.policy is model]
+        paths = {path: each for each in own for path in each.policy.spec_model().unit_paths(each.field)}
         for leaf in leaves(spec_of(model), "spec."):
-            top = ".".join(leaf.path.split(".")[:2]).removesuffix("[]")
-            yield (
-                model,
-                leaf,
-                next((unit for (kind, path), unit in units.items() if kind is model and path == top), None),
-            )
+            if not leaf.path.startswith(REPEATED):
+                yield model, leaf, next((paths[each] for each in _outer(leaf.path) if each in paths), None)
+
+
+def _outer(path: str) -> Iterator[str]:
+    """Yield the paths of the fields that a leaf is in, and its own, as the paths of units are written."""
+    names = path.split(".")
+    return (".".join(names[:place]).removesuffix("[]") for place in range(2, len(names) + 1))
 
 
 def spec_of(model: type[KubernetesObject]) -> type[Fields]:

@@ -29,6 +29,14 @@ FilterOutcome = Outcome[tuple[RuleSetting, ...] | None]
 """The settings of a rule; None instead of a tuple if the rule cannot be served as configured."""
 
 
+UnitSetting = RuleSetting | ListenerSetting
+"""A setting that units of policies give: those of rules, or of listeners themselves."""
+
+
+ListenerOutcome = Outcome[tuple[ListenerSetting, ...] | None]
+"""The settings of a listener; None instead of a tuple if what was asked for cannot be had."""
+
+
 @dataclass(frozen=True, slots=True)
 class FilterContext:
     """The context in which filters are read: a rule of a route, or one backend of a rule.
@@ -182,7 +190,7 @@ class PolicyUnit:
         policy: the class of the policies.
         field: the name of the field in their specs.
         read: takes the effective value in its context, returns the settings of the affected rules; None if these rules
-            cannot be served without it.
+            cannot be served without it. Of a kind for listeners, the settings of listeners.
         setting: the class of its settings, or several; a rule whose own filters or fields have such a setting does not
             get the policy's, unless it is enforced.
         closed: whether requests are refused if the unit cannot be read; otherwise they are served without it. It may be
@@ -210,12 +218,13 @@ class PolicyUnit:
         disabled: the settings of a route that must not have what it inherits, for a unit with an `inherit` of its own.
         enforced_beside: whether an enforced value holds in addition to what more specific policies say, instead of in
             its place: each is read by itself, and all settings apply.
+        protocols: for a unit of listeners, the protocols of those that have it; empty if all have it.
     """
 
     policy: type[Policy]
     field: str
-    read: Callable[[PolicyContext], FilterOutcome]
-    setting: type[RuleSetting] | tuple[type[RuleSetting], ...]
+    read: Callable[[PolicyContext], FilterOutcome | ListenerOutcome]
+    setting: type[UnitSetting] | tuple[type[UnitSetting], ...]
     closed: bool | Callable[[object], bool] = False
     inherit: Callable[[tuple[RuleSetting, ...]], tuple[ListenerSetting, ...]] | None = None
     own: Callable[[RouteRule[Any]], Fields | None] | None = None
@@ -228,11 +237,12 @@ class PolicyUnit:
     by_place: Callable[[Any], bool] | None = None
     connection_faults: Callable[[Any], Iterable[str]] | None = None
     enforced_beside: bool = False
+    protocols: frozenset[str] = frozenset()
 
     @property
     def path(self) -> str:
         """The path of the field, as users write it."""
-        return f"spec.{self.policy.spec_model().model_fields[self.field].alias or self.field}"
+        return self.policy.spec_model().unit_title(self.field)
 
     @property
     def configures_filters(self) -> bool:
@@ -253,7 +263,7 @@ class PolicyUnit:
         return isinstance(setting, self._settings)
 
     @property
-    def _settings(self) -> tuple[type[RuleSetting], ...]:
+    def _settings(self) -> tuple[type[UnitSetting], ...]:
         return self.setting if isinstance(self.setting, tuple) else (self.setting,)
 
 

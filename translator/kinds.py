@@ -122,6 +122,9 @@ BackendSettings = Outcome[tuple[BackendSetting, ...] | None]
 TARGET_LEVELS: Final = frozenset({Level.GATEWAY, Level.LISTENER_SET, Level.LISTENER, Level.ROUTE, Level.RULE})
 """The levels of the targets of policies whose units are merged from one level to the next."""
 
+LISTENER_LEVELS: Final = frozenset({Level.GATEWAY, Level.LISTENER_SET, Level.LISTENER})
+"""The levels of the targets of policies for listeners themselves."""
+
 REQUEST_LEVELS: Final = TARGET_LEVELS | {Level.EXTENSION_REF, Level.BACKEND_REF}
 """All levels of such policies: those of targets, and of the filters that name policies."""
 
@@ -139,6 +142,7 @@ class PolicyKind:
         levels: the levels at which its policies can be attached.
         backend: the query for what a policy sets at the backends that it targets; None for kinds with units.
         unsupported: whether its policies have no effect, which their status says: nothing of them is read.
+        of_listeners: whether its units are for listeners themselves, and not for what their routes inherit.
         closed: whether requests to the targets of a policy are refused while it is invalid, and never was valid.
     """
 
@@ -147,6 +151,7 @@ class PolicyKind:
     backend: Query[[Ref], BackendSettings] | None = None
     closed: bool = False
     unsupported: bool = False
+    of_listeners: bool = False
 
     def __post_init__(self) -> None:
         of_backends = self.levels == {Level.BACKEND} and not self.unsupported

@@ -131,8 +131,16 @@ def _check_units(policies: Iterable[PolicyKind], units: Iterable[PolicyUnit]) ->
             raise ValueError(
                 f"the unit for the field {field} fails closed, and the kind {kind} is not declared to do so"
             )
-        if field not in unit.policy.spec_model().model_fields or field in PolicySpec.model_fields:
+        if not _has_field(unit):
             raise ValueError(f"there is a unit for the field {field} of the kind {kind}, whose spec has no such field")
+
+
+def _has_field(unit: PolicyUnit) -> bool:
+    try:
+        unit.policy.spec_model().unit_info(unit.field)
+    except KeyError:
+        return False
+    return unit.field not in PolicySpec.model_fields
 
 
 def _with_installed() -> Registry:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from headgate_proto.envoy.config.core.v3 import protocol_pb2
 from headgate_proto.envoy.config.listener.v3 import listener_components_pb2
+from headgate_proto.envoy.extensions.filters.http.router.v3 import router_pb2
 from headgate_proto.envoy.extensions.filters.network.connection_limit.v3 import connection_limit_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as hcm_pb2,
@@ -17,18 +19,27 @@ from translator.envoy.access_log import log_by_default
 from translator.envoy.config_source import ADS, sds
 from translator.envoy.descriptors import limited
 from translator.envoy.filtered_chain import CONNECTION_MANAGER_NAME, run_filters, share_local_address
-from translator.envoy.hooks import CONNECTION_MANAGER, NETWORK_FILTER, SOURCE, TCP_PROXY
+from translator.envoy.hooks import (
+    CONNECTION_MANAGER,
+    DOWNSTREAM_TLS,
+    FILTER_CHAIN,
+    HTTP_FILTERS,
+    NETWORK_FILTER,
+    SOURCE,
+    TCP_PROXY,
+)
+from translator.envoy.http_filter import HttpFilter, Stage, encode_filters
 from translator.envoy.http_filters import BUFFER
 from translator.envoy.local_reply import local_replies
 from translator.envoy.names import CLOSED, cluster_name, listener_name, table_name
 from translator.envoy.overload import MAX_DOWNSTREAM_CONNECTIONS
 from translator.ir.l4 import L4Chain
-from translator.ir.listener import FilterChain, HttpChain, PeerValidation, SocketPort
+from translator.ir.listener import FilterChain, HttpChain, ListenerSetting, PeerValidation, SocketPort
 from translator.ir.sources import all_allow
 
 WHOLE_REQUESTS: Final = frozenset({BUFFER})
 """The filters that wait for the end of a request, which one that opens a WebSocket does not have."""
-Filters = Iterable[hcm_pb2.HttpFilter]
+HttpFilters = Iterable[HttpFilter]
 Manager = hcm_pb2.HttpConnectionManager
 
 MAX_CONCURRENT_STREAMS = 100
@@ -43,18 +54,25 @@ MAX_CHAIN_CONNECTIONS = 40_000
 send a request's headers or to finish a TLS handshake, how long it may be silent, and how many connections one filter
 chain may have of those that the proxy has (`translator.envoy.overload`), so that no listener can have all."""
 
+ROUTER = HttpFilter(
+    Stage.ROUTER,
+    "envoy.filters.http.router",
+    lambda: router_pb2.Router(suppress_envoy_headers=True),  # how long a backend took is not for clients to know
+    disabled=False,
+)
+
 CONNECT_ATTEMPTS = 3
 """How many endpoints are tried for a connection that is forwarded: as for a request (`translator.envoy.retry`)."""
 
 
 def filter_chain(
-    spec: FilterChain, http_filters: Filters, descriptors: int | None = None
+    spec: FilterChain, http_filters: HttpFilters, descriptors: int | None = None
 ) -> listener_components_pb2.FilterChain:
     """Make a filter chain.
 
     Args:
         spec: what it matches, and what serves it.
-        http_filters: those of every connection manager of the listener, in their order.
+        http_filters: those of every connection manager.
         descriptors: how many file descriptors the proxy may have; None if that need not be considered.
     """
     chain, name = spec.chain, spec.match.server_name
@@ -70,20 +88,50 @@ def filter_chain(
         made.transport_socket_connect_timeout.seconds = HANDSHAKE_SECONDS
     if isinstance(chain, L4Chain):
         made.name = _l4_name(chain, name)
-        _forward(made, chain, f"{'tls' if name else 'tcp'}-{chain.port}", descriptors)
-        return made
-    made.name = table_name(chain.table)
-    _limit_connections(made, _stat_prefix(chain), descriptors)
-    manager = connection_manager(chain, http_filters)
-    if chain.filtered:
-        share_local_address(made)
-        run_filters(manager, chain.table)
-    made.filters.add(name=CONNECTION_MANAGER_NAME).typed_config.Pack(manager, deterministic=True)
+        settings = (*spec.settings, *chain.settings)
+        _forward(made, chain, settings, f"{'tls' if name else 'tcp'}-{chain.port}", descriptors)
+    else:
+        made.name = table_name(chain.table)
+        _serve(made, chain, http_filters, descriptors)
+    for each in FILTER_CHAIN.of(spec.settings):
+        each.apply_to_filter_chain(made)
     return made
 
 
+def _serve(
+    made: listener_components_pb2.FilterChain, chain: HttpChain, http_filters: HttpFilters, descriptors: int | None
+) -> None:
+    """Add the filters that serve connections as HTTP."""
+    _limit_connections(made, _stat_prefix(chain), descriptors)
+    if chain.filtered:
+        share_local_address(made)
+        of_clients = [each for each in chain.settings if not each.of_routes]
+        own = replace(chain, settings=tuple(of_clients))
+        manager = connection_manager(own, ())
+        run_filters(manager, chain.table, encode_filters(_of_settings(each for each in of_clients if each.of_clients)))
+    else:
+        manager = connection_manager(chain, http_filters)
+    made.filters.add(name=CONNECTION_MANAGER_NAME).typed_config.Pack(manager, deterministic=True)
+
+
+def routes_manager(chain: HttpChain, http_filters: HttpFilters) -> Manager:
+    """Make the second of the connection managers of listeners with filters, which has the routes.
+
+    Args:
+        chain: the chain of which the first one serves clients.
+        http_filters: those of every connection manager.
+    """
+    of_routes = tuple(each for each in chain.settings if not each.of_clients)
+    return connection_manager(replace(chain, settings=of_routes), http_filters)
+
+
+def _of_settings(settings: Iterable[ListenerSetting]) -> Iterator[HttpFilter]:
+    for each in HTTP_FILTERS.of(settings):
+        yield from each.http_filters()
+
+
 def filter_chain_pair(
-    spec: FilterChain, http_filters: Filters, descriptors: int | None = None
+    spec: FilterChain, http_filters: HttpFilters, descriptors: int | None = None
 ) -> Iterator[listener_components_pb2.FilterChain]:
     """Yield a filter chain, for the clients that are let in, and one that closes the connections of all others.
 
@@ -110,10 +158,16 @@ def _l4_name(chain: L4Chain, server_name: str) -> str:
     return f"{name}/{server_name}" if server_name else name
 
 
-def _forward(made: listener_components_pb2.FilterChain, chain: L4Chain, prefix: str, descriptors: int | None) -> None:
+def _forward(
+    made: listener_components_pb2.FilterChain,
+    chain: L4Chain,
+    settings: tuple[object, ...],
+    prefix: str,
+    descriptors: int | None,
+) -> None:
     """Add the filters that forward connections; `prefix` is that of their statistics."""
     _limit_connections(made, prefix, descriptors)
-    for hook in NETWORK_FILTER.of(chain.settings):
+    for hook in NETWORK_FILTER.of(settings):
         made.filters.extend(hook.network_filters(chain))
     proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=prefix)
     proxy.idle_timeout.seconds = IDLE_CONNECTION_SECONDS
@@ -124,7 +178,7 @@ def _forward(made: listener_components_pb2.FilterChain, chain: L4Chain, prefix: 
     else:
         for name, each in zip(names, chain.backends, strict=True):
             proxy.weighted_clusters.clusters.add(name=name, weight=each.weight)
-    for setting in TCP_PROXY.of(chain.settings):
+    for setting in TCP_PROXY.of(settings):
         setting.apply_to_tcp_proxy(proxy)
     made.filters.add(name="envoy.filters.network.tcp_proxy").typed_config.Pack(proxy, deterministic=True)
 
@@ -150,6 +204,8 @@ def _tls(spec: FilterChain) -> tls_pb2.DownstreamTlsContext:
     common.tls_certificate_sds_secret_configs.extend(sds(name) for name in spec.secrets)
     if spec.validation is not None:
         _validate_peers(made, spec.validation)
+    for each in DOWNSTREAM_TLS.of(spec.settings):
+        each.apply_to_downstream_tls(made)
     return made
 
 
@@ -169,12 +225,17 @@ def _validate_peers(context: tls_pb2.DownstreamTlsContext, validation: PeerValid
     combined.validation_context_sds_secret_config.CopyFrom(sds(validation.bundle))
 
 
-def connection_manager(chain: HttpChain, http_filters: Filters) -> Manager:
-    """Make the HTTP connection manager of a chain: what it serves clients by."""
+def connection_manager(chain: HttpChain, http_filters: HttpFilters) -> Manager:
+    """Make the HTTP connection manager of a chain: what it serves clients by.
+
+    Args:
+        chain: the chain.
+        http_filters: those of every connection manager; the chain's settings may add others.
+    """
     made = Manager(stat_prefix=_stat_prefix(chain))
     made.rds.route_config_name = table_name(chain.table)
     made.rds.config_source.CopyFrom(ADS)
-    made.http_filters.extend(http_filters)
+    made.http_filters.extend(encode_filters((*http_filters, *_of_settings(chain.settings), ROUTER)))
     made.local_reply_config.CopyFrom(local_replies())
     log_by_default(made)
     upgrade = made.upgrade_configs.add(upgrade_type="websocket")

@@ -182,7 +182,8 @@ def violations(settings: Iterable[RuleSetting]) -> Iterator[str]:
 
     What differs from place to place is checked as it would be at some rule.
     """
-    for setting in FILTER.of(each.at("HTTPRoute/any/any", "any") for each in settings):
+    placed = (each.at("HTTPRoute/any/any", "any") for each in settings if FILTER.implemented_by(type(each)))
+    for setting in FILTER.of(placed):
         for entry in setting.filter_configs():
             yield from (str(each) for message in _messages(entry) for each in check(message))
 

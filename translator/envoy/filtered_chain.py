@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from headgate_proto.envoy.config.listener.v3 import listener_components_pb2
@@ -29,8 +30,10 @@ LOCAL_ADDRESS: Final = "envoy.filters.listener.original_dst.local_ip"
 """The filter state by which the internal listener has the address that clients connected to."""
 
 
-def run_filters(manager: hcm_pb2.HttpConnectionManager, table: RouteConfigKey) -> None:
-    """Have a connection manager run the filters of its listeners, in place of those of routes."""
+def run_filters(
+    manager: hcm_pb2.HttpConnectionManager, table: RouteConfigKey, others: Sequence[hcm_pb2.HttpFilter] = ()
+) -> None:
+    """Have a connection manager run the filters of its listeners, in place of those of routes; before them `others`."""
     manager.rds.route_config_name = filters_table_name(table)
     log_what_is_answered_here(manager)
     router = manager.http_filters[-1]
@@ -39,7 +42,7 @@ def run_filters(manager: hcm_pb2.HttpConnectionManager, table: RouteConfigKey) -
     host = _remember_host()
     for each in (manager.http_filters, *(upgrade.filters for upgrade in manager.upgrade_configs)):
         del each[:]
-        each.extend((host, slot, router))
+        each.extend((*others, host, slot, router))
 
 
 def _remember_host() -> hcm_pb2.HttpFilter:

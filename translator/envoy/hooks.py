@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from headgate_proto.envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
-from headgate_proto.envoy.config.listener.v3.listener_components_pb2 import Filter
+from headgate_proto.envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain
 from headgate_proto.envoy.config.listener.v3.listener_pb2 import Listener
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, VirtualHost, WeightedCluster
 from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
@@ -20,7 +20,9 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.
 )
 from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from headgate_proto.envoy.extensions.filters.udp.udp_proxy.v3.udp_proxy_pb2 import UdpProxyConfig
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3.tls_pb2 import DownstreamTlsContext
 from translator.envoy.filter_entries import FilterEntry
+from translator.envoy.http_filter import HttpFilter
 from translator.ir.backend import Backend
 from translator.ir.http import RouteMatch
 from translator.ir.l4 import L4Chain
@@ -34,6 +36,33 @@ class ListenerHook(Protocol):
 
     def apply_to_listener(self, listener: Listener) -> None:
         """Write this setting."""
+
+
+class FilterChainHook(Protocol):
+    """Writes into a ``FilterChain`` of a listener, once it is complete."""
+
+    __slots__ = ()
+
+    def apply_to_filter_chain(self, chain: FilterChain) -> None:
+        """Write this setting."""
+
+
+class DownstreamTlsHook(Protocol):
+    """Writes into the ``DownstreamTlsContext`` of a filter chain that terminates TLS, once it is complete."""
+
+    __slots__ = ()
+
+    def apply_to_downstream_tls(self, context: DownstreamTlsContext) -> None:
+        """Write this setting."""
+
+
+class HttpFiltersHook(Protocol):
+    """Has HTTP filters in the connection managers of its listeners, beside those that all have."""
+
+    __slots__ = ()
+
+    def http_filters(self) -> Iterator[HttpFilter]:
+        """Yield the filters, each with its stage."""
 
 
 class ConnectionManagerHook(Protocol):
@@ -187,6 +216,9 @@ class Hook(Generic[P]):
 
 
 LISTENER: Final = Hook[ListenerHook](ListenerHook)
+FILTER_CHAIN: Final = Hook[FilterChainHook](FilterChainHook)
+DOWNSTREAM_TLS: Final = Hook[DownstreamTlsHook](DownstreamTlsHook)
+HTTP_FILTERS: Final = Hook[HttpFiltersHook](HttpFiltersHook)
 CONNECTION_MANAGER: Final = Hook[ConnectionManagerHook](ConnectionManagerHook)
 ROUTE_CONFIGURATION: Final = Hook[RouteConfigurationHook](RouteConfigurationHook)
 VIRTUAL_HOST: Final = Hook[VirtualHostHook](VirtualHostHook)
@@ -202,6 +234,9 @@ UDP_PROXY: Final = Hook[UdpProxyHook](UdpProxyHook)
 ENDPOINTS: Final = Hook[EndpointsHook](EndpointsHook)
 HOOKS: Final[tuple[Hook[Any], ...]] = (
     LISTENER,
+    FILTER_CHAIN,
+    DOWNSTREAM_TLS,
+    HTTP_FILTERS,
     CONNECTION_MANAGER,
     ROUTE_CONFIGURATION,
     VIRTUAL_HOST,

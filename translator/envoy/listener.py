@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from headgate_proto.envoy.config.core.v3 import address_pb2
 from headgate_proto.envoy.config.listener.v3 import listener_pb2
-from headgate_proto.envoy.extensions.filters.http.router.v3 import router_pb2
 from headgate_proto.envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2
 from translator.envoy import filter_chain as filter_chains
 from translator.envoy.access_log import log_connections_by_default
 from translator.envoy.hooks import LISTENER
-from translator.envoy.http_filter import HttpFilter, Stage, encode_filters
+from translator.envoy.http_filter import HttpFilter
 from translator.envoy.names import cluster_name, listener_name
 from translator.envoy.udp_proxy import forward_datagrams
 from translator.ir.l4 import L4Chain
@@ -22,16 +21,9 @@ from translator.refs import Ref
 PER_CONNECTION_BUFFER_BYTES = 32768
 """How many bytes Envoy holds of a connection that the other side is too slow to read."""
 
-ROUTER = HttpFilter(
-    Stage.ROUTER,
-    "envoy.filters.http.router",
-    lambda: router_pb2.Router(suppress_envoy_headers=True),  # how long a backend took is not for clients to know
-    disabled=False,
-)
-
 
 def listener(
-    spec: PortListener, http_filters: Iterable[HttpFilter], descriptors: int | None = None
+    spec: PortListener, http_filters: Sequence[HttpFilter], descriptors: int | None = None
 ) -> listener_pb2.Listener:
     """Make the listener of a port.
 
@@ -73,9 +65,8 @@ def forwarded(spec: PortListener) -> Iterator[Forwarded]:
 
 
 def _serve_connections(
-    made: listener_pb2.Listener, spec: PortListener, http_filters: Iterable[HttpFilter], descriptors: int | None
+    made: listener_pb2.Listener, spec: PortListener, http_filters: Sequence[HttpFilter], descriptors: int | None
 ) -> None:
-    filters = encode_filters((*http_filters, ROUTER))
     made.per_connection_buffer_limit_bytes.value = PER_CONNECTION_BUFFER_BYTES
     if spec.exclusive:
         made.enable_reuse_port.value = False
@@ -87,7 +78,7 @@ def _serve_connections(
     if any(isinstance(each.chain, L4Chain) for each in spec.chains):
         log_connections_by_default(made)
     for chain in spec.chains:
-        made.filter_chains.extend(filter_chains.filter_chain_pair(chain, filters, descriptors))
+        made.filter_chains.extend(filter_chains.filter_chain_pair(chain, http_filters, descriptors))
 
 
 def _address(address: str, port: SocketPort) -> address_pb2.Address:

@@ -18,9 +18,9 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.
     HttpConnectionManager,
 )
 from translator.envoy.config_source import ADS
+from translator.envoy.filter_chain import ROUTER
 from translator.envoy.hooks import ClusterHook, EndpointsHook
 from translator.envoy.http_filter import encode_filters
-from translator.envoy.listener import ROUTER
 from translator.ir.backend import Backend, BackendKey, BackendSetting, Protocol
 from translator.ir.http import PathKind, RouteMatch, RuleSetting
 

@@ -87,7 +87,7 @@ def _fields_of(
     if found.value is None:
         return  # said by none but policies that never were valid
     name = unit.path.removeprefix("spec.")
-    info = unit.policy.spec_model().model_fields[unit.field]
+    info = unit.policy.spec_model().unit_info(unit.field)
     leaves = tuple(leaf_values(found.value, info))
     for leaf in leaves:
         origin = found.origins[leaf.path]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
+from translator.ir.backend import Backend, BackendKey
 from translator.ir.l4 import L4Chain, L4Setting
 
 
@@ -14,10 +15,25 @@ class ListenerSetting:
 
     Attributes:
         answers_preflights: whether it has the gateway answer the CORS preflights of all routes of the listener.
+        of_clients: of a listener with filters, which has two connection managers, whether it is for the one alone that
+            clients speak to.
+        of_routes: whether it is for the one alone that has the routes.
     """
 
     __slots__ = ()
     answers_preflights: ClassVar[bool] = False
+    of_clients: ClassVar[bool] = False
+    of_routes: ClassVar[bool] = False
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        """Return what the listener itself calls: their clusters and endpoints are served."""
+        return ()
+
+    @property
+    def trust_bundles(self) -> tuple[tuple[BackendKey, ...], ...]:
+        """Return the objects with CA certificates that the listener gets by SDS: those of each bundle."""
+        return ()
 
     @property
     def buffered_bytes(self) -> int:
@@ -181,12 +197,14 @@ class FilterChain:
         chain: what serves them.
         secrets: the names of the certificates that terminate TLS; none where nothing does.
         validation: how client certificates are validated; None if clients are not asked for one.
+        settings: what shapes the chain besides; those of an HTTP connection manager are in its `chain`.
     """
 
     match: ChainMatch
     chain: HttpChain | L4Chain
     secrets: tuple[str, ...] = ()
     validation: PeerValidation | None = None
+    settings: tuple[ListenerSetting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,3 +228,13 @@ class PortListener:
     exclusive: bool = False
     settings: tuple[ListenerSetting, ...] = ()
     datagrams: tuple[L4Setting, ...] = ()
+
+    @property
+    def all_settings(self) -> tuple[ListenerSetting, ...]:
+        """The settings of the listener and of its filter chains, each once."""
+        of_chains = (
+            setting
+            for each in self.chains
+            for setting in (*each.settings, *(each.chain.settings if isinstance(each.chain, HttpChain) else ()))
+        )
+        return tuple(dict.fromkeys((*self.settings, *of_chains)))

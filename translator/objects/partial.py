@@ -32,7 +32,7 @@ class PartialObject(NamedTuple):
         targets: those of `spec.targetRefs` that can be read, of a policy; without a section that cannot be read.
         selectors: those of `spec.targetSelectors` that can be read, of a policy.
         all_targets: whether `targets` and `selectors` have all of them.
-        fields: the names of the fields of the spec.
+        fields: the names of the fields of the spec; of a ListenerPolicy the paths of those of its listeners too.
     """
 
     generation: int = 0
@@ -64,13 +64,22 @@ def partial_object(raw: Mapping[str, Any]) -> PartialObject:
         next(iter(_references([spec.get("parentRef")], ParentGatewayReference)), None),
         bool(targets or selectors) and _all(target_refs, targets) and _all(target_selectors, selectors),
         selectors,
-        frozenset(spec),
+        frozenset((*spec, *_of_listeners(spec))),
     )
 
 
 def _fields(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     found = raw.get(name)
     return found if isinstance(found, dict) else {}
+
+
+def _of_listeners(spec: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths of what the spec of a ListenerPolicy sets, for any port, as if it were for all."""
+    ports = spec.get("perPort")
+    configs = [_fields(spec, "default")]
+    items = ports if isinstance(ports, list) else ()
+    configs += [_fields(each, "listener") for each in items if isinstance(each, dict)]
+    yield from (f"default.{name}" for each in configs for name in each)
 
 
 def _text(found: object) -> str:

@@ -30,10 +30,20 @@ from translator.refs import ListenerRef, Ref
 
 
 class StackedPolicy(NamedTuple):
-    """A policy at a level."""
+    """A policy at a level.
+
+    Attributes:
+        port: the port for which it says something, if that is meant; 0 for what it says for all ports.
+    """
 
     level: Level
     policy: Ref
+    port: int = 0
+
+    @property
+    def rank(self) -> int:
+        """The place of the level among all: what is for a port is more specific than what is for all."""
+        return 2 * self.level + bool(self.port)
 
 
 Stack = tuple[StackedPolicy, ...]
@@ -60,12 +70,22 @@ def inherited(db: Db, gateway: Ref, listener: ListenerRef) -> Stack:
 
 @query(firewall=True)
 def _inherited(db: Db, gateway: Ref, listener: ListenerRef) -> Stack:
+    return tuple(each for each in at_listener(db, gateway, listener) if not is_of_listeners(db, each.policy))
+
+
+def at_listener(db: Db, gateway: Ref, listener: ListenerRef) -> Stack:
+    """Return all policies of a listener, its ListenerSet and its Gateway."""
     of_set = policies_at(db, listener.owner) if listener.owner != gateway else ()
     return (
         *stacked(Level.GATEWAY, policies_at(db, gateway)),
         *stacked(Level.LISTENER_SET, of_set),
         *stacked(Level.LISTENER, policies_at(db, listener.owner, listener.name)),
     )
+
+
+def is_of_listeners(db: Db, policy: Ref) -> bool:
+    """Return whether a policy is for listeners themselves; no route hears of it."""
+    return db.registry.policy(policy.kind).of_listeners
 
 
 def stack_of_route(db: Db, route: Ref, rule: str = "") -> Stack:
@@ -111,7 +131,7 @@ def is_written_out(db: Db, policy: Ref) -> bool:
     if found is not None and is_enforced(found):
         return True
     if found is not None and any(
-        kind == policy.kind and field in fields and by_place(getattr(found.spec, field))
+        kind == policy.kind and field in fields and by_place(found.spec.unit_value(field))
         for kind, field, by_place in db.registry.units_by_place
     ):
         return True
@@ -119,7 +139,8 @@ def is_written_out(db: Db, policy: Ref) -> bool:
         return True
     naming = db.registry.naming_units.items()
     return found is not None and any(
-        kind == policy.kind and field in fields and names(getattr(found.spec, field)) for (kind, field), names in naming
+        kind == policy.kind and field in fields and names(found.spec.unit_value(field))
+        for (kind, field), names in naming
     )
 
 
@@ -135,9 +156,16 @@ def set_fields(db: Db, policy: Ref) -> frozenset[str]:
     """Return the fields of the spec of a policy that are set; of one that was never valid, those that can be read."""
     found = db.get(Policy, policy)
     if found is not None:
-        return frozenset(name for name in found.spec.model_fields_set if getattr(found.spec, name) is not None)
+        return found.spec.set_units()
     invalid = db.invalid(policy) if refuses(db, policy) else None
     return frozenset() if invalid is None else written_fields(db, policy, invalid)
+
+
+@query(firewall=True)
+def ports_of(db: Db, policy: Ref) -> tuple[int, ...]:
+    """Return the ports for which a policy says something beside what is for all."""
+    found = db.get(Policy, policy)
+    return found.spec.ports if found is not None else ()
 
 
 def of_kind(stack: Stack, kind: str) -> Stack:
@@ -155,7 +183,7 @@ def effective(db: Db, stack: Stack, field: str) -> Effective:
 
 def effective_beside(db: Db, stack: Stack, field: str, route: Ref, value: Fields) -> Effective:
     """Return the effective value of a field where a rule of a route itself says something that is worth `value`."""
-    own = Contribution(Level.RULE_FIELDS, route, value)
+    own = Contribution(StackedPolicy(Level.RULE_FIELDS, route).rank, route, value)
     found = sorted((*_contributions(db, stack, field), own), key=lambda each: each.level)
     return merge(found, _info(db, stack[0].policy.kind, field))
 
@@ -172,21 +200,22 @@ def settles(db: Db, stacked_policy: StackedPolicy, field: str) -> bool:
     found = db.get(Policy, stacked_policy.policy)
     if found is None:
         return False
-    value = getattr(found.spec, field)
+    value = found.spec.unit_value(field, stacked_policy.port)
     info = _info(db, stacked_policy.policy.kind, field)
     return replaces(found) or is_atomic(info) or getattr(value, DISABLE, None) is not None
 
 
 def _info(db: Db, kind: str, field: str) -> FieldInfo:
-    return db.registry.policy(kind).model.spec_model().model_fields[field]
+    return db.registry.policy(kind).model.spec_model().unit_info(field)
 
 
 def _contributions(db: Db, stack: Stack, field: str) -> Iterator[Contribution]:
-    for level, ref in stack:
-        found = db.get(Policy, ref)
+    for each in stack:
+        found = db.get(Policy, each.policy)
         if found is not None:
-            enforced = is_enforced(found) and level in ENFORCING_LEVELS
-            yield Contribution(level, ref, getattr(found.spec, field), replaces(found), enforced)
+            enforced = is_enforced(found) and each.level in ENFORCING_LEVELS
+            value = found.spec.unit_value(field, each.port)
+            yield Contribution(each.rank, each.policy, value, replaces(found), enforced)
 
 
 def replaces(policy: Policy) -> bool:

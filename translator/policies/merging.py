@@ -23,7 +23,7 @@ class Contribution(NamedTuple):
     """What one policy says about a field.
 
     Attributes:
-        level: the level that it is attached at; the greater, the more specific.
+        level: the rank of the level that it is attached at; the greater, the more specific.
         policy: the policy; for what a route says by itself, the route.
         value: the value of the field; None if it has none.
         replaces: whether nothing that less specific levels say is effective (`spec.inheritance`).

@@ -41,6 +41,9 @@ def gateway_needs(db: Db, gateway: Ref) -> FilterNeeds:
 def _listener_needs(db: Db, gateway: Ref) -> Iterator[FilterNeeds]:
     for port in gateway_ports(db, gateway):
         spec = port_listener(db, gateway, port)
+        called = {backend for each in spec.all_settings for backend in each.backends} if spec else set()
+        if called:
+            yield FilterNeeds(tuple(sorted(called)))
         chains = [each.chain for each in spec.chains if isinstance(each.chain, HttpChain)] if spec else []
         tables = {each.table for each in chains}
         for table in {each.table for each in chains if each.filtered}:

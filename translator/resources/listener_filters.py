@@ -6,10 +6,8 @@ from collections.abc import Iterator
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.envoy.filter_chain import connection_manager
+from translator.envoy.filter_chain import routes_manager
 from translator.envoy.filter_configs import FilterNeeds
-from translator.envoy.http_filter import encode_filters
-from translator.envoy.listener import ROUTER
 from translator.envoy.listener_filters import filters_configuration, internal_cluster, internal_listener
 from translator.extension import extensions
 from translator.gateway.listeners import table_listeners
@@ -46,8 +44,8 @@ def filters_table_resource(db: Db, table: RouteConfigKey) -> Resource | None:
 @query
 def internal_listener_resource(db: Db, chain: HttpChain) -> Resource | None:
     """Return the ``Listener`` behind the filters, which has the routes."""
-    filters = encode_filters((*(found for each in extensions(db) for found in each.http_filters), ROUTER))
-    return Resource.pack(internal_listener(chain.table, connection_manager(chain, filters)))
+    filters = [found for each in extensions(db) for found in each.http_filters]
+    return Resource.pack(internal_listener(chain.table, routes_manager(chain, filters)))
 
 
 @query

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from dataclasses import replace
+from typing import NamedTuple, cast
 
 from translator.db import Db
 from translator.engine.query import query
+from translator.envoy.hooks import (
+    CONNECTION_MANAGER,
+    DOWNSTREAM_TLS,
+    FILTER_CHAIN,
+    HTTP_FILTERS,
+    LISTENER,
+    NETWORK_FILTER,
+    TCP_PROXY,
+)
 from translator.envoy.listener import forwarded, listener
 from translator.envoy.names import secret_name, trust_bundle_name
 from translator.envoy.secret import secret, trust_bundle_secret
@@ -25,6 +35,7 @@ from translator.ir.listener import (
     ChainMatch,
     FilterChain,
     HttpChain,
+    ListenerSetting,
     PeerValidation,
     PortListener,
     RouteConfigKey,
@@ -33,8 +44,11 @@ from translator.ir.listener import (
 from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.policies.effective import inherited
 from translator.refs import Ref
+from translator.resources.listener_policies import ListenerPolicies, listener_policies
 from translator.routes.policies import connection_settings, effective_l4_rules
 from xds import Resource
+
+Settings = tuple[ListenerSetting, ...]
 
 
 @query
@@ -59,6 +73,9 @@ def served_certificates(db: Db, gateway: Ref, port: SocketPort) -> Iterator[Ref]
 
 def served_trust_bundles(db: Db, gateway: Ref, port: SocketPort) -> Iterator[tuple[Ref, ...]]:
     """Yield the objects by whose CA certificates the served listeners on a port validate client certificates."""
+    spec = port_listener(db, gateway, port)
+    for setting in spec.all_settings if spec is not None else ():
+        yield from (tuple(Ref(*each) for each in bundle) for bundle in setting.trust_bundles)
     for state, _ in _served(db, gateway, port):
         validation = listener_validation(db, state).value
         if validation is not None:
@@ -82,32 +99,66 @@ def port_listener(db: Db, gateway: Ref, port: SocketPort) -> PortListener | None
         sessions = tuple(each for state, _ in served for each in datagram_settings(db, state.table))
         return PortListener(key_of(gateway), port, addresses, datagrams=sessions) if served else None
     filtered = {state.table for state, _ in served if state.filters}
+    policies: dict[RouteConfigKey, ListenerPolicies] = {}
     for state, certificates in served:
+        if state.table not in policies:  # those of the listener that precedes the others of one filter chain
+            policies[state.table] = listener_policies(db, state)
         secrets = tuple(map(secret_name, certificates))
-        chains |= dict.fromkeys(_chains(db, gateway, state, secrets, state.table in filtered))
+        parts = ChainParts(state, secrets, state.table in filtered, policies[state.table])
+        chains |= dict.fromkeys(_chains(db, gateway, parts))
     if not chains:
         return None
     if any(isinstance(each.chain, L4Chain) for each in chains):
         chains |= dict.fromkeys(_closed(db, gateway, port, {each.match for each in chains}))
-    name = key_of(gateway)
-    return PortListener(name, port, addresses, tuple(chains), exclusive=db.settings.standalone)
+    name, of_socket = key_of(gateway), tuple(LISTENER.of(next(iter(policies.values())).settings))
+    return PortListener(
+        name, port, addresses, tuple(chains), exclusive=db.settings.standalone, settings=cast(Settings, of_socket)
+    )
 
 
-def _chains(
-    db: Db, gateway: Ref, state: ListenerState, secrets: tuple[str, ...], filtered: bool
-) -> Iterator[FilterChain]:
+class ChainParts(NamedTuple):
+    """What the filter chains of a listener are made of.
+
+    Attributes:
+        state: the listener.
+        secrets: the names of its certificates.
+        filtered: whether a listener of the same filter chain has filters.
+        policies: what policies give it.
+    """
+
+    state: ListenerState
+    secrets: tuple[str, ...]
+    filtered: bool
+    policies: ListenerPolicies
+
+
+def _chains(db: Db, gateway: Ref, parts: ChainParts) -> Iterator[FilterChain]:
     """Yield the filter chains of a listener.
 
     One that forwards connections has one for each domain of its routes, and one for its own hostname: what none of its
     routes takes is closed, and falls to no listener with a wider hostname (Gateway API: listener isolation).
     """
+    state, secrets, settings = parts.state, parts.secrets, parts.policies.settings
     table, validation = state.table, _peer_validation(db, state)
+    if parts.policies.error:
+        yield FilterChain(ChainMatch(table.hostname), L4Chain(table.port))
+        return
     if state.protocol not in db.registry.l4_protocols:
-        served = HttpChain(table, allows_underscores(db, gateway), filtered=filtered)
-        yield FilterChain(ChainMatch(table.hostname), served, secrets, validation)
+        http = tuple(each for each in settings if _is_http(each))
+        served = HttpChain(table, allows_underscores(db, gateway), http, parts.filtered)
+        yield FilterChain(ChainMatch(table.hostname), served, secrets, validation, _of_chain(settings))
         return
     for domain in dict.fromkeys((table.hostname, *db.select(attachment.domains, table))):
-        yield FilterChain(ChainMatch(domain), l4_chain(db, table, domain), secrets, validation)
+        yield FilterChain(ChainMatch(domain), l4_chain(db, table, domain), secrets, validation, _of_chain(settings))
+
+
+def _is_http(setting: ListenerSetting) -> bool:
+    return any(each.implemented_by(type(setting)) for each in (CONNECTION_MANAGER, HTTP_FILTERS))
+
+
+def _of_chain(settings: Settings) -> Settings:
+    hooks = (FILTER_CHAIN, DOWNSTREAM_TLS, NETWORK_FILTER, TCP_PROXY)
+    return tuple(each for each in settings if any(hook.implemented_by(type(each)) for hook in hooks))
 
 
 def _closed(db: Db, gateway: Ref, port: SocketPort, served: Set[ChainMatch]) -> Iterator[FilterChain]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import cast
 
 from translator.db import Db
 from translator.engine.query import query
 from translator.envoy.filter_configs import UnitSettings, violations
+from translator.envoy.listener_settings import listener_violations
 from translator.envoy.retry import BUFFER_BYTES
 from translator.extension import FilterOutcome, PolicyContext, PolicyUnit, policy_units
 from translator.ir.http import Rule
+from translator.ir.listener import ListenerSetting
 from translator.outcome import Outcome, Problem, gather
 from translator.policies.effective import (
     ENFORCED,
@@ -81,13 +85,16 @@ def read_part(db: Db, unit: PolicyUnit, found: Effective, stack: Stack, place: i
     if broken := [Problem("Accepted", "Invalid", f"{unit.path}.{each}") for each in found.violations()]:
         read = Outcome(None, tuple(broken))
     else:
-        read = _checked(unit, unit.read(PolicyContext(db, unit.policy.kind, unit.path, found, stack, place)))
+        made = unit.read(PolicyContext(db, unit.policy.kind, unit.path, found, stack, place))
+        read = _checked(unit, cast(FilterOutcome, made))
     return Outcome((), read.problems) if read.value is None and not unit.is_closed(found.value) else read
 
 
 def _checked(unit: PolicyUnit, read: FilterOutcome) -> FilterOutcome:
     """Return settings unless Envoy would not take one of them: it would refuse all that is written with it."""
-    wrong = next(violations(read.value or ()), None)
+    settings = read.value or ()
+    of_listener = [each for each in settings if isinstance(each, ListenerSetting)]
+    wrong = next(chain(violations(settings), listener_violations(of_listener)), None)
     if wrong is None:
         return read
     problem = Problem("Accepted", "Invalid", f"{unit.path}: Envoy does not take {wrong}.")

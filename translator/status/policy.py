@@ -23,6 +23,7 @@ from translator.refs import Ref
 from translator.resources.clusters import policy_uses
 from translator.status.ancestors import AncestorRef, by_ancestor, gateway_reference
 from translator.status.invalid import false, last_valid_status, renewed
+from translator.status.listener_report import listener_reports
 from translator.status.policy_report import AncestorReport, place_report, sets_nothing
 from translator.status.policy_targets import TargetPlace, ancestors, selected, wrong_kind
 from translator.status.programmed import acknowledgement
@@ -67,7 +68,11 @@ def _add(
     report = reports.setdefault(ancestor, AncestorReport())
     if problem is None:
         gateway = _gateway(ancestor)
-        report.add(at, place_report(db, policy, at, gateway))
+        if db.registry.policy(policy.kind).of_listeners:
+            for place, found in listener_reports(db, policy, at, gateway):
+                report.add(place, found)
+        else:
+            report.add(at, place_report(db, policy, at, gateway))
         report.programmed = acknowledgement(db, gateway)
     elif problem.condition == "Attached":
         report.detached = report.detached or (problem.reason, problem.message)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
 
 from translator.conditions import NO_EFFECT, Condition, bounded, resolved_refs
 from translator.db import Db
@@ -15,43 +14,27 @@ from translator.ir.http import RuleSetting
 from translator.objects.gateway_api.gateway import Gateway, key_of
 from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.objects.gateway_api.policy import Policy
-from translator.outcome import Outcome, Problem
+from translator.outcome import Problem
 from translator.policies.effective import (
     ENFORCING_LEVELS,
     is_enforced,
     replaces_inherited,
 )
-from translator.policies.merging import DISABLE, Effective, leaves
+from translator.policies.merging import DISABLE, leaves
 from translator.refs import Ref
 from translator.routes.rules import rules
 from translator.status.nacks import nacks_by_route
+from translator.status.place_report import (
+    ITSELF,
+    PlaceReport,
+    ReportBuilder,
+    add_origins,
+    add_problems,
+    dotted,
+    rest_applies,
+)
 from translator.status.policy_reads import effective_at, specs_of
 from translator.status.policy_targets import TargetPlace
-
-ITSELF: Final = "the route itself"
-"""What overrides a policy whose target asks for the same by its own filters or fields."""
-
-
-class PlaceReport(NamedTuple):
-    """What there is to say of a policy at one place, at one Gateway.
-
-    Attributes:
-        problems: what is wrong with it there, together with what it is merged with.
-        set: the paths of the fields that it sets.
-        lost: those that another policy, or the rule itself, overrides, and by what.
-        merged: the paths of fields that others set beside it, and who.
-        left_out: the paths of fields that are not valid there and have no effect.
-        refused: what the Gateway's proxies say of the place, if they refuse it.
-        notes: what of it has no effect there, although it is valid.
-    """
-
-    problems: tuple[Problem, ...] = ()
-    set: tuple[str, ...] = ()
-    lost: tuple[tuple[str, str], ...] = ()
-    merged: tuple[tuple[str, str], ...] = ()
-    left_out: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 @query
@@ -60,9 +43,9 @@ def place_report(db: Db, policy: Ref, place: TargetPlace, gateway: Ref) -> Place
     found = db.get(Policy, policy)
     if found is None:
         return PlaceReport()
-    report = _Report()
+    report = ReportBuilder()
     for unit in policy_units(db):
-        if unit.policy.kind == policy.kind and getattr(found.spec, unit.field) is not None:
+        if unit.policy.kind == policy.kind and unit.field in found.spec.set_units():
             _add_unit(db, found, unit, place, gateway, report)
     if is_enforced(found) and place.object.kind not in (Gateway.kind, ListenerSet.kind):
         levels = ", ".join(each.title for each in sorted(ENFORCING_LEVELS))
@@ -70,27 +53,12 @@ def place_report(db: Db, policy: Ref, place: TargetPlace, gateway: Ref) -> Place
     return report.frozen(tuple(_refused(db, place, gateway)))
 
 
-@dataclass(slots=True)
-class _Report:
-    """A report while it is made; the keys are in order."""
-
-    problems: dict[Problem, None] = field(default_factory=dict)
-    set: dict[str, None] = field(default_factory=dict)
-    lost: dict[str, str] = field(default_factory=dict)
-    merged: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, None] = field(default_factory=dict)
-    notes: dict[str, None] = field(default_factory=dict)
-
-    def frozen(self, refused: tuple[str, ...]) -> PlaceReport:
-        """Return the report."""
-        lost, merged = tuple(self.lost.items()), tuple(self.merged.items())
-        return PlaceReport((*self.problems,), (*self.set,), lost, merged, (*self.left_out,), refused, (*self.notes,))
-
-
-def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gateway: Ref, report: _Report) -> None:
+def _add_unit(
+    db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gateway: Ref, report: ReportBuilder
+) -> None:
     ref, name = policy.ref, unit.path.removeprefix("spec.")
-    info = type(policy.spec).model_fields[unit.field]
-    own = dict.fromkeys(f"{name}{_dotted(each)}" for each in leaves(getattr(policy.spec, unit.field), info))
+    info = policy.spec.unit_info(unit.field)
+    own = dict.fromkeys(f"{name}{dotted(each)}" for each in leaves(policy.spec.unit_value(unit.field), info))
     bare = {name} if not own else set[str]()  # where it has no leaves, as `{}`
     own = own or {name: None}
     report.set |= own
@@ -109,8 +77,8 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gate
         kept = set(bare) if reads else set[str]()
         lost: dict[str, str] = {}
         for read, found in reads:
-            _add_problems(db, unit, policy, read, found, own, report)
-            _add_origins(ref, name, found, place, report, kept, lost)
+            add_problems(db, unit, policy, read, found, own, report)
+            add_origins(ref, name, found, place, report, kept, lost)
             if found.origins.get(DISABLE, ref) != ref:
                 kept.discard(name)
             if kept and read.value:
@@ -120,7 +88,7 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, gate
 
 def _no_connections(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace) -> Problem | None:
     """Return that a unit has no effect on connections and datagrams, if it has none."""
-    value = getattr(policy.spec, unit.field)
+    value = policy.spec.unit_value(unit.field)
     if unit.connections is not None and getattr(value, DISABLE, None) is not None:
         return None
     settings = unit.connections(value) if unit.connections is not None else ()
@@ -129,19 +97,12 @@ def _no_connections(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace
         return None
     if settings:
         text = f"{unit.path}: is for connections, and has no effect at {place}, which has datagrams: remove it."
-        return Problem("Accepted", "Invalid", f"{text}{_rest(db, policy, unit)}")
+        return Problem("Accepted", "Invalid", f"{text}{rest_applies(db, policy, unit)}")
     text = (
         f"{unit.path}: has no effect at {place}, whose connections or datagrams are forwarded as they are; "
-        f"remove it, or target a route of requests.{_rest(db, policy, unit)}"
+        f"remove it, or target a route of requests.{rest_applies(db, policy, unit)}"
     )
     return Problem("Accepted", "Invalid", text)
-
-
-def _rest(db: Db, policy: Policy, unit: PolicyUnit) -> str:
-    """Return that the rest of a policy applies beside a unit that does not, if it has more units."""
-    units = (each for each in policy_units(db) if each.policy.kind == policy.kind and each is not unit)
-    more = any(getattr(policy.spec, each.field) is not None for each in units)
-    return " The rest of the policy applies." if more else ""
 
 
 def sets_nothing(db: Db, policy: Policy) -> bool:
@@ -149,13 +110,13 @@ def sets_nothing(db: Db, policy: Policy) -> bool:
     units = [each for each in policy_units(db) if each.policy.kind == policy.kind]
     return (
         bool(units)
-        and all(getattr(policy.spec, each.field) is None for each in units)
+        and policy.spec.set_units().isdisjoint(each.field for each in units)
         and not replaces_inherited(db, policy.ref)
     )
 
 
 def _add_check(
-    db: Db, unit: PolicyUnit, settings: tuple[RuleSetting, ...], place: TargetPlace, report: _Report
+    db: Db, unit: PolicyUnit, settings: tuple[RuleSetting, ...], place: TargetPlace, report: ReportBuilder
 ) -> None:
     """Add what there is to know of a unit if it is so at all rules of a route that are concerned."""
     if unit.check is None or place.object.kind not in db.registry.rules:
@@ -171,7 +132,7 @@ def _add_check(
 
 
 def _add_out_of_place(
-    db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, own: dict[str, None], report: _Report
+    db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, own: dict[str, None], report: ReportBuilder
 ) -> None:
     """Add which fields are for other routes than the place: those of requests, or those of connections."""
     name = unit.path.removeprefix("spec.")
@@ -179,7 +140,7 @@ def _add_out_of_place(
     if place.object.kind in db.registry.l4_rules:
         others = [each for each in own if of_connections and each not in of_connections]
         report.left_out |= dict.fromkeys(others)
-        value = getattr(policy.spec, unit.field)
+        value = policy.spec.unit_value(unit.field)
         found = unit.request_fields(value) if unit.request_fields is not None else ()
         paths = (*others, *(f"{name}.{each}" for each in found))
         texts = [f"spec.{path} has no effect at {place}, which knows no requests: remove it" for path in paths]
@@ -191,43 +152,6 @@ def _add_out_of_place(
         kinds = ", ".join(f"{each}s" for each in db.registry.l4_rules)
         for path in (each for each in own if each in of_connections):
             report.notes[f"spec.{path} has no effect at {place}: it is for {kinds}; remove it."] = None
-
-
-def _add_problems(
-    db: Db,
-    unit: PolicyUnit,
-    policy: Policy,
-    read: Outcome[Any],
-    found: Effective,
-    own: dict[str, None],
-    report: _Report,
-) -> None:
-    others = ", ".join(str(each) for each in found.policies if each != policy.ref)
-    merged = f" It is merged with {others}." if others else ""
-    effect = " Its routes answer 500." if read.value is None else _rest(db, policy, unit)
-    for each in read.problems:
-        last = effect if each is read.problems[-1] else ""
-        report.problems[each._replace(message=f"{each.message}{merged}{last}")] = None
-    if read.problems and not read.value:
-        report.left_out |= own
-
-
-def _add_origins(
-    policy: Ref, unit: str, found: Effective, place: TargetPlace, report: _Report, kept: set[str], lost: dict[str, str]
-) -> None:
-    """Add where the leaves of an effective value come from; `lost[""]` is whence comes one that excludes others."""
-    for leaf, origin in found.origins.items():
-        path, by = f"{unit}{_dotted(leaf)}", ITSELF if origin == place.object else str(origin)
-        if origin == policy:
-            kept.add(path)
-            continue
-        lost[path] = lost[""] = f"{by}, which is enforced" if leaf in found.enforced else by
-        if path not in report.set:
-            report.merged[path] = by
-
-
-def _dotted(leaf: str) -> str:
-    return f".{leaf}" if leaf and not leaf.startswith("[") else leaf
 
 
 def _refused(db: Db, place: TargetPlace, gateway: Ref) -> Iterator[str]:

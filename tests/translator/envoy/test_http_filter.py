@@ -9,9 +9,10 @@ from headgate_proto.envoy.extensions.filters.http.cors.v3 import cors_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
+from translator.envoy.filter_chain import ROUTER
 from translator.envoy.http_filter import HttpFilter, Stage, encode_filters
 from translator.envoy.http_filters import CORS, CSRF, FAULT, GUARD, JWT, MARK, STATEFUL_SESSION
-from translator.envoy.listener import ROUTER, listener
+from translator.envoy.listener import listener
 from translator.extensions import EXTENSIONS
 from translator.ir.listener import ChainMatch, FilterChain, HttpChain, PortListener, RouteConfigKey, SocketPort
 

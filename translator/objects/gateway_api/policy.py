@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
+from pydantic.fields import FieldInfo
 
 from translator.objects.gateway_api.references import LocalObjectReference
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, NamespacedObject, repeated
@@ -45,6 +46,38 @@ class PolicySpec(CheckedFields):
         """Return which fields of the model a spec sets, by the names that its author wrote: `ext_auth` of `extAuth`."""
         found = {name for name, field in cls.model_fields.items() if (field.alias or name) in written}
         return frozenset(found | {cls.other_names[each] for each in found & cls.other_names.keys()})
+
+    @classmethod
+    def unit_info(cls, unit: str) -> FieldInfo:
+        """Return the field of a unit, which is one of the spec's own unless a kind has its units elsewhere.
+
+        Raises:
+            KeyError: there is no such field.
+        """
+        return cls.model_fields[unit]
+
+    @classmethod
+    def unit_paths(cls, unit: str) -> tuple[str, ...]:
+        """Return the paths of the fields in an object that set a unit."""
+        return (f"spec.{cls.model_fields[unit].alias or unit}",)
+
+    @classmethod
+    def unit_title(cls, unit: str) -> str:
+        """Return the path of a unit for messages."""
+        return cls.unit_paths(unit)[0]
+
+    def unit_value(self, unit: str, port: int = 0) -> Any:
+        """Return what the spec says about a unit: what is for all ports, or what is for one; None if nothing."""
+        return None if port else getattr(self, unit)
+
+    def set_units(self) -> frozenset[str]:
+        """Return the units that the spec says something about, for any port."""
+        return frozenset(name for name in self.model_fields_set if getattr(self, name) is not None)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports for which the spec says something beside what is for all."""
+        return ()
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield each target that is in the list already."""

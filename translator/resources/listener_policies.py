@@ -1,0 +1,70 @@
+"""What the policies for listeners themselves give these (`PolicyKind.of_listeners`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, cast
+
+from translator.db import Db
+from translator.engine.query import query
+from translator.extension import PolicyUnit
+from translator.gateway.listeners import ListenerState
+from translator.ir.listener import ListenerSetting
+from translator.policies.attachment import any_policies
+from translator.policies.effective import Stack, at_listener, is_of_listeners, ports_of
+from translator.policies.targets import shard
+from translator.refs import ListenerRef, Ref
+from translator.routes.units import applied_unit, units_of
+
+
+class ListenerPolicies(NamedTuple):
+    """What policies give a listener.
+
+    Attributes:
+        settings: their settings.
+        error: why its connections are closed; "" if they are not.
+    """
+
+    settings: tuple[ListenerSetting, ...] = ()
+    error: str = ""
+
+
+def listener_policies(db: Db, state: ListenerState) -> ListenerPolicies:
+    """Return what policies give a listener."""
+    stack = listener_stack(db, state.gateway, state.ref, state.port)
+    return policies_of(db, stack, state.protocol) if stack else ListenerPolicies()
+
+
+def listener_stack(db: Db, gateway: Ref, listener: ListenerRef, port: int) -> Stack:
+    """Return the policies for a listener itself: its Gateway's, its ListenerSet's, then its own.
+
+    Of each level, what a policy says for the port comes after what all policies say for all ports.
+    """
+    some = any_policies(db, shard(gateway)) or (
+        listener.owner.namespace != gateway.namespace and any_policies(db, shard(listener.owner))
+    )
+    return _listener_stack(db, gateway, listener, port) if some else ()
+
+
+@query(firewall=True)
+def _listener_stack(db: Db, gateway: Ref, listener: ListenerRef, port: int) -> Stack:
+    found = [each for each in at_listener(db, gateway, listener) if is_of_listeners(db, each.policy)]
+    found += [each._replace(port=port) for each in found if port in ports_of(db, each.policy)]
+    return tuple(sorted(found, key=lambda each: each.rank))
+
+
+def units_at(db: Db, stack: Stack, protocol: str) -> Iterator[PolicyUnit]:
+    """Yield the units of a stack that listeners of a protocol have."""
+    return (each for each in units_of(db, stack) if not each.protocols or protocol in each.protocols)
+
+
+@query
+def policies_of(db: Db, stack: Stack, protocol: str) -> ListenerPolicies:
+    """Return what a stack of policies gives listeners of a protocol."""
+    settings: list[ListenerSetting] = []
+    errors: list[str] = []
+    for unit in units_at(db, stack, protocol):
+        made = applied_unit(db, stack, unit)
+        settings += cast(tuple[ListenerSetting, ...], made.settings)
+        errors += [made.error] if made.error else []
+    return ListenerPolicies(tuple(settings), " ".join(errors))
