@@ -49,7 +49,7 @@ def kustomize(folder: Path) -> list[dict[str, Any]]:
 
 def documents(text: str) -> list[dict[str, Any]]:
     """Return the objects in a stream of YAML."""
-    return [each for each in yaml.safe_load_all(text) if each]
+    return [each for each in yaml.load_all(text, yaml.CSafeLoader) if each]
 
 
 def key(found: dict[str, Any]) -> tuple[str, str, str]:

@@ -114,7 +114,7 @@ def manifests(given: Iterable[str | Manifest | list[Manifest]]) -> Iterator[Mani
     """Objects one by one, from YAML of several documents, maps and lists of maps."""
     for each in given:
         if isinstance(each, str):
-            yield from yaml.safe_load_all(each)
+            yield from yaml.load_all(each, yaml.CSafeLoader)
         elif isinstance(each, list):
             yield from each
         else:

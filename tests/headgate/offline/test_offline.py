@@ -35,6 +35,11 @@ def headgate(*arguments: str, stdin: str | None = None) -> Any:
     return CliRunner().invoke(app, arguments, input=stdin)
 
 
+def loaded(text: str) -> Any:
+    """Return what a document of YAML says."""
+    return yaml.load(text, yaml.CSafeLoader)  # ten times as fast as the loader in Python
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return a folder of two Gateways, a route and a Service."""
@@ -47,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_envoy_s_configuration_is_shown_by_gateway_and_type(folder: Path) -> None:
     """By default all resources of each Gateway are shown as YAML, in lists by type."""
-    shown = yaml.safe_load(headgate("translate", "-f", str(folder)).stdout)
+    shown = loaded(headgate("translate", "-f", str(folder)).stdout)
     assert list(shown) == ["default/other", "default/web"]
     assert list(shown["default/web"]) == ["listeners", "routes", "clusters", "endpoints", "extension_configs"]
     (listener,) = shown["default/web"]["listeners"]
@@ -69,7 +74,7 @@ def test_one_type_of_one_gateway_can_be_chosen(folder: Path) -> None:
 
 def test_statuses_have_the_api_servers_form(folder: Path) -> None:
     """--to status prints a list of objects; offline, valid objects count as programmed."""
-    shown = yaml.safe_load(headgate("translate", "-f", str(folder), "--to", "status").stdout)
+    shown = loaded(headgate("translate", "-f", str(folder), "--to", "status").stdout)
     assert [each["metadata"]["name"] for each in shown] == ["other", "web", "shop"]
     assert set(shown[1]) == {"apiVersion", "kind", "metadata", "status"}
     assert {each["type"]: each["status"] for each in shown[1]["status"]["conditions"]}["Programmed"] == "True"
@@ -82,9 +87,9 @@ def test_a_policy_that_fails_closed_is_not_ignored(folder: Path) -> None:
         "apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata: {name: tls}\n"
         f"spec: {{targetRefs: [{target}], validation: {{wellKnownCACertificates: System}}}}\n"
     )
-    shown = yaml.safe_load(headgate("translate", "-f", str(folder)).stdout)
+    shown = loaded(headgate("translate", "-f", str(folder)).stdout)
     assert "clusters" not in shown["default/web"]
-    statuses = yaml.safe_load(headgate("translate", "-f", str(folder), "--to", "status").stdout)
+    statuses = loaded(headgate("translate", "-f", str(folder), "--to", "status").stdout)
     (policy,) = (each for each in statuses if each["kind"] == "BackendTLSPolicy")
     (condition,) = policy["status"]["ancestors"][0]["conditions"]
     assert policy["metadata"] == {"name": "tls", "namespace": "default"}
@@ -97,7 +102,7 @@ def test_a_policy_that_fails_closed_is_not_ignored(folder: Path) -> None:
 
 def test_the_ir_is_shown_by_gateway(folder: Path) -> None:
     """--to ir prints listeners, the routes of each domain, and the rules of each route."""
-    shown = yaml.safe_load(headgate("translate", "-f", str(folder), "--to", "ir").stdout)["default/web"]
+    shown = loaded(headgate("translate", "-f", str(folder), "--to", "ir").stdout)["default/web"]
     assert shown["tables"][0]["domains"] == {"*": ["HTTPRoute default/shop"]}
     (rule,) = shown["routes"]["HTTPRoute default/shop"]
     assert rule["matches"] == [{"path_kind": "PathPrefix", "path": "/a", "grpc": False}]
@@ -107,7 +112,7 @@ def test_the_ir_shows_connections_and_datagrams() -> None:
     """--to ir prints, for listeners of TCP and UDP, the backends of the route that serves, and its name."""
     for kind in ("TCP", "UDP"):
         config = str(EXAMPLES / kind.lower() / "config")
-        shown = yaml.safe_load(headgate("translate", "-f", config, "--to", "ir").stdout)
+        shown = loaded(headgate("translate", "-f", config, "--to", "ir").stdout)
         (found,) = shown["default/web"]["listeners"]
         chain = found["datagrams"] if kind == "UDP" else found["chains"][0]["chain"]
         assert [each["backend"]["key"]["name"] for each in chain["backends"]] == ["echo-v1", "echo-v2"]
@@ -117,7 +122,7 @@ def test_the_ir_shows_connections_and_datagrams() -> None:
 def test_standard_input_is_a_file_too() -> None:
     """A dash reads standard input, and its problems are reported with their line."""
     shown = headgate("translate", "-f", "-", stdin=GATEWAY.format(name="web", port=8080))
-    assert list(yaml.safe_load(shown.stdout)) == ["default/web"]
+    assert list(loaded(shown.stdout)) == ["default/web"]
     broken = headgate("translate", "-f", "-", stdin="kind: [")
     assert broken.exit_code == 1
     assert "<stdin>:2: error: this is not YAML" in broken.stderr
@@ -285,7 +290,7 @@ def test_yaml_has_no_aliases(folder: Path) -> None:
     )
     for to in ("status", "xds", "ir"):
         shown = headgate("translate", "-f", str(folder), "--to", to).stdout
-        assert yaml.safe_load(shown)
+        assert loaded(shown)
         assert not [line for line in shown.splitlines() if "&id" in line or "*id" in line]
 
 
@@ -295,7 +300,7 @@ def test_a_route_that_is_not_served_fails_the_translation(folder: Path) -> None:
     result = headgate("translate", "-f", str(folder))
     assert result.exit_code == 1
     assert f"{folder}/route.yaml:6: error: HTTPRoute default/shop: is not accepted (Gateway wbe)" in result.stderr
-    assert list(yaml.safe_load(result.stdout)) == ["default/other", "default/web"]
+    assert list(loaded(result.stdout)) == ["default/other", "default/web"]
 
 
 def test_a_folder_without_objects_is_not_valid(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ spec:
 def translated(text: str) -> Translator:
     """Return a translator with the objects of a text."""
     translator = Translator(Settings())
-    for manifest in filter(None, yaml.safe_load_all(text)):
+    for manifest in filter(None, yaml.load_all(text, yaml.CSafeLoader)):
         found = KINDS.parse(manifest)
         assert found.object is not None, found.problems
         translator.edit([Edit(found.object.ref, found.object)])

@@ -14,15 +14,14 @@ from translator.objects.schema.merging import ATOMIC
 from translator.objects.schema.scalars import Boolean, HeaderName, PositiveCount, PositiveMilliseconds
 
 _AGAIN: Final = "is in the list already: remove it"
-SMALLEST_WINDOW: Final = 65_535
-LARGEST_WINDOW: Final = 2**31 - 1
+WINDOWS: Final = range(65_535, 2**31)
 """The sizes of windows that HTTP/2 has, and Envoy takes (RFC 9113, 6.5.2)."""
 _HTTP1: Final = "HttpConnectionManager.http_protocol_options"
 _HTTP2: Final = "HttpConnectionManager.http2_protocol_options"
 
 
 def _window(size: int | None) -> int | None:
-    if size is not None and not SMALLEST_WINDOW <= size <= LARGEST_WINDOW:
+    if size is not None and size not in WINDOWS:
         raise_violations([FieldViolation((), "must be a size from 65535 bytes to 2147483647, like 64Ki or 1Mi")])
     return size
 
