@@ -8,6 +8,7 @@ from random import Random
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from deploy.leaves import Leaf, constraints_of, peel, type_name
 from translator.objects.schema.base import Fields
@@ -65,12 +66,15 @@ class Maker:
 
     def field(self, model: type[Fields], name: str) -> Any:
         """Return a valid value of a field of a model, by its name in Python."""
-        info = model.model_fields[name]
+        return self.value(model.model_fields[name])
+
+    def value(self, info: FieldInfo) -> Any:
+        """Return a valid value of a field."""
         for _ in range(ATTEMPTS):
             found = self._value(info.annotation, tuple(info.metadata))
             if takes(info.annotation, tuple(info.metadata), found):
                 return found
-        raise LookupError(f"{model.__name__}.{name}: no valid value found")
+        raise LookupError(f"{info}: no valid value found")
 
     def _value(self, annotation: Any, metadata: tuple[Any, ...], path: tuple[str, ...] = ()) -> Any:
         core, more = peel(annotation)

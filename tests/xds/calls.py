@@ -47,8 +47,8 @@ class Call:
             request.node.CopyFrom(node)
         if error:
             request.error_detail.message = error
-        # `status` returns the error of a stream that has ended.
-        with contextlib.suppress(grpc.aio.AioRpcError):
+        # `status` returns the error of a stream that has ended, before the request or while it is sent.
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             await self.call.write(request.SerializeToString())
 
     async def response(self) -> Any:

@@ -51,7 +51,7 @@ def policy(random: Random, number: int) -> Raw:
             continue  # other names of fields; for routes only
         found = maker.field(SPEC, field)
         leading = field in EXTENDED and random.random() < 0.8
-        spec[SPEC.model_fields[field].alias or field] = _leading_somewhere(found) if leading else found
+        spec[SPEC.model_fields[field].alias or field] = leading_somewhere(found) if leading else found
     if target["kind"] == "Gateway" and random.random() < 0.2:
         spec["enforced"] = True
     if random.random() < 0.2:
@@ -64,13 +64,13 @@ def extension(random: Random) -> Raw:
     maker = Maker(random, share=random.choice((0.1, 0.4, 0.8)))
     member = random.choice(MEMBERS)
     spec = {GatewayExtensionSpec.model_fields[member].alias or member: maker.field(GatewayExtensionSpec, member)}
-    return manifest("gateway.headgate.dev/v1alpha1", "GatewayExtension", "a", spec=_leading_somewhere(spec))
+    return manifest("gateway.headgate.dev/v1alpha1", "GatewayExtension", "a", spec=leading_somewhere(spec))
 
 
-def _leading_somewhere(value: Any) -> Any:
+def leading_somewhere(value: Any) -> Any:
     """Return a value whose references to backends and extensions lead to those that exist, and whose keys are some."""
     if isinstance(value, list):
-        return [_leading_somewhere(each) for each in value]
+        return [leading_somewhere(each) for each in value]
     if not isinstance(value, dict):
         return value
     if "jwks" in value and "local" in value["jwks"]:
@@ -81,7 +81,7 @@ def _leading_somewhere(value: Any) -> Any:
         "extensionRef": {"name": "a"},
         "extensionRefs": [{"name": "a"}],
     }
-    return {key: known.get(key) or _leading_somewhere(each) for key, each in value.items()}
+    return {key: known.get(key) or leading_somewhere(each) for key, each in value.items()}
 
 
 def snapshot(seed: int) -> Snapshot:
