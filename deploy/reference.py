@@ -11,6 +11,7 @@ from deploy.leaves import Leaf, leaves, type_name
 from translator.extension import Extension, PolicyUnit
 from translator.kinds import Level, PolicyKind, Registry
 from translator.objects.headgate.listenerpolicy import PER_PORT
+from translator.objects.headgate.policy import TargetedPolicySpec
 from translator.objects.schema.base import Fields, KubernetesObject
 from translator.registry import REGISTRY
 
@@ -67,6 +68,14 @@ def _outer(path: str) -> Iterator[str]:
     return (".".join(names[:place]).removesuffix("[]") for place in range(2, len(names) + 1))
 
 
+def settings_of_backends(kind: PolicyKind | None, leaf: Leaf) -> str:
+    """Return the field of the spec that a leaf is of, by its name in the model, if backends get it; "" otherwise."""
+    if kind is None or kind.backend is None:
+        return ""
+    top, spec = leaf.path.split(".")[1].removesuffix("[]"), kind.model.spec_model()
+    return next((each for each in spec.fields_of({top}) if each not in TargetedPolicySpec.model_fields), "")
+
+
 def spec_of(model: type[KubernetesObject]) -> type[Fields]:
     """Return the model of the spec of a kind."""
     found = model.model_fields["spec"].annotation
@@ -84,8 +93,9 @@ def _kind(model: type[KubernetesObject], registry: Registry) -> str:
     text = " ".join((model.__doc__ or "").split())
     attached = _attached(registry.policy_of(model.kind)) or model.named_by
     found = [(leaf, unit) for kind, leaf, unit in rows(registry) if kind is model]
-    rest = TARGETING if registry.policy_of(model.kind) is not None else ""
-    lines = [_line(leaf, unit, attached, rest) for leaf, unit in found]
+    kind = registry.policy_of(model.kind)
+    rest = TARGETING if kind is not None else ""
+    lines = [_line(leaf, attached, rest, _wrong(kind, leaf, unit)) for leaf, unit in found]
     table = "\n".join((f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}", *lines))
     return f"\n## {model.kind}\n{text}\n\nIt can be attached to: {attached}.\n\n{table}\n"
 
@@ -94,11 +104,20 @@ def _attached(kind: PolicyKind | None) -> str:
     return ", ".join(text for level, text in LEVELS.items() if kind is not None and level in kind.levels)
 
 
-def _line(leaf: Leaf, unit: PolicyUnit | None, attached: str, rest: str) -> str:
-    becomes = leaf.doc.envoy or (rest if unit is None else "")
+def _wrong(kind: PolicyKind | None, leaf: Leaf, unit: PolicyUnit | None) -> str:
+    """Return what becomes of requests where a value is wrong."""
+    if unit is not None:
+        return EITHER if callable(unit.closed) else CLOSED if unit.closed else LEFT_OUT
+    field = settings_of_backends(kind, leaf)
+    if kind is None or not field:
+        return KEPT
+    return CLOSED if field in kind.closed_fields else LEFT_OUT
+
+
+def _line(leaf: Leaf, attached: str, rest: str, wrong: str) -> str:
+    becomes = leaf.doc.envoy or rest
     if leaf.doc.attach:
         becomes += f"; only at: {leaf.doc.attach}"
     default = "required" if leaf.is_required else leaf.default
-    wrong = KEPT if unit is None else EITHER if callable(unit.closed) else CLOSED if unit.closed else LEFT_OUT
     cells = (f"`{leaf.path}`", type_name(leaf.annotation, leaf.metadata), becomes, default, wrong)
     return f"| {' | '.join(each.replace('|', '&#124;') for each in cells)} |"

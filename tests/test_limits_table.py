@@ -48,6 +48,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.jwt_messages.UNAUTHORIZED",
         "translator.extensions.acl.FORBIDDEN",
     ),
+    "a place in an order": ("translator.ir.backend.TLS", "translator.ir.backend.AROUND_TLS"),
     "a tag or bit of DER, of protobuf's wire format or of a message": (
         "translator.gateway.x509.*",
         "translator.gateway.server_certificate._*",

@@ -144,6 +144,8 @@ class PolicyKind:
         unsupported: whether its policies have no effect, which their status says: nothing of them is read.
         of_listeners: whether its units are for listeners themselves, and not for what their routes inherit.
         closed: whether requests to the targets of a policy are refused while it is invalid, and never was valid.
+        closed_fields: for a kind without units, the fields of the spec of which a policy must set one for that; empty
+            if any policy of the kind has requests refused.
     """
 
     model: type[Policy]
@@ -152,6 +154,7 @@ class PolicyKind:
     closed: bool = False
     unsupported: bool = False
     of_listeners: bool = False
+    closed_fields: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         of_backends = self.levels == {Level.BACKEND} and not self.unsupported
@@ -185,7 +188,8 @@ class Registry:
         policies: the kinds of policies.
         statuses: the declarations of statuses; that of a subclass is before that of its base class.
         units: the units of policies; `translator.extension.policy_units` gives them their type.
-        closed_units: by the kind of policies that have units, the fields of their specs that fail closed.
+        closed_units: by the kind of policies that have units, or `PolicyKind.closed_fields`, the fields of their specs
+            that fail closed.
         connection_policies: the kinds of policies that may target routes of connections and datagrams.
         written_units: those of them that each route has to write, since routes do not inherit them in Envoy: the kind
             of the policies, and the field of their specs.

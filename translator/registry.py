@@ -95,7 +95,7 @@ def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> R
         policies,
         statuses,
         tuple(units),
-        _closed(units),
+        _closed(units) | {each.model.kind: each.closed_fields for each in policies if each.closed_fields},
         frozenset(each.policy.kind for each in units if each.connections is not None),
         written,
         {(each.policy.kind, each.field): each.names_routes for each in units if each.names_routes is not None},

@@ -85,6 +85,17 @@ def traffic_policy(level: str, name: str = "policy", **spec: Any) -> Manifest:
     }
 
 
+def backend_config_policy(*services: str, name: str = "config", **spec: Any) -> Manifest:
+    """Return a BackendConfigPolicy for Services."""
+    references = [{"group": "", "kind": "Service", "name": each} for each in services]
+    return {
+        "apiVersion": "gateway.headgate.dev/v1alpha1",
+        "kind": "BackendConfigPolicy",
+        "metadata": {"name": name},
+        "spec": {**({"targetRefs": references} if references else {}), **spec},
+    }
+
+
 def service(name: str, port: int = 80, **spec: Any) -> Manifest:
     """Return a Service with one port; `app_protocol` is the port's, what else there is goes into its spec."""
     declared = {"port": port}

@@ -208,7 +208,7 @@ def services() -> Objects:
         fields(ports=some(port, 1, 1)),
         one({"type": "ExternalName", "externalName": "z.test"}),
     )
-    return object_of("v1", "Service", ("w1", "w2"), spec=spec)
+    return object_of("v1", "Service", ("w1", "w2"), labels=_labels(), spec=spec)
 
 
 def endpoint_slices() -> Objects:

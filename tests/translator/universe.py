@@ -6,6 +6,7 @@ from operator import attrgetter
 
 from hypothesis import strategies as st
 
+from tests.translator.backend_policies_by_kind import backend_config_policies
 from tests.translator.extensions_by_kind import gateway_extensions
 from tests.translator.objects_by_kind import (
     backend_tls_policies,
@@ -49,6 +50,7 @@ MOST_OF_EACH = {
     gateway_extensions: 2,
     config_maps: 2,
     backend_tls_policies: 2,
+    backend_config_policies: 2,
     cluster_trust_bundles: 2,
     xbackends: 2,
     unsupported_policies: 1,

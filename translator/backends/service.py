@@ -76,16 +76,21 @@ def connection(db: Db, service: Ref, port: int, passthrough: bool) -> Outcome[Ba
 
 @query(firewall=True)
 def datagrams(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
-    """Return the backend that a port of a Service is for datagrams of UDP; none if a policy asks for connections."""
+    """Return the backend that a port of a Service is for datagrams of UDP; none if a policy asks for TLS.
+
+    What else policies say of backends is for connections and requests: datagrams are forwarded without it.
+    """
     declared = _declared(db, service, port, "UDP")
     resolved = _port(db, service, port, declared, "UDP")
     resolved = with_policies(db, service, declared.name if declared else "", resolved)
-    if resolved.value is not None and resolved.value.settings:
+    if resolved.value is not None and any(each.encrypts for each in resolved.value.settings):
         text = (
             f"{service} port {port}: it has a policy for connections, such as TLS, which datagrams cannot have; let "
             f"the policy name the ports that it is for, by sectionName."
         )
         resolved = Outcome(None, (*resolved.problems, Problem("ResolvedRefs", "UnsupportedProtocol", text)))
+    elif resolved.value is not None:
+        resolved = Outcome(replace(resolved.value, settings=()), resolved.problems)
     return _with_unresolved(db, service, resolved)
 
 

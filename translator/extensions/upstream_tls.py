@@ -16,7 +16,7 @@ from translator.envoy.config_source import sds
 from translator.envoy.hooks import ClusterHook
 from translator.envoy.names import secret_name, trust_bundle_name
 from translator.gateway.ca_certificates import ca_fault, resolved_source
-from translator.ir.backend import Backend, BackendKey, BackendSetting, Protocol
+from translator.ir.backend import TLS, Backend, BackendKey, BackendSetting, Protocol
 from translator.objects.gateway_api.backendtlspolicy import SYSTEM, BackendTLSPolicyValidation, SubjectAltName
 from translator.outcome import Outcome, Problem, gather
 from translator.refs import Ref
@@ -49,6 +49,7 @@ class BackendTls(BackendSetting, ClusterHook):
     """
 
     encrypts: ClassVar[bool] = True
+    order: ClassVar[int] = TLS
     server_name: str
     names: tuple[tuple[str, str], ...] = ()
     authorities: tuple[BackendKey, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 
 class Protocol(Enum):
@@ -24,6 +24,12 @@ class BackendKey(NamedTuple):
     name: str
 
 
+TLS: Final = 1
+"""The `BackendSetting.order` of TLS."""
+AROUND_TLS: Final = 2
+"""The `BackendSetting.order` of what is sent before the handshake of TLS."""
+
+
 class BackendSetting:
     """A setting of a backend: a frozen dataclass that implements `ClusterHook` or `EndpointsHook`.
 
@@ -31,12 +37,15 @@ class BackendSetting:
         encrypts: whether connections to the backend are encrypted.
         proxyless: whether gRPC's own xDS clients can connect so.
         hashes: whether it has the load balancer choose endpoints by a hash of requests.
+        order: its place among the settings of a backend, whose hooks are called in this order: `TLS` asks for the
+            protocol that others have chosen, and `AROUND_TLS` wraps what it has written.
     """
 
     __slots__ = ()
     encrypts: ClassVar[bool] = False
     proxyless: ClassVar[bool] = False
     hashes: ClassVar[bool] = False
+    order: ClassVar[int] = 0
 
     @property
     def certificates(self) -> tuple[BackendKey, ...]:
@@ -91,7 +100,7 @@ class Backend:
     def __post_init__(self) -> None:
         if self.settings:
             last = {type(each): each for each in self.settings}
-            ordered = tuple(sorted(last.values(), key=lambda each: (type(each).__qualname__, each.fingerprint)))
+            ordered = tuple(sorted(last.values(), key=_settled_place))
             object.__setattr__(self, "settings", ordered)
 
     def presenting(self, certificate: BackendKey) -> Backend:
@@ -112,6 +121,10 @@ class Backend:
     @property
     def _fingerprints(self) -> list[str]:
         return [each.fingerprint for each in self.settings]
+
+
+def _settled_place(setting: BackendSetting) -> tuple[int, str, str]:
+    return setting.order, type(setting).__qualname__, setting.fingerprint
 
 
 class BackendEndpoint(NamedTuple):

@@ -9,7 +9,7 @@ from translator.engine.query import NotSyncedError, query
 from translator.kinds import Level
 from translator.objects.gateway_api.filters import RouteFilter
 from translator.objects.gateway_api.route import Route
-from translator.policies.selection import selected_policies
+from translator.policies.selection import policies_of_backends, policies_of_services, selected_in, selected_of
 from translator.policies.targets import BACKENDS, AttachedPolicy, PolicyShard, attached_policies, targeted_shards
 from translator.refs import Ref
 
@@ -17,12 +17,12 @@ from translator.refs import Ref
 @query(firewall=True)
 def any_policies(db: Db, shard: PolicyShard) -> bool:
     """Return whether an object of a shard has a policy: while none has, nobody looks for those of each."""
-    return db.count(targeted_shards, shard) > 0 or db.count(selected_policies, shard) > 0
+    return db.count(targeted_shards, shard) > 0 or db.count(selected_in(shard), shard) > 0
 
 
 def has_policies(db: Db, ref: Ref) -> bool:
     """Return whether an object, or a section of it, is a target of a policy."""
-    return db.count(attached_policies, ref) > 0 or db.count(selected_policies, ref) > 0
+    return db.count(attached_policies, ref) > 0 or db.count(selected_of(db, ref.kind), ref) > 0
 
 
 def names_policies(db: Db, route: Ref) -> bool:
@@ -45,7 +45,7 @@ def composes_filters(db: Db, route: Ref) -> bool:
 def policies_at(db: Db, ref: Ref, section: str = "") -> tuple[Ref, ...]:
     """Return the policies at an object, or at a section of it, the one that wins last."""
     found: list[AttachedPolicy] = [*db.select(attached_policies, ref)]
-    found += [each for each in db.select(selected_policies, ref) if isinstance(each, AttachedPolicy)]
+    found += [each for each in db.select(selected_of(db, ref.kind), ref) if isinstance(each, AttachedPolicy)]
     here = dict.fromkeys(each.policy for each in sorted(found) if each.section == section)
     return tuple(reversed(here))
 
@@ -57,7 +57,11 @@ def may_have_backend_policies(db: Db) -> bool:
     While that is not known, they ask, so that it holds up only those whose backends may have the policy (ADR 12).
     """
     try:
-        return db.count(targeted_shards, BACKENDS) > 0
+        return (
+            db.count(targeted_shards, BACKENDS) > 0
+            or db.count(policies_of_services, BACKENDS) > 0
+            or db.count(policies_of_backends, BACKENDS) > 0
+        )
     except NotSyncedError:
         return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from translator.db import Db
@@ -11,14 +11,38 @@ from translator.ir.backend import Backend
 from translator.objects.kubernetes.service import Service
 from translator.outcome import Outcome, Problem
 from translator.policies.attachment import any_policies, policies_at
-from translator.policies.targets import backend_shard, refuses
+from translator.policies.targets import backend_shard, is_targeted, refuses
 from translator.refs import Ref
 
 
-def policy_of_backend(db: Db, kind: str, backend: Ref, section: str) -> Ref | None:
-    """Return the policy of a kind at a section of a backend, "" for all of it; of several the oldest."""
-    found = [each for each in policies_at(db, backend, section) if each.kind == kind]
-    return found[-1] if found else None
+def policy_of_backend(db: Db, kind: str, backend: Ref, sections: Iterable[str]) -> Ref | None:
+    """Return the policy of a kind at the first section of a backend that has one, "" for all of it; the oldest there.
+
+    One that names its target wins over one that selects it by labels.
+    """
+    for section in sections:
+        found = [each for each in policies_at(db, backend, section) if each.kind == kind]
+        if found:
+            return found[-1]
+    return None
+
+
+def sections_of_port(db: Db, kind: str, name: str, port: int) -> tuple[str, ...]:
+    """Return the sections that a port of a backend is, the more specific first: its name, its number, and "" for all.
+
+    By their numbers ports are targets of Headgate's own kinds of policies only.
+    """
+    number = str(port) if is_targeted(db, kind) else ""
+    return *(each for each in (name, number) if each), ""
+
+
+def sections_of_target(db: Db, kind: str, backend: Ref, section: str) -> tuple[str, ...]:
+    """Return the sections that are the same port as that of a target, the more specific first; "" is all of them."""
+    if not section:
+        return ("",)
+    port = target_sections(db, kind, backend).get(section, 0)
+    name = next((name for name, each in backend_sections(db, backend).items() if each == port), section)
+    return sections_of_port(db, kind, name, port)[:-1]
 
 
 def with_policies(db: Db, ref: Ref, section: str, resolved: Outcome[Backend | None]) -> Outcome[Backend | None]:
@@ -37,9 +61,7 @@ def with_policies(db: Db, ref: Ref, section: str, resolved: Outcome[Backend | No
         if kind.backend is None:
             continue
         name = kind.model.kind
-        policy = (policy_of_backend(db, name, ref, section) if section else None) or policy_of_backend(
-            db, name, ref, ""
-        )
+        policy = policy_of_backend(db, name, ref, sections_of_port(db, name, section, resolved.value.port))
         if policy is None:
             continue
         found = Outcome(None) if refuses(db, policy) else kind.backend(db, policy)
@@ -55,3 +77,9 @@ def backend_sections(db: Db, ref: Ref) -> Mapping[str, int]:
     """Return the ports of a backend by their names, which are its sections."""
     found = db.get(Service, ref) if ref.kind == Service.kind else None
     return {each.name: each.port for each in found.spec.ports if each.protocol == "TCP"} if found is not None else {}
+
+
+def target_sections(db: Db, kind: str, ref: Ref) -> Mapping[str, int]:
+    """Return the ports of a backend by the sections that a policy of a kind may target: by their numbers too."""
+    found = backend_sections(db, ref)
+    return {**found, **{str(port): port for port in found.values()}} if is_targeted(db, kind) else found

@@ -7,24 +7,29 @@ of its own labels. While no policy selects objects of a kind in a namespace, non
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 from translator.db import Db
-from translator.engine.query import index, query
+from translator.engine.query import Index, index, query
 from translator.inputs import INVALID
+from translator.objects.gateway_api.backend import BackendObject
 from translator.objects.gateway_api.listener import ListenerOwner
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.gateway_api.route import Route
 from translator.objects.headgate.policy import TargetSelector
+from translator.objects.kubernetes.service import Service
 from translator.objects.schema.base import KubernetesObject
 from translator.permissions.namespaces import namespace_labels
 from translator.policies.targets import (
+    BACKENDS,
+    SHARDS,
     AttachedPolicy,
     Names,
     PolicyShard,
     attached,
+    backend_shard,
     is_missed,
     is_permitted,
     level,
@@ -119,12 +124,61 @@ def _partition_of(key: Ref | PolicyShard | Selection | Names) -> str:
     return "" if isinstance(key, Selection) else key.namespace
 
 
-@index(Route, ListenerOwner, partitions=lambda _, ref: (ref.namespace, ""), partition_of=_partition_of)
+def _partitions(_: Db, ref: Ref) -> tuple[str, ...]:
+    return ref.namespace, ""
+
+
+@index(Route, ListenerOwner, partitions=_partitions, partition_of=_partition_of)
 def selected_policies(db: Db, ref: Ref) -> Iterator[FiledPolicy]:
     """File the policies that select an object under the object and its shard, and the object under each of them.
 
     Where a policy names an object that does not exist, those that do are filed too: one of them may be meant.
     """
+    yield from _filed(db, ref, shard(ref))
+
+
+# Services and backends of other kinds are apart: what holds up one, such as a kind that cannot be listed, does not hold
+# up the other.
+@index(Service, partitions=_partitions, partition_of=_partition_of)
+def policies_of_services(db: Db, ref: Ref) -> Iterator[FiledPolicy]:
+    """File the same for a Service, and under `BACKENDS`."""
+    yield from _filed(db, ref, backend_shard(ref), BACKENDS)
+
+
+@index(BackendObject, partitions=_partitions, partition_of=_partition_of)
+def policies_of_backends(db: Db, ref: Ref) -> Iterator[FiledPolicy]:
+    """File the same for a backend of another kind."""
+    yield from _filed(db, ref, backend_shard(ref), BACKENDS)
+
+
+SELECTED: Final = (selected_policies, policies_of_services, policies_of_backends)
+"""The indexes of what policies select."""
+
+
+def selected_of(db: Db, kind: str) -> Index[Any, Any]:
+    """Return the one of these indexes that objects of a kind are filed in."""
+    if kind == Service.kind:
+        return policies_of_services
+    model = db.registry.kinds.get(kind)
+    of_backends = model is not None and db.registry.backend_of(model.group, kind) is not None
+    return policies_of_backends if of_backends else selected_policies
+
+
+def selected_in(shard: PolicyShard) -> Index[Any, Any]:
+    """Return the one of these indexes that the objects of a shard are filed in."""
+    if shard.number >= 2 * SHARDS:
+        return policies_of_backends
+    return policies_of_services if shard.number >= SHARDS else selected_policies
+
+
+def selected_objects(db: Db, policy: Ref, kinds: Iterable[str]) -> tuple[SelectedObject, ...]:
+    """Return the objects that a policy selects, of the kinds that its selectors name."""
+    indexes = dict.fromkeys(selected_of(db, each) for each in kinds)
+    found = (each for one in indexes for each in db.select(one, Selection(policy)))
+    return tuple(each for each in found if isinstance(each, SelectedObject))
+
+
+def _filed(db: Db, ref: Ref, *shards: PolicyShard) -> Iterator[FiledPolicy]:
     if not is_looked_for(db, ref.kind, ref.namespace):
         return
     if is_missed(db, names := Names(ref.kind, ref.namespace)):
@@ -136,7 +190,7 @@ def selected_policies(db: Db, ref: Ref) -> Iterator[FiledPolicy]:
         yield Selection(policy), SelectedObject(place, permitted, ref)
         if permitted:
             yield ref, attached(policy, selector.section_name or "", creation_time, by_labels=True)
-            yield shard(ref), ref
+            yield from ((each, ref) for each in shards)
 
 
 def _selecting(db: Db, found: KubernetesObject) -> Iterator[tuple[SelectorRef, TargetSelector]]:

@@ -14,7 +14,8 @@ from translator.kinds import Level
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.objects.gateway_api.policy import Policy, PolicyTargetReference
-from translator.objects.headgate.policy import AttachedPolicySpec, PolicyTarget, TargetSelector
+from translator.objects.headgate.policy import PolicyTarget, TargetedPolicySpec, TargetSelector
+from translator.objects.kubernetes.service import Service
 from translator.permissions.reference_grants import grant_for, is_granted
 from translator.refs import Ref
 
@@ -62,7 +63,12 @@ def wanted_targets(db: Db, policy: Ref) -> WantedTargets:
 
 def selectors_of(policy: Policy) -> tuple[TargetSelector, ...]:
     """Return the selectors of targets of a policy; kinds of the Gateway API have none."""
-    return policy.spec.target_selectors if isinstance(policy.spec, AttachedPolicySpec) else ()
+    return policy.spec.target_selectors if isinstance(policy.spec, TargetedPolicySpec) else ()
+
+
+def is_targeted(db: Db, policy_kind: str) -> bool:
+    """Return whether policies of a kind have targets as Headgate's own have them (`TargetedPolicySpec`)."""
+    return issubclass(db.registry.policy(policy_kind).model.spec_model(), TargetedPolicySpec)
 
 
 def refuses(db: Db, policy: Ref) -> bool:
@@ -161,8 +167,9 @@ def shard(ref: Ref) -> PolicyShard:
 
 
 def backend_shard(ref: Ref) -> PolicyShard:
-    """Return the shard of a backend, which is none of routes."""
-    return PolicyShard(ref.namespace, SHARDS + crc32(ref.name.encode()) % SHARDS)
+    """Return the shard of a backend, which is none of routes; those of Services are apart from those of other kinds."""
+    first = SHARDS if ref.kind == Service.kind else 2 * SHARDS
+    return PolicyShard(ref.namespace, first + crc32(ref.name.encode()) % SHARDS)
 
 
 BACKENDS: Final = PolicyShard("", SHARDS)

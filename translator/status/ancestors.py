@@ -22,6 +22,12 @@ def gateway_reference(gateway: Ref) -> AncestorRef:
     return (("group", Gateway.group), ("kind", Gateway.kind), *names)
 
 
+def gateway_of(ancestor: AncestorRef) -> Ref:
+    """Return the Gateway that an `ancestorRef` is of."""
+    found = dict(ancestor)
+    return Ref(Gateway.kind, found["namespace"], found["name"])
+
+
 def by_ancestor(db: Db, entries: dict[AncestorRef, list[dict[str, Any]]]) -> Status | None:
     """Return a status with these conditions by ancestor; of too many the last says how many are not shown."""
     shown: list[dict[str, Any]] = [

@@ -18,9 +18,9 @@ from translator.objects.gateway_api.route import Route
 from translator.objects.headgate.policy import PolicyTarget
 from translator.objects.schema.suggest import closest
 from translator.outcome import Problem
-from translator.policies.backends import backend_sections
-from translator.policies.selection import selected_policies
-from translator.policies.targets import Names, is_permitted, level, takes_routes, target
+from translator.policies.backends import target_sections
+from translator.policies.selection import selected_of
+from translator.policies.targets import Names, is_permitted, is_targeted, level, takes_routes, target
 from translator.refs import Ref
 from translator.resources.clusters import backend_uses
 from translator.status.ancestors import AncestorRef, gateway_reference
@@ -68,11 +68,13 @@ def ancestors(
         by_labels: whether the policy selects it.
     """
     at, ref, itself = level(db, policy.kind, reference), target(policy, reference), _itself(policy, reference)
-    if at is Level.BACKEND:
-        yield from _users(db, ref, reference, path)
+    if at is Level.BACKEND and not is_permitted(db, policy, ref, by_labels=by_labels):
+        yield itself, not_permitted(db, policy, ref, path)
+    elif at is Level.BACKEND:
+        yield from _users(db, policy, ref, reference, path)
     elif at is None and _is_of_backends(db, policy) and _is_backend(db, reference):
         problem = Problem("Accepted", "Invalid", wrong_kind(db, policy, reference.group, reference.kind, path))
-        yield from ((ancestor, problem) for ancestor, _ in _users(db, ref, reference, path))
+        yield from ((ancestor, problem) for ancestor, _ in _users(db, policy, ref, reference, path))
     elif at is None and _may_be_of_others(db, policy):
         return
     elif at is None:
@@ -153,15 +155,26 @@ def _of_route(db: Db, ref: Ref, reference: PolicyTargetReference, path: str, its
             yield gateway_reference(gateway), None
 
 
-def _users(db: Db, ref: Ref, reference: PolicyTargetReference, path: str) -> Iterator[Ancestor]:
-    """Yield the Gateways with routes that name a backend, if only a section is targeted at its port."""
+def _users(db: Db, policy: Ref, ref: Ref, reference: PolicyTargetReference, path: str) -> Iterator[Ancestor]:
+    """Yield the Gateways with routes that name a backend, if only a section is targeted at its port.
+
+    Where there are none, or no such backend, it is the ancestor of a policy of Headgate's own kinds itself; other kinds
+    may be those of another controller.
+    """
     exists = db.get(db.registry.kinds[ref.kind], ref) is not None
-    ports = backend_sections(db, ref)
+    ports = target_sections(db, policy.kind, ref)
     problem = _not_found(db, reference, ref, path, exists, [each for each in ports if each])
+    ours = is_targeted(db, policy.kind)
+    if ours and problem is not None:
+        yield _itself(policy, reference), problem
+        return
     port = None if problem or not reference.section_name else ports[reference.section_name]
     uses = backend_uses(db, ref)
-    for gateway in dict.fromkeys(each.gateway for each in uses if port in (None, each.port)):
-        yield gateway_reference(gateway), problem
+    gateways = dict.fromkeys(each.gateway for each in uses if port in (None, each.port))
+    yield from ((gateway_reference(gateway), problem) for gateway in gateways)
+    if ours and not gateways:
+        text = f"No route that is attached to a Gateway names {ref} as its backend."
+        yield _itself(policy, reference), Problem("Attached", "Pending", text)
 
 
 def wrong_kind(db: Db, policy: Ref, group: str, kind: str, path: str, section: str = "") -> str:
@@ -188,7 +201,7 @@ def _not_found(
     db: Db, reference: PolicyTargetReference, ref: Ref, path: str, exists: bool, sections: list[str]
 ) -> Problem | None:
     if not exists:
-        names = cast(Sequence[Ref], db.select(selected_policies, Names(ref.kind, ref.namespace)))
+        names = cast(Sequence[Ref], db.select(selected_of(db, ref.kind), Names(ref.kind, ref.namespace)))
         meant = _meant(ref.name, [each.name for each in names[:MOST_NAMES]])
         text = f"{path}: {ref} does not exist; create it or correct the name{meant}.{_sought(reference)}"
         return Problem("Accepted", "TargetNotFound", text)

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import yaml
 
-from deploy.reference import rows
+from deploy.reference import rows, settings_of_backends
 from tests.translator.golden.case import HERE, Case
 from tests.translator.values import paths
+from translator.objects.headgate.backendconfigpolicy import BackendConfigPolicy
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
+from translator.registry import REGISTRY
 
 LIVE = Path(__file__).parents[2] / "live"
 LEAVES = tuple(leaf.path for kind, leaf, unit in rows() if kind is TrafficPolicy and unit is not None)
+OF_BACKENDS = tuple(leaf.path for kind, leaf, _ in rows() if settings_of_backends(REGISTRY.policy_of(kind.kind), leaf))
 
 WITHOUT_LIVE = {
     "spec.httpUpgrade[].connect.terminate": "no listener of Headgate's takes CONNECT yet",
@@ -30,19 +33,25 @@ def uncovered(covered: Callable[[str], bool]) -> set[str]:
     return {each for each in LEAVES if not covered(each)}
 
 
-def golden_fields() -> Iterator[str]:
-    """Yield the paths of all fields that the TrafficPolicies of golden cases set."""
+def uncovered_of_backends(covered: Callable[[str], bool]) -> set[str]:
+    """Return the leaves of BackendConfigPolicies that are not covered."""
+    return {each for each in OF_BACKENDS if not covered(each)}
+
+
+def golden_fields(kind: str = TrafficPolicy.kind) -> Iterator[str]:
+    """Yield the paths of all fields that the policies of a kind in golden cases set."""
     for path in sorted(HERE.glob("*/*.yaml")):
         for step in Case.read(path).steps:
             text = re.sub(r"\$\{\w+\}", "x", step.input)
             for document in yaml.load_all(text, yaml.CSafeLoader):
-                if document and document["kind"] == TrafficPolicy.kind:
+                if document and document["kind"] == kind:
                     yield from paths(document["spec"], "spec")
 
 
 def test_every_field_has_a_golden_case() -> None:
     """A golden case sets each field of each unit."""
     assert uncovered(set(golden_fields()).__contains__) == set()
+    assert uncovered_of_backends(set(golden_fields(BackendConfigPolicy.kind)).__contains__) == set()
 
 
 @cache
@@ -66,6 +75,7 @@ def test_every_field_has_a_live_test() -> None:
     """A module of live tests names each field of each unit, with those around it."""
     modules = [names(path) for path in LIVE.glob("*.py")]
     assert uncovered(lambda leaf: any(words(leaf) <= module for module in modules)) == set(WITHOUT_LIVE)
+    assert uncovered_of_backends(lambda leaf: any(words(leaf) <= module for module in modules)) == set()
 
 
 def words(leaf: str) -> set[str]:

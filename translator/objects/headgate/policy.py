@@ -135,12 +135,8 @@ TWICE = CelRule(
 )
 
 
-class AttachedPolicySpec(PolicySpec):
-    """What every policy of Headgate's own has: its targets, and how it is merged with other policies.
-
-    One without targets is for the rules and backendRefs that name it by an `ExtensionRef` filter, where its kind may be
-    one. A subclass with rules of its own adds them to these.
-    """
+class TargetedPolicySpec(PolicySpec):
+    """The targets of a policy of Headgate's own: by name and by labels, in any namespace that permits it."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (TWICE,)
 
@@ -148,12 +144,6 @@ class AttachedPolicySpec(PolicySpec):
     """What the policy is for, by name."""
     target_selectors: Annotated[tuple[TargetSelector, ...], Field(max_length=MAX_TARGETS)] = ()
     """What the policy is for, by labels; a policy that names a target wins over one that selects it."""
-    inheritance: Literal["Merge", "Replace"] | None = None
-    """With Replace, nothing of less specific policies is effective where this policy is, except what is enforced. By
-    default Merge: fields that this policy does not set come from less specific ones."""
-    enforced: Boolean | None = None
-    """Whether more specific policies, and the fields of rules, cannot override what this policy sets. Only for policies
-    of Gateways, ListenerSets and their listeners."""
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield each target that is in the list already."""
@@ -161,3 +151,18 @@ class AttachedPolicySpec(PolicySpec):
             (each.group, each.kind, each.namespace, each.name, each.section_name) for each in self.target_refs
         ):
             yield FieldViolation(("targetRefs", index), TWICE.message)
+
+
+class AttachedPolicySpec(TargetedPolicySpec):
+    """What every policy that is merged with others has: its targets, and how it is merged.
+
+    One without targets is for the rules and backendRefs that name it by an `ExtensionRef` filter, where its kind may be
+    one. A subclass with rules of its own adds them to these.
+    """
+
+    inheritance: Literal["Merge", "Replace"] | None = None
+    """With Replace, nothing of less specific policies is effective where this policy is, except what is enforced. By
+    default Merge: fields that this policy does not set come from less specific ones."""
+    enforced: Boolean | None = None
+    """Whether more specific policies, and the fields of rules, cannot override what this policy sets. Only for policies
+    of Gateways, ListenerSets and their listeners."""
