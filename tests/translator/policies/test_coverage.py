@@ -7,51 +7,65 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
-from deploy.reference import rows, settings_of_backends
+from deploy.reference import rows
 from tests.translator.golden.case import HERE, Case
 from tests.translator.values import paths
-from translator.objects.headgate.backendconfigpolicy import BackendConfigPolicy
-from translator.objects.headgate.trafficpolicy import TrafficPolicy
-from translator.registry import REGISTRY
+from translator.objects.headgate.policy import AttachedPolicySpec
+
+
+class Field(NamedTuple):
+    """A field of a kind, by its path."""
+
+    kind: str
+    path: str
+
 
 LIVE = Path(__file__).parents[2] / "live"
-LEAVES = tuple(leaf.path for kind, leaf, unit in rows() if kind is TrafficPolicy and unit is not None)
-OF_BACKENDS = tuple(leaf.path for kind, leaf, _ in rows() if settings_of_backends(REGISTRY.policy_of(kind.kind), leaf))
+OF_UNITS = ("TrafficPolicy", "ListenerPolicy")
+COVERED = (*OF_UNITS, "BackendConfigPolicy", "Backend")
+"""The kinds whose fields are covered; of those with units, the fields that are of one."""
+TARGETING = tuple(f"spec.{field.alias or name}" for name, field in AttachedPolicySpec.model_fields.items())
+"""The fields that say what a policy is for."""
+LEAVES = tuple(
+    Field(kind.kind, leaf.path)
+    for kind, leaf, unit in rows()
+    if (kind.kind in COVERED and (unit or kind.kind not in OF_UNITS))
+    and not leaf.path.removesuffix("[]").startswith(TARGETING)
+)
 
 WITHOUT_LIVE = {
-    "spec.httpUpgrade[].connect.terminate": "no listener of Headgate's takes CONNECT yet",
-    **{leaf: "no listener has a tracing provider yet" for leaf in LEAVES if leaf.startswith("spec.tracing.")},
+    Field("TrafficPolicy", "spec.httpUpgrade[].connect.terminate"): "no listener of Headgate's takes CONNECT yet",
+    **{
+        each: "no listener has a tracing provider yet"
+        for each in LEAVES
+        if each.kind == "TrafficPolicy" and each.path.startswith("spec.tracing.")
+    },
 }
 """Fields that no live test can set, and why."""
 
 
-def uncovered(covered: Callable[[str], bool]) -> set[str]:
+def uncovered(covered: Callable[[Field], bool]) -> set[Field]:
     """Return the leaves that are not covered and should be."""
     return {each for each in LEAVES if not covered(each)}
 
 
-def uncovered_of_backends(covered: Callable[[str], bool]) -> set[str]:
-    """Return the leaves of BackendConfigPolicies that are not covered."""
-    return {each for each in OF_BACKENDS if not covered(each)}
-
-
-def golden_fields(kind: str = TrafficPolicy.kind) -> Iterator[str]:
-    """Yield the paths of all fields that the policies of a kind in golden cases set."""
+def golden_fields() -> Iterator[Field]:
+    """Yield all fields that objects of golden cases set."""
     for path in sorted(HERE.glob("*/*.yaml")):
         for step in Case.read(path).steps:
             text = re.sub(r"\$\{\w+\}", "x", step.input)
             for document in yaml.load_all(text, yaml.CSafeLoader):
-                if document and document["kind"] == kind:
-                    yield from paths(document["spec"], "spec")
+                if document and document["kind"] in COVERED:
+                    yield from (Field(document["kind"], each) for each in paths(document["spec"], "spec"))
 
 
 def test_every_field_has_a_golden_case() -> None:
     """A golden case sets each field of each unit."""
     assert uncovered(set(golden_fields()).__contains__) == set()
-    assert uncovered_of_backends(set(golden_fields(BackendConfigPolicy.kind)).__contains__) == set()
 
 
 @cache
@@ -75,9 +89,8 @@ def test_every_field_has_a_live_test() -> None:
     """A module of live tests names each field of each unit, with those around it."""
     modules = [names(path) for path in LIVE.glob("*.py")]
     assert uncovered(lambda leaf: any(words(leaf) <= module for module in modules)) == set(WITHOUT_LIVE)
-    assert uncovered_of_backends(lambda leaf: any(words(leaf) <= module for module in modules)) == set()
 
 
-def words(leaf: str) -> set[str]:
-    """Return the names in a path below the spec."""
-    return {each.removesuffix("[]") for each in leaf.split(".")[1:]}
+def words(leaf: Field) -> set[str]:
+    """Return the names in a path below the spec, and below what a policy says for all ports."""
+    return {each.removesuffix("[]") for each in leaf.path.removeprefix("spec.default.").split(".") if each != "spec"}
