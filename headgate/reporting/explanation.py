@@ -84,6 +84,7 @@ def _grid() -> Table:
 def _connection(found: Json, asked: Json) -> Iterator[tuple[str, str]]:
     yield from _named(found, {"listener": "Listener"})
     yield from (("", each) for each in found.get("listeners", []))
+    yield from _policies(found)
     yield from _named(found, {"filterChain": "Filter chain", "virtualHost": "Virtual host"})
     if found.get("path", asked["path"]) != asked["path"]:
         yield "Normalised path", found["path"]
@@ -114,8 +115,7 @@ def _rows(found: Json, asked: Json, grpc: bool) -> Iterator[tuple[str, str]]:
         yield "Matches", ", ".join(conditions)
     for place, each in enumerate(found.get("nearMisses", [])):
         yield "" if place else "Not", f"{each['route']}: {each['reason']}"
-    for place, each in enumerate((rule or {}).get("policies", [])):
-        yield "" if place else "Policies", _policy(each)
+    yield from _policies(rule or {})
     filters = [each["name"] for each in found.get("filters", [])]
     if filters:
         yield "Filters", ", ".join(filters)
@@ -123,6 +123,12 @@ def _rows(found: Json, asked: Json, grpc: bool) -> Iterator[tuple[str, str]]:
     for each in found.get("destinations", []):
         yield from _destination(each, asked)
     yield from _handling(found)
+
+
+def _policies(found: Json) -> Iterator[tuple[str, str]]:
+    """Yield the effective fields of the policies of a listener, or of a rule."""
+    for place, each in enumerate(found.get("policies", [])):
+        yield "" if place else "Policies", _policy(each)
 
 
 def _policy(found: Json) -> str:

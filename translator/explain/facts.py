@@ -12,7 +12,7 @@ from translator.envoy.http_filters import CLOSED
 from translator.envoy.names import table_name
 from translator.explain.result import Destination, Explanation, RequestOutcome, RuleFacts
 from translator.explain.routes import PREFLIGHT
-from translator.explain.units import backend_fields, policy_fields
+from translator.explain.units import backend_fields, listener_fields, policy_fields
 from translator.gateway.attachment import Binding, attachment
 from translator.gateway.certificates import listener_certificates
 from translator.gateway.client_certificate import presented_certificate
@@ -73,7 +73,9 @@ def _with_facts(db: Db, found: Explanation, gateway: Ref, port: SocketPort) -> E
     problem = found.problem
     if not found.listener and (faults := "; ".join(_faults(db, gateway, port))):
         problem = f"{problem}; {faults}"
-    return replace(found, listeners=names, outcomes=outcomes, problem=problem)
+    chosen = next((each for each in states if table_name(each.table) == found.route_configuration), None)
+    policies = tuple(listener_fields(db, chosen)) if chosen is not None else ()
+    return replace(found, listeners=names, policies=policies, outcomes=outcomes, problem=problem)
 
 
 def _title(state: ListenerState) -> str:

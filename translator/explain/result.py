@@ -190,6 +190,7 @@ class Explanation:
         gateway: the "namespace/name" of the Gateway.
         listener: the name of Envoy's listener; "" if there is none for the port.
         listeners: the listeners of the Gateway and its ListenerSets on the port.
+        policies: the effective fields of the policies for the listener itself.
         filter_chain: the name of the filter chain.
         route_configuration: the name of the route configuration.
         virtual_host: the name of the virtual host.
@@ -202,6 +203,7 @@ class Explanation:
     gateway: str
     listener: str = ""
     listeners: tuple[str, ...] = ()
+    policies: tuple[PolicyField, ...] = ()
     filter_chain: str = ""
     route_configuration: str = ""
     virtual_host: str = ""

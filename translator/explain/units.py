@@ -12,6 +12,7 @@ from translator.db import Db
 from translator.envoy.hooks import FILTER
 from translator.explain.result import PolicyField
 from translator.extension import PolicyUnit
+from translator.gateway.listeners import ListenerState
 from translator.ir.http import Rule
 from translator.kinds import Level
 from translator.objects.gateway_api.rules import RouteRule
@@ -22,6 +23,7 @@ from translator.policies.attachment import referenced_policies
 from translator.policies.effective import Stack, effective, effective_beside, set_fields, stacked
 from translator.policies.merging import Effective, leaf_values
 from translator.refs import Ref
+from translator.resources.listener_policies import listener_stack, units_at
 from translator.routes.units import of, overrides, unit_settings, units_of
 
 
@@ -46,6 +48,16 @@ def policy_fields(db: Db, route: Ref, spec: RouteRule[Any], rule: Rule, stack: S
                 continue
         problems = unit_settings(db, policies, unit.field).problems if own is None else ()
         yield from _fields(db, unit, found, policies, route, problems[0].message if problems else "")
+
+
+def listener_fields(db: Db, state: ListenerState) -> Iterator[PolicyField]:
+    """Yield the effective fields of the policies for a listener itself."""
+    stack = listener_stack(db, state.gateway, state.ref, state.port)
+    for unit in units_at(db, stack, state.protocol):
+        policies = of(stack, unit)
+        problems = unit_settings(db, policies, unit.field).problems
+        found = effective(db, policies, unit.field)
+        yield from _fields(db, unit, found, policies, state.gateway, problems[0].message if problems else "")
 
 
 def backend_fields(

@@ -161,3 +161,25 @@ def test_requests_of_other_origins_are_refused() -> None:
     ]
     policy_.filter_enabled.default_value.numerator = 0
     assert status("POST", origin="https://b.test") == []
+
+
+def test_policies_of_the_listener_are_told() -> None:
+    """The fields of ListenerPolicies are said with the policy that each comes from, at the port of the request."""
+    world = (
+        ROUTED
+        + """
+---
+apiVersion: gateway.headgate.dev/v1alpha1
+kind: ListenerPolicy
+metadata: {name: all}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: web}]
+  default: {perConnectionBufferLimitBytes: 64Ki, httpSettings: {acceptHttp10: true}}
+  perPort: [{port: 80, listener: {httpSettings: {acceptHttp10: false}}}]
+"""
+    )
+    found = one(world, "http://example.com/", "GET")
+    assert found.policies == (
+        PolicyField("perConnectionBufferLimitBytes", 65536, "ListenerPolicy default/all", "gateway"),
+        PolicyField("httpSettings.acceptHttp10", False, "ListenerPolicy default/all", "gateway"),
+    )
