@@ -14,6 +14,7 @@ from translator.objects.kubernetes.workloads import (
     HorizontalPodAutoscaler,
     PodDisruptionBudget,
     ServiceAccount,
+    VerticalPodAutoscaler,
 )
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
@@ -28,6 +29,7 @@ DEPLOYED_KINDS: Final[Mapping[str, type[KubernetesObject]]] = {
         DaemonSet,
         HorizontalPodAutoscaler,
         PodDisruptionBudget,
+        VerticalPodAutoscaler,
     )
 }
 """The kinds that are deployed, in the order in which they are applied."""

@@ -18,6 +18,7 @@ from translator.infrastructure.parameters import parameters
 from translator.infrastructure.pod_disruption_budget import budget
 from translator.infrastructure.pod_template import strategy, template
 from translator.infrastructure.render_input import InvalidParameters, RenderInput
+from translator.infrastructure.vertical_pod_autoscaler import vertical
 from translator.ir.listener import SocketPort
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
@@ -79,7 +80,9 @@ def manifests(plan: RenderInput) -> Iterator[Manifest]:
     files = bootstrap.files(plan.proxies, plan.parameters, drain_path)
     if isinstance(files, str):
         raise InvalidParameters(f"bootstrap of the GatewayParameters: {files.rstrip('.')}.")
-    yield _manifest(plan, "ServiceAccount", {"automountServiceAccountToken": False})
+    account = plan.parameters.service_account
+    body = {"automountServiceAccountToken": False}
+    yield _manifest(plan, "ServiceAccount", body, account.annotations, account.labels)
     yield _manifest(plan, "ConfigMap", {"data": dict(files)})
     yield _service(plan)
     yield _workload(plan, drain_path, files)
@@ -87,6 +90,8 @@ def manifests(plan: RenderInput) -> Iterator[Manifest]:
         yield _manifest(plan, "HorizontalPodAutoscaler", {"spec": _hpa(plan.name, plan.parameters.hpa)})
     if plan.parameters.pdb is not None:
         yield _manifest(plan, "PodDisruptionBudget", {"spec": budget(plan, plan.parameters.pdb)})
+    if plan.parameters.vpa is not None:
+        yield _manifest(plan, "VerticalPodAutoscaler", {"spec": vertical(plan, plan.parameters.vpa)})
 
 
 def rate_limit_manifests(plan: RenderInput) -> Iterator[Manifest]:

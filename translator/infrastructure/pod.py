@@ -18,6 +18,7 @@ from translator.infrastructure.bootstrap import (
 from translator.infrastructure.names import CONTAINER
 from translator.inputs import ProxyDefaults
 from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
+from translator.objects.kubernetes.workloads import Deployment
 from translator.proxy import ACCESS_LOG_FLUSH_MILLISECONDS, METRICS_PORT, READINESS_PORT
 
 USER: Final = 65532
@@ -34,7 +35,12 @@ DEFAULT_RESOURCES: Final[Mapping[str, Any]] = {"requests": {"cpu": "100m", "memo
 
 
 def pod_spec(
-    name: str, gateway: str, proxies: ProxyDefaults, parameters: GatewayParametersSpec, drain_path: str
+    name: str,
+    gateway: str,
+    proxies: ProxyDefaults,
+    parameters: GatewayParametersSpec,
+    drain_path: str,
+    labels: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the `spec` of the proxies' pods.
 
@@ -44,6 +50,7 @@ def pod_spec(
         proxies: the defaults of all proxies.
         parameters: the Gateway's parameters.
         drain_path: the path that starts the drain.
+        labels: the labels that select the Gateway's pods.
     """
     security: dict[str, Any] = {
         "runAsNonRoot": True,
@@ -59,14 +66,45 @@ def pod_spec(
         "serviceAccountName": name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": parameters.drain_seconds + MARGIN_SECONDS,
+        "terminationGracePeriodSeconds": _grace(parameters),
         "securityContext": security,
         "containers": [_container(gateway, proxies, parameters, drain_path)],
         "volumes": [
             {"name": "config", "configMap": {"name": name}},
             {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}},
+            *(each.model_dump(by_alias=True, exclude_none=True) for each in parameters.extra_volumes),
         ],
+        **_optional(parameters, labels),
     }
+
+
+def _grace(parameters: GatewayParametersSpec) -> int:
+    grace = parameters.termination_grace_period_seconds
+    return parameters.drain_seconds + MARGIN_SECONDS if grace is None else grace
+
+
+def _optional(parameters: GatewayParametersSpec, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields that a pod has only where they are set."""
+    found: dict[str, Any] = {}
+    if parameters.image_pull_secrets:
+        found["imagePullSecrets"] = pull_secrets(parameters)
+    if parameters.topology_spread_constraints:
+        # Old pods, which are about to go, must not decide where new ones go.
+        revision = {"matchLabelKeys": ["pod-template-hash"]} if parameters.kind == Deployment.kind else {}
+        found["topologySpreadConstraints"] = [
+            {
+                **each.model_dump(by_alias=True, exclude_none=True),
+                "labelSelector": {"matchLabels": dict(labels)},
+                **revision,
+            }
+            for each in parameters.topology_spread_constraints
+        ]
+    return found
+
+
+def pull_secrets(parameters: GatewayParametersSpec) -> list[dict[str, str]]:
+    """Return the Secrets with which the images of pods are pulled."""
+    return [{"name": each.name} for each in parameters.image_pull_secrets]
 
 
 def on_host_network(parameters: GatewayParametersSpec) -> bool:
@@ -118,8 +156,11 @@ def _container(
         "volumeMounts": [
             {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
             {"name": "token", "mountPath": TOKEN_FOLDER, "readOnly": True},
+            *(each.model_dump(by_alias=True, exclude_none=True) for each in parameters.extra_volume_mounts),
         ],
     }
+    if parameters.image_pull_policy is not None:
+        container["imagePullPolicy"] = parameters.image_pull_policy
     if parameters.drain_seconds:
         container["lifecycle"] = {"preStop": {"httpGet": {"path": drain_path, "port": READINESS_PORT}}}
     return container
@@ -134,6 +175,9 @@ def _arguments(gateway: str, parameters: GatewayParametersSpec) -> list[str]:
         *("--log-level", parameters.log_level),
         "--disable-hot-restart",
     ]
+    if parameters.component_log_levels:
+        levels = (f"{name}:{level}" for name, level in sorted(parameters.component_log_levels.items()))
+        arguments += ("--component-log-level", ",".join(levels))
     if parameters.concurrency is not None:
         arguments += ("--concurrency", str(parameters.concurrency))
     return [*arguments, *parameters.extra_args]

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 from translator.infrastructure.bootstrap import CA_FILE
-from translator.infrastructure.names import CONTAINER, identity
+from translator.infrastructure.names import CONTAINER, identity, selector
 from translator.infrastructure.pod import (
     BOOTSTRAP_HASH,
     metrics_annotations,
@@ -31,6 +31,7 @@ def template(plan: RenderInput, drain_path: str, files: Mapping[str, str]) -> di
     Raises:
         InvalidParameters: no proxy could run, or authenticate, with these parameters.
     """
+    _check_times(plan.parameters)
     # A running proxy rereads certificates; a change of the other files needs a new pod.
     lasting = repr(sorted(item for item in files.items() if item[0] != CA_FILE))
     made = {
@@ -38,7 +39,7 @@ def template(plan: RenderInput, drain_path: str, files: Mapping[str, str]) -> di
             "labels": plan.labels,
             "annotations": {**metrics_annotations(plan.parameters), **plan.annotations},
         },
-        "spec": pod_spec(plan.name, plan.key, plan.proxies, plan.parameters, drain_path),
+        "spec": pod_spec(plan.name, plan.key, plan.proxies, plan.parameters, drain_path, selector(plan.gateway.ref)),
     }
     try:
         merged = without_nulls(merge(made, plan.parameters.pod_template or {}))
@@ -58,6 +59,14 @@ def _fixed(plan: RenderInput, digest: str) -> dict[str, Any]:
             "annotations": {BOOTSTRAP_HASH: digest},
         }
     }
+
+
+def _check_times(parameters: GatewayParametersSpec) -> None:
+    """Raise if a proxy would be killed before its drain time has passed, which may be the default one."""
+    grace = parameters.termination_grace_period_seconds
+    if grace is not None and grace < parameters.drain_seconds:
+        text = f"terminationGracePeriodSeconds must not be less than drainSeconds, {parameters.drain_seconds}"
+        raise InvalidParameters(f"{text}: raise it in the GatewayParameters.")
 
 
 def _check(template: Any) -> None:

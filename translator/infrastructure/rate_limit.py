@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from translator.backends.rate_limit_service import PORT
 from translator.infrastructure.names import CONTROLLER, MANAGED_BY, MANAGER, label_value, rate_limit_name
-from translator.infrastructure.pod import USER
+from translator.infrastructure.pod import USER, pull_secrets
 from translator.infrastructure.render_input import InvalidParameters, RenderInput
 from translator.objects.headgate.gatewayparameters import RateLimitServiceParameters
 from translator.refs import Ref
@@ -75,7 +75,7 @@ def selector(gateway: Ref) -> dict[str, str]:
 def _template(plan: RenderInput, wanted: RateLimitServiceParameters) -> dict[str, Any]:
     # Pods with all of these are watched, so that the Gateway tells why they do not run.
     labels = identity(plan.gateway.ref, plan.controller)
-    made = {"metadata": {"labels": labels}, "spec": _pod(rate_limit_name(plan.gateway.ref), wanted)}
+    made = {"metadata": {"labels": labels}, "spec": _pod(plan, wanted)}
     field = "rateLimitService.podTemplate of the GatewayParameters"
     try:
         merged = without_nulls(merge(made, wanted.pod_template or {}))
@@ -88,8 +88,10 @@ def _template(plan: RenderInput, wanted: RateLimitServiceParameters) -> dict[str
     return found
 
 
-def _pod(name: str, wanted: RateLimitServiceParameters) -> dict[str, Any]:
+def _pod(plan: RenderInput, wanted: RateLimitServiceParameters) -> dict[str, Any]:
+    secrets = pull_secrets(plan.parameters)
     return {
+        **({"imagePullSecrets": secrets} if secrets else {}),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {
@@ -99,7 +101,7 @@ def _pod(name: str, wanted: RateLimitServiceParameters) -> dict[str, Any]:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [_service(wanted), *([] if wanted.redis_address else [_redis(wanted)])],
-        "volumes": [{"name": "config", "configMap": {"name": name}}],
+        "volumes": [{"name": "config", "configMap": {"name": rate_limit_name(plan.gateway.ref)}}],
     }
 
 

@@ -61,9 +61,10 @@ class RenderInput:
 
     @property
     def labels(self) -> dict[str, str]:
-        """The labels of all objects: those of the Gateway's `infrastructure`, overridden by the fixed ones."""
+        """The labels of all objects: those of the parameters, the Gateway's `infrastructure`, and the fixed ones."""
         infrastructure = self.gateway.spec.infrastructure
-        configured = dict(infrastructure.labels) if infrastructure is not None else {}
+        configured = dict(self.parameters.common_labels)
+        configured.update(infrastructure.labels if infrastructure is not None else {})
         class_name = label_value(self.gateway.spec.gateway_class_name)
         return {**configured, GATEWAY_CLASS_NAME: class_name, **identity(self.gateway.ref, self.controller)}
 

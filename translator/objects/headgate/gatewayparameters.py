@@ -6,13 +6,24 @@ items all have a `mountPath`, a `name` or a `port` item by item, other values as
 `bootstrap` and `strategy`, null removes a field.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field, GetPydanticSchema, PlainValidator, StrictInt, StringConstraints, WithJsonSchema
+from pydantic import Field, PlainValidator, StrictInt, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from translator.api_group import GROUP
+from translator.objects.headgate.proxypods import (
+    ComponentLogLevels,
+    ExtraVolume,
+    ExtraVolumeMount,
+    Json,
+    LogLevel,
+    SecretName,
+    ServiceAccountParameters,
+    SpreadConstraints,
+    VpaParameters,
+)
 from translator.objects.schema.base import (
     CelRule,
     CheckedFields,
@@ -33,9 +44,6 @@ from translator.objects.schema.scalars import (
     PositiveCount,
     QualifiedName,
 )
-
-Json = Annotated[Mapping[str, Any], GetPydanticSchema(lambda _, handler: handler(dict[str, Any]))]
-"""Any object of Kubernetes or Envoy, which validate it; this model does not."""
 
 Argument = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Image = Annotated[str, StringConstraints(min_length=1, max_length=512)]
@@ -230,6 +238,22 @@ class RateLimitServiceParameters(CheckedFields):
             yield FieldViolation(("replicas",), self.rules[0].message)
 
 
+OWN_LABELS: Final = (
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/component",
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/managed-by",
+    "gateway.networking.k8s.io/gateway-name",
+    "gateway.networking.k8s.io/gateway-class-name",
+    f"{GROUP}/controller",
+)
+"""The labels that every object has, with values that cannot be configured."""
+
+BOTH_BY_CPU: Final = (
+    "must not control cpu together with an hpa that scales by it: set controlledResources to [memory], or hpa.metrics"
+)
+
+
 class GatewayParametersSpec(CheckedFields):
     """The deployment of proxies. Headgate has defaults for all fields; with `selfManaged` it deploys nothing."""
 
@@ -237,6 +261,24 @@ class GatewayParametersSpec(CheckedFields):
         CelRule(
             "!has(self.hpa) || !has(self.kind) || self.kind != 'DaemonSet'",
             "hpa must not be set where kind is DaemonSet, which has one pod a node: remove it",
+        ),
+        CelRule(
+            "!has(self.terminationGracePeriodSeconds) || !has(self.drainSeconds)"
+            " || self.terminationGracePeriodSeconds >= self.drainSeconds",
+            "must not be less than drainSeconds: raise it",
+            "terminationGracePeriodSeconds",
+        ),
+        CelRule(
+            "!has(self.hpa) || !has(self.vpa) || (has(self.hpa.metrics) && size(self.hpa.metrics) > 0)"
+            " || (has(self.vpa.updateMode) && self.vpa.updateMode == 'Off')"
+            " || (has(self.vpa.controlledResources) && !('cpu' in self.vpa.controlledResources))",
+            BOTH_BY_CPU,
+            "vpa",
+        ),
+        CelRule(
+            f"!has(self.commonLabels) || !self.commonLabels.exists(name, name in {list(OWN_LABELS)!r})",
+            f"must not have {', '.join(OWN_LABELS)}, by which Headgate finds its objects: remove them",
+            "commonLabels",
         ),
     )
 
@@ -248,20 +290,53 @@ class GatewayParametersSpec(CheckedFields):
     """The replacement of proxies: a Deployment's `strategy`, or a DaemonSet's `updateStrategy`. By default no proxy
     stops before its replacement is ready, except on the network of the nodes, where both would need the same ports."""
     image: Annotated[
-        Annotated[str, StringConstraints(min_length=1, max_length=512)] | None,
-        Doc(envoy="the container's image", default="the image of Envoy that Headgate was built for"),
+        Image | None, Doc(envoy="the container's image", default="the image of Envoy that Headgate was built for")
     ] = None
+    image_pull_policy: Annotated[
+        Literal["Always", "IfNotPresent", "Never"] | None,
+        Doc(envoy="the container's imagePullPolicy", default="as Kubernetes has it, by the tag of the image"),
+    ] = None
+    image_pull_secrets: Annotated[
+        tuple[SecretName, ...],
+        Field(max_length=16),
+        unique("name", "has the name of an earlier entry: remove one of them"),
+        Doc(envoy="imagePullSecrets of the pods, those of the rate limit service too"),
+    ] = ()
+    """Secrets, of the Gateway's namespace, with which images are pulled from registries that need a login."""
+    common_labels: Annotated[Labels, Doc(envoy="labels of all objects and pods")] = Field(default_factory=dict)
+    """Labels of everything that is deployed, below those of the Gateway's `infrastructure`."""
     resources: Annotated[Json | None, Doc(envoy="the container's resources")] = None
     """The requests and limits of the container, with the fields of Kubernetes."""
     service: Annotated[ServiceParameters, Doc(envoy="Service")] = ServiceParameters()
+    service_account: Annotated[ServiceAccountParameters, Doc(envoy="ServiceAccount")] = ServiceAccountParameters()
+    """The metadata of the account of the proxies, such as `eks.amazonaws.com/role-arn` of AWS."""
+    extra_volumes: Annotated[
+        tuple[ExtraVolume, ...],
+        Field(max_length=32),
+        unique("name", "has the name of an earlier entry: remove one of them"),
+        Doc(envoy="volumes of the pods"),
+    ] = ()
+    """More volumes of the pods, such as databases of addresses; other sources of volumes go into `podTemplate`."""
+    extra_volume_mounts: Annotated[
+        tuple[ExtraVolumeMount, ...],
+        Field(max_length=32),
+        unique("mount_path", "has the mountPath of an earlier entry: remove one of them"),
+        Doc(envoy="the container's volumeMounts"),
+    ] = ()
+    topology_spread_constraints: Annotated[
+        SpreadConstraints, Doc(envoy="topologySpreadConstraints of the pods", default="none")
+    ] = ()
+    """How the proxies of the Gateway are spread over zones, nodes and so on; of a Deployment those of one revision."""
     pod_template: Annotated[Json | None, Doc(envoy="the workload's template")] = None
     """A PodTemplateSpec that is merged over the generated one: lists of named items by name."""
     hpa: Annotated[HpaParameters | None, Doc(envoy="HorizontalPodAutoscaler", default="none")] = None
     pdb: Annotated[PdbParameters | None, Doc(envoy="PodDisruptionBudget", default="none")] = None
-    log_level: Annotated[
-        Literal["trace", "debug", "info", "warning", "error", "critical", "off"],
-        Doc(envoy="Envoy's option --log-level"),
-    ] = "warning"
+    vpa: Annotated[VpaParameters | None, Doc(envoy="VerticalPodAutoscaler", default="none")] = None
+    log_level: Annotated[LogLevel, Doc(envoy="Envoy's option --log-level")] = "warning"
+    component_log_levels: Annotated[
+        ComponentLogLevels, Doc(envoy="Envoy's option --component-log-level", default="`logLevel`")
+    ] = Field(default_factory=dict)
+    """Levels of single components of Envoy, such as `upstream: debug`."""
     extra_args: Annotated[tuple[Argument, ...], Field(max_length=64), Doc(envoy="more options of Envoy")] = ()
     concurrency: Annotated[
         Annotated[StrictInt, Field(ge=1, le=1024)] | None, Doc(envoy="Envoy's option --concurrency")
@@ -269,6 +344,11 @@ class GatewayParametersSpec(CheckedFields):
     stats: Annotated[StatsParameters, Doc(envoy="Bootstrap.stats_config, annotations of the pods")] = StatsParameters()
     drain_seconds: Annotated[StrictInt, Field(ge=0, le=3600), Doc(envoy="the container's preStop hook")] = 10
     """The time that a proxy goes on serving before it stops, while clients and load balancers move to others."""
+    termination_grace_period_seconds: Annotated[
+        Annotated[StrictInt, Field(ge=0, le=7200)] | None,
+        Doc(envoy="terminationGracePeriodSeconds of the pods", default="20 s more than `drainSeconds`"),
+    ] = None
+    """The time after which a proxy that has not stopped is killed: not less than `drainSeconds`."""
     rate_limit_service: Annotated[RateLimitServiceParameters, Doc(envoy="Deployment, Service")] = (
         RateLimitServiceParameters()
     )
@@ -277,11 +357,22 @@ class GatewayParametersSpec(CheckedFields):
     """An Envoy Bootstrap in its JSON form that is merged over the generated one, like `podTemplate`."""
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield a violation if a DaemonSet has an autoscaler."""
+        """Yield fields that do not go together."""
         if self.kind == "DaemonSet" and self.hpa is not None:
             yield FieldViolation(
                 ("hpa",), "must not be set where kind is DaemonSet, which has one pod a node: remove it"
             )
+        grace = self.termination_grace_period_seconds
+        if grace is not None and "drain_seconds" in self.model_fields_set and grace < self.drain_seconds:
+            yield FieldViolation(("terminationGracePeriodSeconds",), "must not be less than drainSeconds: raise it")
+        if self.hpa is not None and self.vpa is not None and not self.hpa.metrics and _controls_cpu(self.vpa):
+            yield FieldViolation(("vpa",), BOTH_BY_CPU)
+        if any(each in OWN_LABELS for each in self.common_labels):
+            yield FieldViolation(("commonLabels",), self.rules[-1].message)
+
+
+def _controls_cpu(vpa: VpaParameters) -> bool:
+    return vpa.update_mode != "Off" and "cpu" in vpa.controlled_resources
 
 
 class GatewayParameters(NamespacedObject):

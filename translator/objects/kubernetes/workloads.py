@@ -237,3 +237,11 @@ class HorizontalPodAutoscaler(DeployedObject):
     group = "autoscaling"
     versions = ("v2",)
     plural = "horizontalpodautoscalers"
+
+
+class VerticalPodAutoscaler(DeployedObject):
+    """What proxies request, by what they use; not a part of Kubernetes, so that many clusters do not have the kind."""
+
+    kind = "VerticalPodAutoscaler"
+    group = "autoscaling.k8s.io"
+    plural = "verticalpodautoscalers"
