@@ -10,6 +10,7 @@ from types import UnionType
 from typing import Any, Final, Union, get_args, get_origin
 
 from pydantic import AfterValidator
+from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
 from translator.objects.schema.base import CelRule, CheckedFields, Fields
@@ -161,7 +162,10 @@ def _uniqueness(field: FieldInfo) -> Schema:
             keys = each.func.unique_by
             if keys is None:
                 return {"x-kubernetes-list-type": "set"}
-            return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": keys.split(",")}
+            return {
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": [to_camel(name) for name in keys.split(",")],
+            }
     return {}
 
 

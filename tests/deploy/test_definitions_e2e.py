@@ -34,7 +34,7 @@ async def definitions_client(client: ApiClient) -> ApiClient:
         await client.request("PATCH", f"{DEFINITIONS}/{name}", body=found, query=query, content_type=SERVER_SIDE_APPLY)
 
         async def established(name: str = name) -> bool:
-            conditions = (await client.get(f"{DEFINITIONS}/{name}")).get("status", {}).get("conditions", ())
+            conditions = (await client.get(f"{DEFINITIONS}/{name}")).get("status", {}).get("conditions") or ()
             status = {each["type"]: each["status"] for each in conditions}
             assert status.get("NonStructuralSchema") != "True", conditions
             return status.get("Established") == "True"

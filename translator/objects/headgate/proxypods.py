@@ -170,7 +170,7 @@ class SpreadConstraint(CheckedFields):
 SpreadConstraints = Annotated[
     tuple[SpreadConstraint, ...],
     Field(max_length=8),
-    unique("topology_key,when_unsatisfiable", "has the topologyKey and whenUnsatisfiable of an earlier entry"),
+    unique("topology_key", "has the topologyKey of an earlier entry: remove one of them"),
 ]
 
 
