@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 import prometheus_client as prometheus
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from headgate.observability import definitions
 from headgate.observability.metrics import by_gateway
 from translator.objects.gateway_api.gateway import key_of
 from watchers.informers.observer import InformerObserver
@@ -23,35 +23,18 @@ class ClusterMetrics(InformerObserver):
     """
 
     def __init__(self, registry: prometheus.CollectorRegistry) -> None:
-        def counter(name: str, text: str, *labels: str) -> prometheus.Counter:
-            return prometheus.Counter(f"headgate_{name}", text, ["kind", *labels], registry=registry)
-
-        def seconds(name: str, text: str) -> prometheus.Histogram:
-            return prometheus.Histogram(f"headgate_{name}", text, ["kind"], registry=registry)
-
-        self._listed = counter("watch_listed_objects", "Objects read in lists.")
-        self._watches = counter("watch_watches", "Watches opened.")
-        self._events = counter("watch_events", "Events of watches.")
-        self._expired = counter("watch_expired", "Lists read again because a resource version had expired.")
-        self._failed = counter("watch_failures", "Requests to the API server that failed.", "reason")
-        self._missing = counter("watch_missing", "Responses of the API server that a kind is not installed.")
-        self._fetched = counter("watch_fetched", "Objects read one by one because they are referenced.")
-        self._written = counter("status_writes", "Writes of statuses, by outcome.", "outcome")
-        self._leading = prometheus.Gauge(
-            "headgate_leading",
-            "Whether this replica is the leader, which deploys proxies and writes statuses.",
-            registry=registry,
-        )
-        self._seconds = prometheus.Histogram(
-            "headgate_status_write_seconds", "Duration of writes of statuses.", ["kind"], registry=registry
-        )
-        self._deployed = counter("deploy_writes", "Writes of the objects of proxies, by outcome.", "outcome")
-        self._deploying = prometheus.Histogram(
-            "headgate_deploy_write_seconds",
-            "Duration of writes of the objects of proxies.",
-            ["kind"],
-            registry=registry,
-        )
+        self._listed = definitions.WATCH_LISTED_OBJECTS.counter(registry)
+        self._watches = definitions.WATCH_WATCHES.counter(registry)
+        self._events = definitions.WATCH_EVENTS.counter(registry)
+        self._expired = definitions.WATCH_EXPIRED.counter(registry)
+        self._failed = definitions.WATCH_FAILURES.counter(registry)
+        self._missing = definitions.WATCH_MISSING.counter(registry)
+        self._fetched = definitions.WATCH_FETCHED.counter(registry)
+        self._written = definitions.STATUS_WRITES.counter(registry)
+        self._leading = definitions.LEADING.gauge(registry)
+        self._seconds = definitions.STATUS_WRITE_SECONDS.histogram(registry)
+        self._deployed = definitions.DEPLOY_WRITES.counter(registry)
+        self._deploying = definitions.DEPLOY_WRITE_SECONDS.histogram(registry)
 
     def leads(self, leading: bool) -> None:
         """Note that this replica became the leader, or is no longer."""
@@ -114,14 +97,15 @@ class ClusterGauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the current metrics."""
-        yield GaugeMetricFamily(
-            "headgate_deploy_workqueue_depth", "Gateways in the queue of the proxy reconciler.", self._deployments()
-        )
-        yield GaugeMetricFamily(
-            "headgate_status_workqueue_depth", "Objects in the queue of the status writer.", self._statuses()
-        )
+        for definition, depth in (
+            (definitions.DEPLOY_WORKQUEUE_DEPTH, self._deployments()),
+            (definitions.STATUS_WORKQUEUE_DEPTH, self._statuses()),
+        ):
+            found = definition.family()
+            found.add_metric([], depth)
+            yield found
         scales = list(self._scales())
         wanted = ((key_of(each.gateway), each.wanted) for each in scales)
         ready = ((key_of(each.gateway), each.ready) for each in scales)
-        yield by_gateway("headgate_proxies_wanted", "Desired proxies of a Gateway.", wanted)
-        yield by_gateway("headgate_proxies_ready", "Proxies of a Gateway that are ready.", ready)
+        yield by_gateway(definitions.PROXIES_WANTED, wanted)
+        yield by_gateway(definitions.PROXIES_READY, ready)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import prometheus_client as prometheus
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from headgate import __version__
+from headgate.observability import definitions
+from headgate.observability.definitions import Definition
 from headgate.observability.encoding import to_text
 from xds import TYPES, Ack, Client, FaultLog, Observer, Response
 
@@ -27,24 +28,17 @@ MOST_GATEWAYS = 1000
 OTHERS = "(others)"
 
 
-def by_gateway(
-    name: str,
-    text: str,
-    counts: Iterable[tuple[str, float]],
-    family: type[GaugeMetricFamily] | type[CounterMetricFamily] = GaugeMetricFamily,
-) -> Metric:
+def by_gateway(definition: Definition, counts: Iterable[tuple[str, float]]) -> Metric:
     """Return a metric of counts by Gateway, with a bounded number of series.
 
     Args:
-        name: the name of the metric.
-        text: its description.
+        definition: the metric.
         counts: Gateways as "namespace/name" with their counts; those of the same Gateway are added up.
-        family: its type.
     """
     sums: dict[str, float] = {}
     for gateway, count in counts:
         sums[gateway] = sums.get(gateway, 0) + count
-    made = family(name, text, labels=["gateway"])
+    made = definition.family()
     gateways = sorted(sums)
     for gateway in gateways[:MOST_GATEWAYS]:
         made.add_metric([to_text(gateway).decode()], sums[gateway])
@@ -91,35 +85,19 @@ class Metrics(Observer):
         self.registry = prometheus.CollectorRegistry()
         # Memory, CPU, file descriptors and the start time, as in all Prometheus clients.
         prometheus.ProcessCollector(registry=self.registry)
-        self._requests = self._counter("requests", "Requests of xDS clients.")
-        self._responses = self._counter("responses", "Responses to xDS clients.")
-        self._bytes = self._counter("response_bytes", "Bytes of responses to xDS clients.")
-        self._acks = self._counter("acks", "Responses that xDS clients accepted.")
-        self._nacks = self._counter("nacks", "Responses that xDS clients rejected.")
-        self._throttled = self._counter(
-            "slowed", "Requests of xDS clients after which nothing was read for a while.", []
-        )
-        self._failed = prometheus.Counter(
-            "headgate_collector_failures",
-            "Scrapes without some metrics because of a bug.",
-            ["collector"],
-            registry=self.registry,
-        )
-        self._streams = self._counter("streams", "Streams of xDS clients.", [])
-        self._changes = self._histogram(
-            "xds_change_seconds", "From an edit to its ACK or NACK, by one client.", ["type"]
-        )
-        self._answers = self._histogram("xds_answer_seconds", "From a response to its ACK or NACK.", ["type"])
-        self._evaluations = self._histogram("evaluation_seconds", "From a change of objects to its publication.", [])
-        prometheus.Info("headgate_build", "The version of Headgate.", registry=self.registry).info(
-            {"version": __version__}
-        )
-
-    def _counter(self, name: str, text: str, labels: Sequence[str] = ("type",)) -> prometheus.Counter:
-        return prometheus.Counter(f"headgate_xds_{name}", text, labels, registry=self.registry)
-
-    def _histogram(self, name: str, text: str, labels: list[str]) -> prometheus.Histogram:
-        return prometheus.Histogram(f"headgate_{name}", text, labels, registry=self.registry, buckets=BUCKETS)
+        self._requests = definitions.XDS_REQUESTS.counter(self.registry)
+        self._responses = definitions.XDS_RESPONSES.counter(self.registry)
+        self._bytes = definitions.XDS_RESPONSE_BYTES.counter(self.registry)
+        self._acks = definitions.XDS_ACKS.counter(self.registry)
+        self._nacks = definitions.XDS_NACKS.counter(self.registry)
+        self._throttled = definitions.XDS_SLOWED.counter(self.registry)
+        self._failed = definitions.COLLECTOR_FAILURES.counter(self.registry)
+        self._streams = definitions.XDS_STREAMS.counter(self.registry)
+        self._changes = definitions.XDS_CHANGE_SECONDS.histogram(self.registry, BUCKETS)
+        self._answers = definitions.XDS_ANSWER_SECONDS.histogram(self.registry, BUCKETS)
+        self._evaluations = definitions.EVALUATION_SECONDS.histogram(self.registry, BUCKETS)
+        build = definitions.BUILD
+        prometheus.Info(build.name, build.text, registry=self.registry).info({"version": __version__})
 
     def collect(self, collector: Collector) -> None:
         """Add the metrics of a collector."""
@@ -171,9 +149,9 @@ class PolicyGauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the number of this moment."""
-        yield GaugeMetricFamily(
-            "headgate_policy_targets_missing", "Targets of policies that do not exist.", self._missing()
-        )
+        found = definitions.POLICY_TARGETS_MISSING.family()
+        found.add_metric([], self._missing())
+        yield found
 
 
 class RunningProcess(Protocol):
@@ -222,12 +200,10 @@ class XdsGauges(Collector):
         """Yield the metrics of this moment."""
         clients = list(self._clients())
         every, synced = ((each.key, 1) for each in clients), ((each.key, each.synced) for each in clients)
-        yield by_gateway("headgate_xds_clients", "Streams of xDS clients, by Gateway.", every)
-        yield by_gateway("headgate_xds_clients_synced", "Streams of xDS clients that have accepted all.", synced)
+        yield by_gateway(definitions.XDS_CLIENTS, every)
+        yield by_gateway(definitions.XDS_CLIENTS_SYNCED, synced)
         yield from self._envoys()
-        problems = GaugeMetricFamily(
-            "headgate_diagnostics", "Problems in the files or the cluster.", labels=["severity"]
-        )
+        problems = definitions.DIAGNOSTICS.family()
         for severity, count in Counter(self._problems()).items():
             problems.add_metric([severity], count)
         yield problems
@@ -236,9 +212,9 @@ class XdsGauges(Collector):
         supervisors = sorted(self._supervisors().items())
         up = ((gateway, each.process is not None) for gateway, each in supervisors)
         restarts = ((gateway, each.restarts) for gateway, each in supervisors)
-        yield by_gateway("headgate_envoy_up", "Whether the Envoy of a Gateway runs.", up)
-        yield by_gateway("headgate_envoy_restarts", "How often Envoy ended by itself.", restarts, CounterMetricFamily)
-        uptime = GaugeMetricFamily("headgate_envoy_uptime_seconds", "How long an Envoy has run.", labels=["gateway"])
+        yield by_gateway(definitions.ENVOY_UP, up)
+        yield by_gateway(definitions.ENVOY_RESTARTS, restarts)
+        uptime = definitions.ENVOY_UPTIME_SECONDS.family()
         # Without a series of the other Gateways, as times cannot be added up.
         for gateway, supervisor in supervisors[:MOST_GATEWAYS]:
             if supervisor.process is not None:
