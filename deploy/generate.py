@@ -3,13 +3,14 @@
     python -m deploy.generate            write the files
     python -m deploy.generate --check    list files that are out of date, and fail if there are any
 
-CustomResourceDefinitions, RBAC rules and the table of fields in docs/ are generated from the models and extensions. The
-kustomize base is the output of the Helm chart with default values, so that both agree; it needs `helm`, which
-`make tools` builds.
+CustomResourceDefinitions, RBAC rules and the table of fields in docs/ are generated from the models and extensions;
+dashboards, alerts and docs/metrics.md from the definitions of metrics. The kustomize base is the output of the Helm
+chart with default values, so that both agree; it needs `helm`, which `make tools` builds.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,9 @@ import yaml
 
 from deploy import extension
 from deploy.definitions import definition, own_kinds
+from deploy.observability import reference as metrics
+from deploy.observability.alerts import rule_groups
+from deploy.observability.dashboards import dashboards
 from deploy.rbac import Rule, cluster_rules, namespaced_rules, own_rules
 from deploy.reference import PATH, reference
 
@@ -79,7 +83,15 @@ def example() -> Mapping[Path, str]:
 
 def documents() -> Mapping[Path, str]:
     """Return the pages of the documentation that follow from the code, by path."""
-    return {PATH: reference()}
+    return {PATH: reference(), metrics.PATH: metrics.reference()}
+
+
+def monitoring() -> Mapping[Path, str]:
+    """Return the dashboards and alerts of the chart, by path."""
+    made = {CHART / "files" / "alerts.yaml": HEADER.format("deploy/observability") + _dump({"groups": rule_groups()})}
+    for name, found in dashboards().items():
+        made[CHART / "files" / "dashboards" / f"{name}.json"] = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    return made
 
 
 def rules() -> Mapping[Path, str]:
@@ -104,7 +116,7 @@ def base(helm: str) -> Mapping[Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Write or check the files; return the exit status."""
-    wanted = {**definitions(), **rules(), **example(), **documents()}
+    wanted = {**definitions(), **rules(), **example(), **documents(), **monitoring()}
     check = "--check" in arguments
     stale = _update(wanted, check)
     helm = tool("helm")

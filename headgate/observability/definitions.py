@@ -16,7 +16,7 @@ Command = Literal["", "controller", "run"]
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
+class MetricDefinition:
     """A metric.
 
     Attributes:
@@ -70,13 +70,13 @@ class Definition:
 
 def _metric(
     kind: Literal["counter", "gauge", "histogram", "info"], name: str, text: str, *labels: str, only: Command = ""
-) -> Definition:
-    found = Definition(f"headgate_{name}", kind, text, labels, only)
+) -> MetricDefinition:
+    found = MetricDefinition(f"headgate_{name}", kind, text, labels, only)
     _ALL.append(found)
     return found
 
 
-_ALL: Final[list[Definition]] = []
+_ALL: Final[list[MetricDefinition]] = []
 
 BUILD: Final = _metric("info", "build", "The version of Headgate.", "version")
 EVALUATION_SECONDS: Final = _metric(
@@ -186,16 +186,18 @@ WATCH_FETCHED: Final = _metric(
 DEFINITIONS: Final = tuple(_ALL)
 """All metrics of Headgate's own."""
 
-PROCESS_CPU_SECONDS: Final = Definition("process_cpu_seconds", "counter", "CPU time of the process, in seconds.")
-PROCESS_RESIDENT_MEMORY: Final = Definition(
+PROCESS_CPU_SECONDS: Final = MetricDefinition("process_cpu_seconds", "counter", "CPU time of the process, in seconds.")
+PROCESS_RESIDENT_MEMORY: Final = MetricDefinition(
     "process_resident_memory_bytes", "gauge", "Resident memory of the process, in bytes."
 )
-PROCESS_VIRTUAL_MEMORY: Final = Definition(
+PROCESS_VIRTUAL_MEMORY: Final = MetricDefinition(
     "process_virtual_memory_bytes", "gauge", "Virtual memory of the process, in bytes."
 )
-PROCESS_OPEN_FDS: Final = Definition("process_open_fds", "gauge", "Open file descriptors of the process.")
-PROCESS_MAX_FDS: Final = Definition("process_max_fds", "gauge", "Most file descriptors that the process may have open.")
-PROCESS_START_TIME: Final = Definition(
+PROCESS_OPEN_FDS: Final = MetricDefinition("process_open_fds", "gauge", "Open file descriptors of the process.")
+PROCESS_MAX_FDS: Final = MetricDefinition(
+    "process_max_fds", "gauge", "Most file descriptors that the process may open."
+)
+PROCESS_START_TIME: Final = MetricDefinition(
     "process_start_time_seconds", "gauge", "When the process started, in seconds since 1970."
 )
 PROCESS: Final = (

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from headgate import __version__
 from headgate.observability import definitions
-from headgate.observability.definitions import Definition
+from headgate.observability.definitions import MetricDefinition
 from headgate.observability.encoding import to_text
 from xds import TYPES, Ack, Client, FaultLog, Observer, Response
 
@@ -28,7 +28,7 @@ MOST_GATEWAYS = 1000
 OTHERS = "(others)"
 
 
-def by_gateway(definition: Definition, counts: Iterable[tuple[str, float]]) -> Metric:
+def by_gateway(definition: MetricDefinition, counts: Iterable[tuple[str, float]]) -> Metric:
     """Return a metric of counts by Gateway, with a bounded number of series.
 
     Args:
