@@ -133,6 +133,9 @@ class Settings:
         allow_http_issuers: OpenID issuers, and what is fetched from them, may have http URLs.
         rate_limit_service: where the rate limit service is that policies mean which name none; standalone, where
             Headgate deploys none.
+        local_backends: Backends may be at loopback and link-local addresses and at sockets of Unix. This lets whoever
+            may write a Backend have the proxies connect to what trusts their machine.
+        own_folders: the folders of Headgate's own sockets, where no Backend may be.
     """
 
     controller_name: str = CONTROLLER_NAME
@@ -147,6 +150,8 @@ class Settings:
     policy_affected: bool = False
     allow_http_issuers: bool = False
     rate_limit_service: ServiceAddress | None = None
+    local_backends: bool = False
+    own_folders: tuple[str, ...] = ()
 
 
 def in_cluster(
@@ -157,6 +162,7 @@ def in_cluster(
     policy_namespaces: frozenset[str] = frozenset(),
     policy_affected: bool = False,
     allow_http_issuers: bool = False,
+    local_backends: bool = False,
 ) -> Settings:
     """Make the settings for the objects of a cluster; `Settings` says what its arguments are."""
     own = OwnAddress(ADMIN_PORT, f"the proxy's own {OWN_PORTS[ADMIN_PORT]}")
@@ -170,6 +176,7 @@ def in_cluster(
         policy_namespaces=policy_namespaces,
         policy_affected=policy_affected,
         allow_http_issuers=allow_http_issuers,
+        local_backends=local_backends,
     )
 
 

@@ -69,7 +69,7 @@ class BackendKind:
         is_empty: the query for whether a backend has no endpoint at all, not even one that is not ready; None for
             kinds of which that is not told.
         problems: the query for what is wrong with an object, as the conditions of its status; None for kinds without a
-            status, which are those that do not derive from `BackendObject`.
+            status. Those that derive from `BackendObject` have one at each Gateway whose routes name them.
         protocol_field: the field by which an object says which protocol it speaks, for messages.
         takes_policies: whether policies may target it.
         own_namespace_only: whether only routes of its own namespace may name it, whatever ReferenceGrants there are.
@@ -87,9 +87,13 @@ class BackendKind:
     own_namespace_only: bool = False
 
     def __post_init__(self) -> None:
-        has_status = self.problems is not None
-        assert issubclass(self.model, BackendObject) == has_status, "backends with a status derive from BackendObject"
-        assert self.own_namespace_only or not has_status, "a status is of routes of the same namespace"
+        assert self.problems is not None or not self.has_ancestors, "a BackendObject has a status"
+        assert self.own_namespace_only or not self.has_ancestors, "such a status is of routes of the same namespace"
+
+    @property
+    def has_ancestors(self) -> bool:
+        """Whether the status of an object is one for each Gateway whose routes name it."""
+        return issubclass(self.model, BackendObject)
 
 
 class Level(IntEnum):

@@ -70,6 +70,7 @@ class ControllerSettings:
         policy_namespaces: those whose policies may select targets by labels everywhere.
         policy_affected: whether targets of policies get the condition `PolicyAffected`.
         allow_http_issuers: whether OpenID issuers may have http URLs, and be on this machine.
+        local_backends: whether Backends may be at loopback and link-local addresses and at sockets of Unix.
     """
 
     target: Target
@@ -87,6 +88,7 @@ class ControllerSettings:
     policy_namespaces: frozenset[str] = frozenset()
     policy_affected: bool = False
     allow_http_issuers: bool = False
+    local_backends: bool = False
 
 
 def run(settings: ControllerSettings) -> None:
@@ -138,6 +140,7 @@ class Controller:
                 policy_namespaces=settings.policy_namespaces,
                 policy_affected=settings.policy_affected,
                 allow_http_issuers=settings.allow_http_issuers,
+                local_backends=settings.local_backends,
             ),
             on_demand=[model.kind for model in ON_DEMAND],
         )

@@ -16,6 +16,7 @@ from headgate.commands.options import (
     ExternalNames,
     HowToLog,
     Kubeconfig,
+    LocalBackends,
     PolicyNamespaces,
     WhatToLog,
     WithPolicyAffected,
@@ -80,6 +81,7 @@ def command(
     policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
     policy_affected: WithPolicyAffected = False,
     allow_http_issuers: AllowHttpIssuers = False,
+    local_backends: LocalBackends = False,
     class_finalizer: Annotated[
         bool,
         typer.Option(
@@ -124,5 +126,6 @@ def command(
             policy_namespaces=policy_namespaces,
             policy_affected=policy_affected,
             allow_http_issuers=allow_http_issuers,
+            local_backends=local_backends,
         )
     )

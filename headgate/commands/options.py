@@ -200,6 +200,15 @@ AllowHttpIssuers = Annotated[
         help="For tests: OpenID issuers, and the keys of tokens, may have http URLs, and be on this machine.",
     ),
 ]
+LocalBackends = Annotated[
+    bool,
+    typer.Option(
+        "--local-backends",
+        envvar="HEADGATE_LOCAL_BACKENDS",
+        help="Let Backends be at loopback and link-local addresses and at sockets of Unix: users who may write one can "
+        "have proxies connect to what trusts their machine.",
+    ),
+]
 RateLimitService = Annotated[
     Address | None,
     typer.Option(

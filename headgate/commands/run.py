@@ -16,6 +16,7 @@ from headgate.commands.options import (
     AllowHttpIssuers,
     EnvoyPath,
     HowToLog,
+    LocalBackends,
     PolicyNamespaces,
     RateLimitService,
     StateDir,
@@ -54,6 +55,7 @@ def command(
     policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
     policy_affected: WithPolicyAffected = False,
     allow_http_issuers: AllowHttpIssuers = False,
+    local_backends: LocalBackends = False,
     rate_limit_service: RateLimitService = None,
     state_dir: StateDir = None,
     log_format: HowToLog = LogFormat.AUTO,
@@ -90,6 +92,7 @@ def command(
             policy_namespaces=policy_namespaces,
             policy_affected=policy_affected,
             allow_http_issuers=allow_http_issuers,
+            local_backends=local_backends,
             rate_limit_service=rate_limit_service,
         )
     )

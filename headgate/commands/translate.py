@@ -15,6 +15,7 @@ from headgate.commands.options import (
     ControllerName,
     ExternalNames,
     Kubeconfig,
+    LocalBackends,
     OptionalFiles,
     Output,
     OutputFormat,
@@ -68,6 +69,7 @@ def command(
     policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
     policy_affected: WithPolicyAffected = False,
     allow_http_issuers: AllowHttpIssuers = False,
+    local_backends: LocalBackends = False,
     rate_limit_service: RateLimitService = None,
     output: OutputFormat = Output.YAML,
 ) -> None:
@@ -99,7 +101,7 @@ def command(
         folder = load_cluster(Target(kubeconfig, context))
     else:
         folder = load(files or ())
-    settings = file_settings(policy_namespaces, policy_affected, allow_http_issuers, rate_limit_service)
+    settings = file_settings(policy_namespaces, policy_affected, allow_http_issuers, rate_limit_service, local_backends)
     if of_cluster:
         settings = in_cluster(
             controller_name,
@@ -108,6 +110,7 @@ def command(
             policy_namespaces=policy_namespaces,
             policy_affected=policy_affected,
             allow_http_issuers=allow_http_issuers,
+            local_backends=local_backends,
         )
     wrong = _print(folder.diagnostics)
     if not of_cluster:

@@ -13,6 +13,7 @@ from headgate.commands.options import (
     AllowHttpIssuers,
     EnvoyPath,
     Files,
+    LocalBackends,
     PolicyNamespaces,
     RateLimitService,
     WithPolicyAffected,
@@ -33,6 +34,7 @@ def command(
     policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
     policy_affected: WithPolicyAffected = False,
     allow_http_issuers: AllowHttpIssuers = False,
+    local_backends: LocalBackends = False,
     rate_limit_service: RateLimitService = None,
 ) -> None:
     """Report the problems in files, with file and line, then those that Envoy's own validation finds.
@@ -52,7 +54,7 @@ def command(
     folder = load(files)
     if not folder.objects and not folder.diagnostics:
         raise UserError(f"there is no object in {', '.join(files)}: Headgate reads *.yaml, *.yml and *.json there")
-    settings = file_settings(policy_namespaces, policy_affected, allow_http_issuers, rate_limit_service)
+    settings = file_settings(policy_namespaces, policy_affected, allow_http_issuers, rate_limit_service, local_backends)
     translator = translate(folder, settings)
     found = _print(problems(folder, translator))
     envoy = _envoy(envoy_path)

@@ -48,6 +48,7 @@ def file_settings(
     policy_affected: bool,
     allow_http_issuers: bool,
     rate_limit_service: Address | None,
+    local_backends: bool,
 ) -> Settings:
     """Return the settings for files, with what options of the same names say."""
     return replace(
@@ -56,6 +57,7 @@ def file_settings(
         policy_affected=policy_affected,
         allow_http_issuers=allow_http_issuers,
         rate_limit_service=ServiceAddress.of(rate_limit_service),
+        local_backends=local_backends,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import psutil
 
@@ -23,6 +24,11 @@ def own_addresses(xds: Address, admin: Address) -> tuple[OwnAddress, ...]:
         OwnAddress(admin.port, "Headgate's own administration", _bound(admin)),
         OwnAddress(ADMIN_PORT, "the administration of proxies", ("127.0.0.1",)),
     )
+
+
+def own_folders(state: Path) -> tuple[str, ...]:
+    """Return the folders of the sockets of `headgate run`, by each name that they are known to have."""
+    return tuple(dict.fromkeys((str(state.absolute()), str(state.resolve()))))
 
 
 def _bound(address: Address) -> tuple[str, ...]:

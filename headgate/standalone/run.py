@@ -29,7 +29,7 @@ from headgate.observability.metrics import Metrics, XdsGauges
 from headgate.observability.tracing import Traces
 from headgate.process.address import Address
 from headgate.process.lifecycle import run_until_stopped, settle_memory
-from headgate.process.own_addresses import machine_addresses, own_addresses
+from headgate.process.own_addresses import machine_addresses, own_addresses, own_folders
 from headgate.process.ports import check_free
 from headgate.reporting.condition_log import log_diagnostics, log_edits
 from headgate.security.proxy_tokens import ProxyTokens
@@ -70,6 +70,7 @@ class RunSettings:
         policy_namespaces: those whose policies may select targets by labels everywhere.
         policy_affected: whether targets of policies get the condition `PolicyAffected`.
         allow_http_issuers: whether OpenID issuers may have http URLs, and be on this machine.
+        local_backends: whether Backends may be at loopback and link-local addresses and at sockets of Unix.
         rate_limit_service: the service that is asked for global limits which name none.
     """
 
@@ -83,6 +84,7 @@ class RunSettings:
     policy_namespaces: frozenset[str] = frozenset()
     policy_affected: bool = False
     allow_http_issuers: bool = False
+    local_backends: bool = False
     rate_limit_service: Address | None = None
 
 
@@ -121,6 +123,8 @@ class _Run:
                 policy_namespaces=settings.policy_namespaces,
                 policy_affected=settings.policy_affected,
                 allow_http_issuers=settings.allow_http_issuers,
+                local_backends=settings.local_backends,
+                own_folders=own_folders(settings.state),
                 rate_limit_service=ServiceAddress.of(settings.rate_limit_service),
             )
         )

@@ -57,6 +57,7 @@ VALUES: Final = (
     _value("proxy.image", "registry.example/envoy:1", wrong=1),
     _value("externalNames", True, wrong="yes"),
     _value("allowHttpIssuers", True, wrong="yes"),
+    _value("localBackends", True, wrong="yes"),
     _value("policyNamespaces", ["a", "b"], wrong=["A_B"]),
     _value("policyAffected", True, wrong="yes"),
     _value("log.level", "debug", wrong="loud"),

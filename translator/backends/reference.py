@@ -12,6 +12,7 @@ from translator.kinds import BackendKind, RouteKind
 from translator.objects.gateway_api.references import BackendObjectReference, qualified_kind
 from translator.outcome import Outcome, Problem, not_resolved
 from translator.permissions.reference_grants import Grantee, GrantTarget, not_permitted
+from translator.policies.backends import at_port
 from translator.refs import Ref
 
 NAMES: Final = {Protocol.HTTP1: "HTTP/1.1", Protocol.H2C: "HTTP/2", Protocol.TCP: "TCP", Protocol.UDP: "UDP"}
@@ -71,7 +72,7 @@ def backend_of_policy(
         made = _speaking(made, protocol.value)
     if made is not None and protocol is Protocol.H2C and made.protocol != protocol.value:
         text = (
-            f"{field}: {ref} port {made.port}: its {found.protocol_field} asks for {NAMES[Protocol(made.protocol)]},"
+            f"{field}: {at_port(ref, made.port)}: its {found.protocol_field} asks for {NAMES[Protocol(made.protocol)]},"
             " and gRPC needs HTTP/2; change it, or remove it."
         )
         return Outcome(None, (Problem("ResolvedRefs", "UnsupportedProtocol", text),))
@@ -86,9 +87,9 @@ def _no_backend(db: Db, reference: BackendObjectReference, field: str) -> Outcom
 
 
 def backend_endpoints(db: Db, backend: Backend) -> tuple[BackendEndpoint, ...]:
-    """Return the endpoints of a backend; of one whose name Envoy resolves that name."""
-    if backend.hostname:
-        return (BackendEndpoint(backend.hostname, backend.port),)
+    """Return the endpoints of a backend; of one whose names Envoy resolves these names."""
+    if backend.named:
+        return backend.named
     return db.registry.backend(backend.key.kind).endpoints(db, backend)
 
 
@@ -129,7 +130,7 @@ def _spoken(
         return resolved
     speak = " or ".join(NAMES[each] for each in kind.backend_protocols)
     text = (
-        f"{ref} port {found.port}: its {backends.protocol_field} asks for {NAMES[Protocol(found.protocol)]}, and "
+        f"{at_port(ref, found.port)}: its {backends.protocol_field} asks for {NAMES[Protocol(found.protocol)]}, and "
         f"routes of kind {kind.model.kind} speak {speak} only; change it, or remove it."
     )
     return Outcome(None, (*resolved.problems, Problem("ResolvedRefs", "UnsupportedProtocol", text)))

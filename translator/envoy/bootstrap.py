@@ -117,7 +117,7 @@ def xds_cluster(host: str, port: int, filters: Iterable[hcm_pb2.HttpFilter] = ()
     )
     return cluster_pb2.Cluster(
         name=XDS_CLUSTER,
-        type=discovery_type(host),
+        type=discovery_type([host]),
         # By default IPv6 goes first, with no second try: "localhost" would be ::1 alone.
         dns_lookup_family=cluster_pb2.Cluster.DnsLookupFamily.V4_PREFERRED,
         connect_timeout=timedelta(seconds=1),

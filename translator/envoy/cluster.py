@@ -38,11 +38,11 @@ def cluster(backend: Backend, descriptors: int | None = None) -> cluster_pb2.Clu
     for field in ("max_pending_requests", "max_requests", "max_retries"):
         getattr(limits, field).value = UNLIMITED
     limits.max_connections.value = limited(UNLIMITED, descriptors)
-    if backend.hostname:
-        made.type = discovery_type(backend.hostname)
+    if backend.named:
+        made.type = discovery_type(each.address for each in backend.named)
         made.dns_lookup_family = cluster_pb2.Cluster.V4_PREFERRED
-        made.load_assignment.CopyFrom(load_assignment(backend, [BackendEndpoint(backend.hostname, backend.port)]))
-    else:
+        made.load_assignment.CopyFrom(load_assignment(backend, backend.named))
+    elif backend.has_assignment:
         made.type = cluster_pb2.Cluster.EDS
         made.eds_cluster_config.eds_config.CopyFrom(ADS)
     if backend.protocol == Protocol.H2C.value:
@@ -103,8 +103,11 @@ def spoken(cluster: cluster_pb2.Cluster) -> tuple[str, ...]:
 def load_assignment(backend: Backend, endpoints: Iterable[BackendEndpoint]) -> endpoint_pb2.ClusterLoadAssignment:
     """Make the assignment of a backend's cluster: if need be an empty one, since a cluster without cannot warm."""
     made = endpoint_pb2.ClusterLoadAssignment(cluster_name=cluster_name(backend))
-    for zone, group in groupby(sorted(endpoints, key=lambda each: each.zone), key=lambda each: each.zone):
-        locality = made.endpoints.add()
+    found = sorted(endpoints, key=_place)
+    # Envoy takes no assignment in which a priority has no endpoints.
+    used = sorted({each.priority for each in found})
+    for (priority, zone), group in groupby(found, key=_place):
+        locality = made.endpoints.add(priority=used.index(priority))
         if zone:
             locality.locality.zone = zone
         for each in group:
@@ -114,18 +117,28 @@ def load_assignment(backend: Backend, endpoints: Iterable[BackendEndpoint]) -> e
     return made
 
 
+def _place(endpoint: BackendEndpoint) -> tuple[int, str]:
+    return endpoint.priority, endpoint.zone
+
+
 def endpoint(found: BackendEndpoint) -> endpoint_components_pb2.LbEndpoint:
     """Make an endpoint of an assignment."""
     made = endpoint_components_pb2.LbEndpoint()
-    address = made.endpoint.address.socket_address
-    address.address, address.port_value = found.address, found.port
+    if found.address.startswith("/"):
+        made.endpoint.address.pipe.path = found.address
+    else:
+        address = made.endpoint.address.socket_address
+        address.address, address.port_value = found.address, found.port
+    if found.weight:
+        made.load_balancing_weight.value = found.weight
     return made
 
 
-def discovery_type(host: str) -> cluster_pb2.Cluster.DiscoveryType:
-    """Say how Envoy finds a host that it is told by name: an IP address is where it is, any other it resolves."""
+def discovery_type(hosts: Iterable[str]) -> cluster_pb2.Cluster.DiscoveryType:
+    """Say how Envoy finds hosts that it is told by name: IP addresses are where they are, any other it resolves."""
     try:
-        ip_address(host)
+        for each in hosts:
+            ip_address(each)
     except ValueError:
         return cluster_pb2.Cluster.STRICT_DNS
     return cluster_pb2.Cluster.STATIC

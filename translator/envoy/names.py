@@ -30,8 +30,10 @@ def cluster_name(backend: Backend) -> str:
     owner = f"{namespace}/{name}" if kind == SERVICE else f"{kind}/{namespace}/{name}"
     settings = ", ".join(each.fingerprint for each in backend.settings) or "0"
     protocol = backend.protocol or Protocol.HTTP1.value
-    text = f"({owner!r}, {backend.port!r}, {protocol!r}, {backend.hostname!r}, {settings})"
-    return f"{owner}:{backend.port}/{blake2b(text.encode(), digest_size=4).hexdigest()}"
+    hosts = f", {[tuple(each) for each in backend.hosts]}" if backend.hosts else ""
+    text = f"({owner!r}, {backend.port!r}, {protocol!r}, {backend.hostname!r}, {settings}{hosts})"
+    port = f":{backend.port}" if backend.port or kind == SERVICE else ""
+    return f"{owner}{port}/{blake2b(text.encode(), digest_size=4).hexdigest()}"
 
 
 def object_of_cluster(cluster: str) -> str:

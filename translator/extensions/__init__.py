@@ -6,6 +6,7 @@ from translator.extensions import (
     acl,
     admission_control,
     api_key_auth,
+    backend,
     backend_config,
     backend_tls,
     bandwidth_limit,
@@ -89,5 +90,6 @@ EXTENSIONS = (
     backend_config.EXTENSION,
     backend_tls.EXTENSION,
     xbackend.EXTENSION,
+    backend.EXTENSION,
     experimental_policies.EXTENSION,
 )

@@ -177,7 +177,7 @@ def check_host(settings: tuple[RuleSetting, ...], rule: Rule) -> RuleCheck:
 
 
 def _is_named(backend: Backend) -> bool:
-    return bool(backend.hostname) and not is_ip_address(backend.hostname)
+    return any(not is_ip_address(each.address) for each in backend.named)
 
 
 def own_host(rule: RouteRule[Any]) -> HostRewrite | None:

@@ -39,6 +39,7 @@ class BackendSetting:
         hashes: whether it has the load balancer choose endpoints by a hash of requests.
         order: its place among the settings of a backend, whose hooks are called in this order: `TLS` asks for the
             protocol that others have chosen, and `AROUND_TLS` wraps what it has written.
+        discovers: whether it says itself how the endpoints of the cluster are found.
     """
 
     __slots__ = ()
@@ -46,6 +47,7 @@ class BackendSetting:
     proxyless: ClassVar[bool] = False
     hashes: ClassVar[bool] = False
     order: ClassVar[int] = 0
+    discovers: ClassVar[bool] = False
 
     @property
     def certificates(self) -> tuple[BackendKey, ...]:
@@ -85,10 +87,11 @@ class Backend:
 
     Attributes:
         key: the object behind it.
-        port: its port, which also is the port to connect to where `hostname` is given.
+        port: its port, which also is the port to connect to where `hostname` is given; 0 for an object without ports.
         protocol: the value of `Protocol` that its endpoints speak; "" where nothing says so: what the route speaks.
         hostname: a DNS name or IP address that Envoy resolves by itself; "" where endpoints are discovered.
         settings: at most one of a type, the last that is given; in one order, whatever the order they are given in.
+        hosts: endpoints some of whose addresses are DNS names, which Envoy resolves by itself, in place of `hostname`.
     """
 
     key: BackendKey
@@ -96,6 +99,7 @@ class Backend:
     protocol: str = ""
     hostname: str = ""
     settings: tuple[BackendSetting, ...] = ()
+    hosts: tuple[BackendEndpoint, ...] = ()
 
     def __post_init__(self) -> None:
         if self.settings:
@@ -109,14 +113,24 @@ class Backend:
             return self
         return replace(self, settings=tuple(each.presenting(certificate) for each in self.settings))
 
+    @property
+    def named(self) -> tuple[BackendEndpoint, ...]:
+        """The endpoints that the cluster itself has, whose names Envoy resolves; empty if it does not have any."""
+        return self.hosts or ((BackendEndpoint(self.hostname, self.port),) if self.hostname else ())
+
+    @property
+    def has_assignment(self) -> bool:
+        """Whether the endpoints are a resource of their own."""
+        return not self.named and not any(each.discovers for each in self.settings)
+
     def __lt__(self, other: Backend) -> bool:
         if self.key != other.key:
             return self.key < other.key
         return self._settled < other._settled
 
     @property
-    def _settled(self) -> tuple[int, str, str, list[str]]:
-        return self.port, self.protocol, self.hostname, self._fingerprints
+    def _settled(self) -> tuple[int, str, str, list[str], tuple[BackendEndpoint, ...]]:
+        return self.port, self.protocol, self.hostname, self._fingerprints, self.hosts
 
     @property
     def _fingerprints(self) -> list[str]:
@@ -128,9 +142,20 @@ def _settled_place(setting: BackendSetting) -> tuple[int, str, str]:
 
 
 class BackendEndpoint(NamedTuple):
-    """An address that answers for a backend; `zone` is "" where it is not known."""
+    """An address that answers for a backend.
+
+    Attributes:
+        address: an IP address, a DNS name where Envoy resolves it, or the path of a socket of Unix.
+        port: its port; 0 for a path.
+        zone: where it is; "" where that is not known.
+        draining: whether it is about to go.
+        weight: its share of requests beside that of others; 0 where nothing says so: all the same.
+        priority: 0 for those that are used first, higher numbers for those that stand in for them.
+    """
 
     address: str
     port: int
     zone: str = ""
     draining: bool = False
+    weight: int = 0
+    priority: int = 0

@@ -45,6 +45,11 @@ def sections_of_target(db: Db, kind: str, backend: Ref, section: str) -> tuple[s
     return sections_of_port(db, kind, name, port)[:-1]
 
 
+def at_port(backend: Ref, port: int) -> str:
+    """Return words for a port of a backend; for all of it if it has none."""
+    return f"{backend} port {port}" if port else str(backend)
+
+
 def with_policies(db: Db, ref: Ref, section: str, resolved: Outcome[Backend | None]) -> Outcome[Backend | None]:
     """Return a backend with the settings of its policies; none if one of these cannot be applied.
 
@@ -66,7 +71,7 @@ def with_policies(db: Db, ref: Ref, section: str, resolved: Outcome[Backend | No
             continue
         found = Outcome(None) if refuses(db, policy) else kind.backend(db, policy)
         if found.value is None:
-            text = f"{ref} port {resolved.value.port}: requests are refused, since its policy {policy} is not valid."
+            text = f"{at_port(ref, resolved.value.port)}: requests are refused, since its policy {policy} is not valid."
             return Outcome(None, (*resolved.problems, Problem("ResolvedRefs", "InvalidPolicy", text)))
         settings += found.value
     return Outcome(replace(resolved.value, settings=settings), resolved.problems)

@@ -150,10 +150,10 @@ def _uses(db: Db, route: Ref, gateways: Iterable[tuple[Ref, bool]]) -> Iterator[
     for each in backend_references(found.spec) if found is not None else ():
         ref = Ref(each.kind, each.namespace or route.namespace, each.name)
         kind = db.registry.backend_of(each.group, each.kind)
-        if kind is None or (kind.problems is None and not (policies and any_policies(db, backend_shard(ref)))):
+        if kind is None or (not kind.has_ancestors and not (policies and any_policies(db, backend_shard(ref)))):
             continue
         if refused(db, GATEWAY_GROUP, route, kind, ref) is None:
-            concerned = (gateway for gateway, passthrough in gateways if kind.problems or not passthrough)
+            concerned = (gateway for gateway, passthrough in gateways if kind.has_ancestors or not passthrough)
             used |= dict.fromkeys((ref, BackendUse(gateway, each.port or 0)) for gateway in concerned)
     yield from used
 

@@ -81,9 +81,9 @@ def _of_service(gateway: Ref) -> Iterator[Output]:
 
 
 def cluster_outputs(backend: Backend) -> Iterator[Output]:
-    """Yield the cluster of a backend, and its endpoints unless Envoy resolves its name."""
+    """Yield the cluster of a backend, and its endpoints unless Envoy finds these by itself."""
     yield cluster_resource, (backend,)
-    if not backend.hostname:
+    if backend.has_assignment:
         yield endpoints_resource, (backend,)
 
 

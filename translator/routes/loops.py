@@ -57,7 +57,7 @@ def _loop(db: Db, gateway: Ref, backend: Backend) -> str:
     for each in backend_endpoints(db, backend):
         listener = forwarding_listener(db, gateway, SocketPort(each.port, protocol))
         if listener is not None and _reaches(db, gateway, each.address):
-            what = f"{service} leads to" if backend.hostname else f"{service} has an endpoint at"
+            what = f"{service} leads to" if backend.named else f"{service} has an endpoint at"
             return _words(f"{what} {each.address}", each.port, listener)
     return ""
 

@@ -1,0 +1,76 @@
+"""Backends: what is refused, and at which field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.translator.objects.written import errors, raw, valid
+from translator.objects.headgate.backend import HeadgateBackend
+
+HOST = "host: 10.0.0.1, port: 80"
+
+
+def backend(spec: str) -> dict[str, Any]:
+    """Return a Backend with a spec."""
+    return {
+        "apiVersion": "gateway.headgate.dev/v1alpha1",
+        "kind": "Backend",
+        "metadata": {"name": "a"},
+        "spec": raw(f"{{{spec}}}"),
+    }
+
+
+def static(hosts: str, rest: str = "") -> dict[str, Any]:
+    """Return a Backend with these hosts."""
+    return backend(f"static: {{hosts: [{hosts}]{rest}}}")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "error"),
+    [
+        (backend(""), "spec: exactly one of"),
+        (static(""), "spec.static.hosts"),
+        (static("{port: 80}"), "spec.static.hosts[0]: must have exactly one of host and unix"),
+        (static("{host: a, port: 80, unix: /a}"), "spec.static.hosts[0]: must have exactly one of host and unix"),
+        (static("{host: a}"), "spec.static.hosts[0].port: is required for a host"),
+        (static("{unix: /a, port: 80}"), "spec.static.hosts[0].port: must not be set for a socket of Unix"),
+        (static("{unix: '@a'}"), "spec.static.hosts[0].unix"),
+        (static("{unix: a}"), "spec.static.hosts[0].unix"),
+        (static("{unix: '/a b'}"), "spec.static.hosts[0].unix"),
+        (static("{host: 'a/b', port: 80}"), "spec.static.hosts[0].host"),
+        (static("{host: 'a b', port: 80}"), "spec.static.hosts[0].host"),
+        (static("{host: '[::1]', port: 80}"), "spec.static.hosts[0].host"),
+        (static("{host: 'fe80::1%eth0', port: 80}"), "spec.static.hosts[0].host"),
+        (static("{host: '', port: 80}"), "spec.static.hosts[0].host"),
+        (static("{host: a, port: 0}"), "spec.static.hosts[0].port"),
+        (static(f"{{{HOST}, zone: 'a b'}}"), "spec.static.hosts[0].zone"),
+        (static(f"{{{HOST}, fallback: true}}"), "spec.static.hosts: must have a host that is no fallback"),
+        (static(f"{{{HOST}}}, {{{HOST}, weight: 2}}"), "spec.static.hosts[1]: must not be there twice"),
+        (static(f"{{{HOST}}}", ", appProtocol: kubernetes.io/h3"), "spec.static.appProtocol"),
+    ],
+)
+def test_wrong_values(manifest: dict[str, Any], error: str) -> None:
+    """Each wrong value is told at its path."""
+    assert any(each.startswith(error) for each in errors(manifest)), errors(manifest)
+
+
+def test_the_type_is_not_read() -> None:
+    """A type beside the member, as other gateways have it, changes nothing."""
+    found = valid(HeadgateBackend, backend(f"type: AWS, static: {{hosts: [{{{HOST}}}]}}"))
+    assert found.spec.member == "static"
+
+
+@pytest.mark.parametrize(
+    ("most", "written"),
+    [
+        (1024, lambda count: static(", ".join(f"{{host: 10.0.0.1, port: {each}}}" for each in range(1, count + 1)))),
+        (128, lambda count: static(f"{{{HOST}, weight: {count}}}")),
+        (107, lambda count: static(f"{{unix: /{'a' * (count - 1)}}}")),
+    ],
+)
+def test_the_most(most: int, written: Any) -> None:
+    """So many hosts, so high a weight and so long a path are valid, and one more is not."""
+    assert valid(HeadgateBackend, written(most)).spec.member == "static"
+    assert errors(written(most + 1))

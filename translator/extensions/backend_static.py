@@ -1,0 +1,87 @@
+"""Backends with hosts of their own: addresses, names and sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from translator.backends.guarded import address_fault, socket_fault
+from translator.db import Db
+from translator.extensions.backend_members import BackendMember
+from translator.ir.backend import Backend, BackendEndpoint, BackendKey, Protocol
+from translator.objects.headgate.staticbackend import StaticBackend, StaticHost
+from translator.objects.schema.scalars import is_ip_address
+from translator.outcome import Outcome, Problem
+from translator.refs import Ref
+
+PROTOCOLS: Final[Mapping[str | None, str]] = {
+    "http": Protocol.HTTP1.value,
+    "https": Protocol.HTTP1.value,
+    "grpc-web": Protocol.HTTP1.value,
+    "kubernetes.io/ws": Protocol.HTTP1.value,
+    "kubernetes.io/wss": Protocol.HTTP1.value,
+    "http2": Protocol.H2C.value,
+    "grpc": Protocol.H2C.value,
+    "kubernetes.io/h2c": Protocol.H2C.value,
+}
+"""What is spoken for an `appProtocol`; without one, what the route speaks."""
+
+
+def read(db: Db, ref: Ref, found: StaticBackend) -> Outcome[Backend | None]:
+    """Return the backend that hosts are; none if requests could go where they must not.
+
+    If all hosts are addresses, these are a resource of their own: an edit of them replaces no cluster.
+    """
+    problems = tuple(_faults(db, found))
+    if problems:
+        return Outcome(None, problems)
+    protocol = PROTOCOLS.get(found.app_protocol, "")
+    named = any(each.host is not None and not is_ip_address(each.host) for each in found.hosts)
+    hosts = tuple(_endpoint(each, absolute=not db.settings.standalone) for each in found.hosts) if named else ()
+    return Outcome(Backend(BackendKey(*ref), 0, protocol, hosts=hosts))
+
+
+def endpoints(found: StaticBackend) -> tuple[BackendEndpoint, ...]:
+    """Return the hosts as endpoints."""
+    return tuple(_endpoint(each) for each in found.hosts)
+
+
+def _faults(db: Db, found: StaticBackend) -> Iterator[Problem]:
+    for place, each in enumerate(found.hosts):
+        field = f"hosts[{place}]"
+        if each.host is not None and (fault := address_fault(db.settings, each.host, each.port or 0)):
+            yield _invalid(f"{field}.host: {fault}.")
+        if each.unix is not None and (fault := socket_fault(db.settings, each.unix)):
+            yield _invalid(f"{field}.unix: {fault}.")
+        if each.host is not None and _is_malformed(each.host):
+            yield _invalid(f"{field}.host: {each.host} is neither a DNS name nor an IP address; correct it.")
+    sockets = any(each.unix is not None for each in found.hosts)
+    if sockets and any(each.host is not None and not is_ip_address(each.host) for each in found.hosts):
+        yield _invalid("hosts: names and sockets of Unix cannot be in one Backend; make two Backends of them.")
+
+
+def _is_malformed(host: str) -> bool:
+    labels = host.removesuffix(".").split(".")
+    return not is_ip_address(host) and not all(_is_label(each) for each in labels)
+
+
+def _is_label(text: str) -> bool:
+    return 0 < len(text) <= 63 and ":" not in text and not text.startswith("-") and not text.endswith("-")
+
+
+def _invalid(text: str) -> Problem:
+    return Problem("Accepted", "Invalid", text)
+
+
+def _endpoint(found: StaticHost, *, absolute: bool = False) -> BackendEndpoint:
+    host = found.unix or found.host or ""
+    # In a pod, a name without a dot at its end would first be looked for among the cluster's own (resolv.conf, search),
+    # where it could lead to Services of other namespaces.
+    if absolute and found.host is not None and not is_ip_address(host) and not host.endswith("."):
+        host += "."
+    return BackendEndpoint(
+        host, found.port or 0, found.zone or "", weight=found.weight or 0, priority=int(found.fallback)
+    )
+
+
+MEMBER: Final = BackendMember("static", read, endpoints, connections=True)
