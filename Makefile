@@ -9,12 +9,13 @@ GO := $(E2E)/go/bin/go
 TOOLS := $(E2E)/bin
 SUITE := $(E2E)/conformance.test
 NODE := $(E2E)/node
+INTEGRATIONS := $(E2E)/integrations
 PROFILES ?= GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS,GATEWAY-TCP,GATEWAY-UDP
 CHANNEL ?= standard experimental
 PYTEST_ARGS ?= -n auto --maxprocesses=4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup proto quickstart test slow fuzz chaos disruption soak check full e2e conformance suite tools kind manifests golden bench lock node wheel clean
+.PHONY: help setup proto quickstart test slow fuzz chaos disruption soak check full e2e conformance suite tools integrations kind manifests golden bench lock node wheel clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  \1\t/' | expand -t 14
@@ -71,7 +72,7 @@ check: setup ## Lint, types, direction of imports, then the tests: what CI runs
 full: check slow fuzz chaos disruption soak e2e conformance ## Everything that tests anything, before a release (an hour and a half)
 
 # Where there is no cluster, the tests are skipped and say why.
-e2e: setup $(GO) $(TOOLS)/helm $(TOOLS)/ratelimit ## Run the tests that need a Kubernetes cluster; KUBECONFIG names one (E2E_ARGS="-k name" for some of them)
+e2e: setup $(GO) $(TOOLS)/helm $(TOOLS)/ratelimit $(INTEGRATIONS)/ready ## Run the tests that need a Kubernetes cluster; KUBECONFIG names one (E2E_ARGS="-k name" for some of them)
 	@tests/e2e/run $(E2E_ARGS)
 
 conformance: setup $(SUITE) ## Run the official Gateway API suite on headgate translate, then on such a cluster (PROFILES=GATEWAY-HTTP CHANNEL=standard PARALLEL=8)
@@ -97,6 +98,13 @@ $(TOOLS)/helm: tests/deploy/go.mod tests/deploy/go.sum | $(GO)
 	@cd tests/deploy && GOFLAGS=-buildvcs=false $(CURDIR)/$(GO) build -o $(CURDIR)/$(TOOLS)/ -ldflags \
 		"-s -w -X helm.sh/helm/v4/internal/version.version=$$(awk '$$1 == "helm.sh/helm/v4" {print $$2}' go.mod)" tool
 	@touch $@
+
+# From the Go packages of cert-manager, Argo Rollouts, Flagger, the Prometheus Operator and the vertical autoscaler.
+integrations: $(INTEGRATIONS)/ready ## Generate the definitions that the examples of integrations need, into .e2e/integrations
+
+$(INTEGRATIONS)/ready: $(wildcard tests/deploy/integrations/*) | $(GO)
+	@echo "Generating definitions of other projects; the first time takes about two minutes."
+	@tests/deploy/integrations/generate $(GO) $(INTEGRATIONS)
 
 # Of Node.js only tests of logins need something: the provider where users log in, and what drives a browser.
 node: $(NODE)/.ready ## Install the OpenID provider with which logins are tested, into .e2e/node (needs npm)
