@@ -21,6 +21,7 @@ UNSET: Final = "default only in the description"
 INT32: Final = 2**31 - 1
 VALIDATIONS: Final = "x-kubernetes-validations"
 MAP_TYPE: Final = "x-kubernetes-map-type"
+MAP_KEYS: Final = "x-kubernetes-list-map-keys"
 KEYWORDS: Final = (
     "type",
     "format",
@@ -116,6 +117,7 @@ def _described(schema: Schema, model: type[Fields]) -> Schema:
             _described(of_field.get("items", of_field), nested)
             if of_field.get("x-kubernetes-list-type") == "set":
                 of_field["items"][MAP_TYPE] = "atomic"  # the API server compares items of sets as a whole
+            _without_optional_keys(of_field)
         schema["properties"][field.alias or name] = _ordered(of_field)
     if issubclass(model, CheckedFields):
         schema |= _validations(model.rules)
@@ -164,9 +166,19 @@ def _uniqueness(field: FieldInfo) -> Schema:
                 return {"x-kubernetes-list-type": "set"}
             return {
                 "x-kubernetes-list-type": "map",
-                "x-kubernetes-list-map-keys": [to_camel(name) for name in keys.split(",")],
+                MAP_KEYS: [to_camel(name) for name in keys.split(",")],
             }
     return {}
+
+
+def _without_optional_keys(schema: Schema) -> None:
+    """Leave it to the model that items are unique where not all of their keys are required or have a default.
+
+    The API server rejects a definition with such keys.
+    """
+    keys, items = schema.get(MAP_KEYS, ()), schema.get("items", {})
+    if any(each not in items.get("required", ()) and "default" not in items["properties"][each] for each in keys):
+        del schema[MAP_KEYS], schema["x-kubernetes-list-type"]
 
 
 def docstrings(model: type[Fields]) -> Iterator[tuple[str, str]]:

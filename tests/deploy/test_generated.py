@@ -59,13 +59,15 @@ def _schemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", own_kinds(), ids=lambda each: each.kind)
 def test_schemas_are_structural_and_bounded(kind: Any) -> None:
-    """Each level has a type and only keywords of structural schemas; lists and strings have limits."""
+    """Each level has a type and only keywords of structural schemas; lists have limits, and keys that items do have."""
     (version,) = definition(kind)["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]
     for each in _schemas(schema):
         assert "type" in each or "x-kubernetes-int-or-string" in each
         assert not {"$ref", "anyOf", "title", "patternProperties", "const"} & each.keys()
         assert each.get("type") != "array" or "maxItems" in each
+        for key in each.get("x-kubernetes-list-map-keys", ()):
+            assert key in each["items"].get("required", ()) or "default" in each["items"]["properties"][key]
     assert version["subresources"] == {"status": {}}
 
 
