@@ -15,8 +15,8 @@ _INVALID: Final = ("typed patch object", "field is immutable", "cannot be handle
 """Parts of messages that mean the same as status 422."""
 _DENIED: Final = ("denied request", "denied the request")
 """Parts of messages of admission policies and webhooks, which may have status 422 too."""
-_NO_KIND: Final = "could not find the requested resource"
-"""Part of the message about a kind whose definition is not installed."""
+_NO_KIND: Final = ("could not find the requested resource", "page not found")
+"""Parts of messages about a kind whose definition, or that of its whole group, is not installed."""
 _WEBHOOK_FAILED: Final = "failed calling webhook"
 """Part of the message about a required webhook that does not respond; its status is 500."""
 
@@ -48,8 +48,8 @@ def problem_of(ref: Ref, error: ApiError) -> Problem:
     if " cannot " in message and error.status == 403:
         text = f"Headgate may not deploy {ref}: {message}. Grant the permission, as the ClusterRole in deploy/ does."
         return Problem("Programmed", "Pending", text)
-    if error.status == 404 and _NO_KIND in message:
-        text = f"{ref} cannot be applied, since the cluster has no such kind: install its definition"
+    if error.status == 404 and any(each in message for each in _NO_KIND):
+        text = f"{ref} cannot be applied, since the cluster has no such kind ({message}): install its definition"
         return Problem("Programmed", "Pending", f"{text}, or remove what asks for it from the GatewayParameters.")
     if _WEBHOOK_FAILED in message:
         text = f"{ref} cannot be applied while a webhook does not respond: {message}. Repair or remove the webhook."

@@ -57,6 +57,7 @@ def test_missing_and_different_fields_are_projected() -> None:
     ("status", "message", "condition", "reason"),
     [
         (422, "spec.x: Invalid value", "Accepted", "InvalidParameters"),
+        (404, "404 page not found", "Programmed", "Pending"),
         (500, "failed to create typed patch object: field not declared", "Accepted", "InvalidParameters"),
         (403, "pods is forbidden: exceeded quota: q", "Programmed", "NoResources"),
         (403, 'User "x" cannot patch resource "services"', "Programmed", "Pending"),

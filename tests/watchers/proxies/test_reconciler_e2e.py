@@ -284,6 +284,15 @@ async def test_a_quota(deploying: Deploying) -> None:
     assert deploying.condition("Programmed")[1] == "NoResources"
 
 
+async def test_a_kind_that_is_not_installed(deploying: Deploying) -> None:
+    """Without the vertical autoscaler's definition all else is deployed, and the condition tells the way out."""
+    await deployed(deploying, "{drainSeconds: 1, vpa: {}}")
+    await deploying.until(lambda: "install its definition" in deploying.condition("Programmed")[2])
+    assert deploying.there() >= {"ServiceAccount", "ConfigMap", "Service", "Deployment"}
+    deploying.apply(parameters("{drainSeconds: 1}"))
+    await deploying.until(lambda: "VerticalPodAutoscaler" not in deploying.condition("Programmed")[2])
+
+
 async def test_the_strictest_pod_security(deploying: Deploying) -> None:
     """Proxies conform to the level restricted; a pod template that does not is denied, as the condition says."""
     namespace = f"/api/v1/namespaces/{deploying.gateway.namespace}"
