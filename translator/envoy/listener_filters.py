@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from google.protobuf.message import Message
 
 from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
-from headgate_proto.envoy.config.core.v3.base_pb2 import TransportSocket
+from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption, TransportSocket
 from headgate_proto.envoy.config.listener.v3 import listener_pb2
 from headgate_proto.envoy.config.route.v3 import route_pb2
 from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_pb2 import (
@@ -22,6 +22,9 @@ from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_p
 from headgate_proto.envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import OriginalDst
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as hcm_pb2,
+)
+from headgate_proto.envoy.extensions.http.original_ip_detection.custom_header.v3.custom_header_pb2 import (
+    CustomHeaderConfig,
 )
 from headgate_proto.envoy.extensions.transport_sockets.internal_upstream.v3.internal_upstream_pb2 import (
     InternalUpstreamTransport,
@@ -36,6 +39,8 @@ from translator.envoy.retry import BUFFER_BYTES, SAFE
 from translator.envoy.route_configuration import domains
 from translator.ir.listener import RouteConfigKey
 
+CLIENT_ADDRESS: Final = "x-envoy-external-address"
+"""The header in which the first manager tells the second one, and backends, the address that it has found."""
 IDLE_SECONDS: Final = 3600
 """How long neither side of a stream may send anything in the first manager: the second one ends streams before."""
 
@@ -70,6 +75,8 @@ def filters_configuration(table: RouteConfigKey, hosts: Iterable[HostFilters]) -
         route.route.host_rewrite = f"%FILTER_STATE({HOST}:PLAIN)%"
         route.route.timeout.FromMilliseconds(0)
         route.route.idle_timeout.seconds = IDLE_SECONDS
+        address = route.request_headers_to_add.add(append_action=HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD)
+        address.header.key, address.header.value = CLIENT_ADDRESS, "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
         if each.places:
             _write_filters(route.typed_per_filter_config, each.places)
     return made
@@ -103,6 +110,8 @@ def internal_listener(table: RouteConfigKey, manager: hcm_pb2.HttpConnectionMana
     _add(made.listener_filters, "envoy.filters.listener.original_dst", OriginalDst())
     manager.stat_prefix += "-routes"
     manager.use_remote_address.value = False
+    detection = manager.original_ip_detection_extensions.add(name="envoy.http.original_ip_detection.custom_header")
+    detection.typed_config.Pack(CustomHeaderConfig(header_name=CLIENT_ADDRESS), deterministic=True)
     _add(made.filter_chains.add().filters, CONNECTION_MANAGER_NAME, manager)
     return made
 

@@ -85,8 +85,6 @@ CLIENT_ADDRESS_RULES: Final = (
 class ClientAddressSettings(Fields):
     """Which address is that of the client: policies by address, limits, logs and backends go by it."""
 
-    one_of: ClassVar[tuple[tuple[str, ...], ...]] = (tuple(name for _, name in WAYS),)
-
     use_remote_address: Annotated[Boolean | None, Doc(envoy="HttpConnectionManager.use_remote_address")] = None
     """Whether it is the address of the connection; if false, it is the last one in X-Forwarded-For, which anybody can
     write who can connect. By default true, and false with `xffTrustedCIDRs` or `clientIP.customHeader`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -92,8 +92,6 @@ class HttpMessageSettings(Fields):
     """The form of paths in which routes are matched and policies decide."""
     upgrade_config: Annotated[UpgradeConfig | None, ATOMIC] = None
     """Protocols that clients may change to."""
-
-    rules_of_messages: ClassVar[tuple[CelRule, ...]] = (SERVER_NAME_RULE,)
 
     def message_violations(self) -> Iterator[FieldViolation]:
         """Yield a violation if a name is set that has no effect."""

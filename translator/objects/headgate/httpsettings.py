@@ -1,14 +1,27 @@
 """What listeners do with HTTP: `httpSettings` of ListenerPolicies."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import ClassVar
 
-from translator.objects.schema.base import Fields
-from translator.objects.schema.documentation import Doc
-from translator.objects.schema.scalars import Boolean
+from translator.objects.headgate.clientaddress import CLIENT_ADDRESS_RULES, ClientAddressSettings
+from translator.objects.headgate.httplimits import HttpLimits
+from translator.objects.headgate.httpmessages import SERVER_NAME_RULE, HttpMessageSettings
+from translator.objects.headgate.httpprotocols import HttpProtocolSettings
+from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation
 
 
-class HttpSettings(Fields):
+class HttpSettings(
+    ClientAddressSettings,
+    HttpLimits,
+    HttpMessageSettings,
+    HttpProtocolSettings,
+    CheckedFields,
+):
     """How HTTP is spoken to clients; each field is merged with those of policies of other levels, and by itself."""
 
-    accept_http10: Annotated[Boolean | None, Doc(envoy="Http1ProtocolOptions.accept_http_10", default="false")] = None
-    """Whether clients may speak HTTP/1.0."""
+    rules: ClassVar[tuple[CelRule, ...]] = (*CLIENT_ADDRESS_RULES, SERVER_NAME_RULE)
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Yield each field that must not stand beside another."""
+        yield from self.client_address_violations()
+        yield from self.message_violations()
