@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import struct
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-HEADERS, SETTINGS = 1, 4
+HEADERS, SETTINGS, PING, WINDOW_UPDATE = 1, 4, 6, 8
 ACK, END_STREAM, END_HEADERS = 1, 1, 4
 GET, ROOT, HTTP, HTTPS = b"\x82", b"\x84", b"\x86", b"\x87"
 """Entries of HPACK's static table."""
+FIRST_WINDOW = 65_535
+"""The window of a connection before anybody says anything."""
+WITHIN = 15.0
+"""Seconds within which a frame is to come, however busy the machine is."""
 STATUSES = {8: 200, 13: 404}
 HUFFMAN = {f"{code:05b}": str(code) for code in range(3)} | {
     f"{code + 0b010110:06b}": str(code) for code in range(3, 10)
@@ -35,17 +40,54 @@ async def statuses(port: int, context: ssl.SSLContext | None, name: str, *hosts:
     return found
 
 
+async def announced(port: int) -> tuple[dict[int, int], int]:
+    """Return the settings that a server announces as soon as a client connects, and the window of the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(PREFACE + _frame(SETTINGS, 0, 0))
+    settings: dict[int, int] = {}
+    window = FIRST_WINDOW
+    async with asyncio.timeout(WITHIN):
+        while not settings or window == FIRST_WINDOW:
+            kind, _, body = await _read(reader)
+            if kind == SETTINGS:
+                settings |= dict(struct.iter_unpack(">HI", body))
+            elif kind == WINDOW_UPDATE:
+                window += int.from_bytes(body, "big")
+    writer.close()
+    return settings, window
+
+
+async def pings_until_closed(port: int) -> int:
+    """Return how many pings a server sends to a client that answers none, before it closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(PREFACE + _frame(SETTINGS, 0, 0))
+    found = 0
+    async with asyncio.timeout(WITHIN):
+        try:
+            while True:
+                kind, flags, _ = await _read(reader)
+                found += kind == PING and not flags & ACK
+        except (asyncio.IncompleteReadError, ConnectionResetError):
+            writer.close()
+            return found
+
+
+async def _read(reader: asyncio.StreamReader) -> tuple[int, int, bytes]:
+    """Return kind, flags and payload of the next frame."""
+    head = await reader.readexactly(9)
+    return head[3], head[4], await reader.readexactly(int.from_bytes(head[:3], "big"))
+
+
 def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
 async def _status(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
     while True:
-        head = await reader.readexactly(9)
-        payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
-        if head[3] == SETTINGS and not head[4] & ACK:
+        kind, flags, payload = await _read(reader)
+        if kind == SETTINGS and not flags & ACK:
             writer.write(_frame(SETTINGS, ACK, 0))
-        elif head[3] == HEADERS:
+        elif kind == HEADERS:
             return _decoded(payload)
 
 

@@ -96,6 +96,17 @@ def backend_config_policy(*services: str, name: str = "config", **spec: Any) -> 
     }
 
 
+def listener_policy(*, section: str = "", name: str = "listeners", **default: Any) -> Manifest:
+    """Return a ListenerPolicy for the Gateway, or one listener of it, with these fields for all ports."""
+    target = {"group": ROUTES.partition("/")[0], "kind": "Gateway", "name": GATEWAY}
+    return {
+        "apiVersion": "gateway.headgate.dev/v1alpha1",
+        "kind": "ListenerPolicy",
+        "metadata": {"name": name},
+        "spec": {"targetRefs": [{**target, **({"sectionName": section} if section else {})}], "default": default},
+    }
+
+
 def service(name: str, port: int = 80, **spec: Any) -> Manifest:
     """Return a Service with one port; `app_protocol` is the port's, what else there is goes into its spec."""
     declared = {"port": port}

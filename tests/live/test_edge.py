@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import ssl
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import aiohttp
 import pytest
 
 from tests.live.certificates import client, tls_secret
+from tests.live.http2 import announced
 from tests.live.objects import Manifest, gateway, route, rule
 from tests.live.proxy import Proxy, free_port, running_proxy
 from translator.envoy import filter_chain, overload
@@ -124,19 +124,7 @@ async def test_a_proxy_takes_so_many_connections(envoy_path: Path, monkeypatch: 
 async def test_http_2_windows_and_streams_are_limited(proxy: Proxy) -> None:
     """The proxy says so to its clients as soon as they connect: 100 streams, 64 KiB each, 1 MiB for all."""
     await proxy.apply(route(rule("alpha")))
-    reader, writer = await connect(proxy.port)
-    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\4" + bytes(5))
-    settings: dict[int, int] = {}
-    window = 65_535
-    async with asyncio.timeout(10):
-        while not settings or window == 65_535:
-            head = await reader.readexactly(9)
-            body = await reader.readexactly(int.from_bytes(head[:3], "big"))
-            if head[3] == 4:
-                settings |= dict(struct.iter_unpack(">HI", body))
-            elif head[3] == 8:
-                window += int.from_bytes(body, "big")
-    writer.close()
+    settings, window = await announced(proxy.port)
     assert (settings[3], settings[4], window) == (100, 64 * 1024, 1024 * 1024)
 
 
