@@ -104,8 +104,9 @@ class ClientAddressSettings(Fields):
     skip_xff_append: Annotated[
         Boolean | None, Field(alias="skipXFFAppend"), Doc(envoy="HttpConnectionManager.skip_xff_append")
     ] = None
-    """Whether X-Forwarded-For is left as it came; else the address of the connection is added, as it is in any case where
-    that is none of `xffTrustedCIDRs`. By default false, and true where the client's address comes from a header."""
+    """Whether X-Forwarded-For is left as it came; else the address of the connection is added, as it is in any case
+    where that is none of `xffTrustedCIDRs`. By default false, and true where the client's address comes from a
+    header."""
     client_ip: Annotated[ClientIP | None, Field(alias="clientIP"), ATOMIC] = None
     """Where the address is to be found, if not in X-Forwarded-For."""
 
