@@ -25,8 +25,9 @@ from tests.xds.talk import Talk
 from translator.conditions import MOST_CHARACTERS as MOST_TOLD
 from translator.conditions import verdict
 from translator.engine.query import MOST_CHARACTERS, QueryError
+from translator.envoy.durations import MAX_MILLISECONDS
 from translator.extensions.retry import RouteRetry
-from translator.extensions.timeouts import MAX_IDLE_MILLISECONDS, RouteTimeouts
+from translator.extensions.timeouts import RouteTimeouts
 from translator.gateway.der import MOST_LENGTH_BYTES, DerError, element
 from translator.inputs import AttributedNack
 from translator.ir.http import RouteMatch, Rule
@@ -279,7 +280,7 @@ def test_silence_that_envoy_cannot_count_is_not_limited(attempts: int, silence: 
     found = rule.settings[0]
     assert isinstance(found, RouteTimeouts)
     assert (found.request, found.silence) == (0, silence)
-    assert 2 * LONGEST_DURATION <= MAX_IDLE_MILLISECONDS < 3 * LONGEST_DURATION
+    assert 2 * LONGEST_DURATION <= MAX_MILLISECONDS < 3 * LONGEST_DURATION
 
 
 @pytest.mark.parametrize(("more", "told"), [(0, "cut off"), (1, "as short as can be")])

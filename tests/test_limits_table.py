@@ -47,6 +47,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.response_override.REDIRECT",
         "translator.extensions.jwt_messages.UNAUTHORIZED",
         "translator.extensions.acl.FORBIDDEN",
+        "translator.extensions.client_address.FORBIDDEN",
     ),
     "a place in an order": ("translator.ir.backend.TLS", "translator.ir.backend.AROUND_TLS"),
     "a tag or bit of DER, of protobuf's wire format or of a message": (

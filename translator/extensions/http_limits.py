@@ -10,8 +10,9 @@ from headgate_proto.envoy.config.core.v3.protocol_pb2 import HttpProtocolOptions
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
+from translator.envoy.durations import countable
 from translator.extension import Extension
-from translator.extensions.manager_options import ManagerOption, Write, countable, option_units
+from translator.extensions.manager_options import ManagerOption, Write, option_units
 
 UNDERSCORES: Final = {
     "Allow": HttpProtocolOptions.ALLOW,
@@ -61,7 +62,7 @@ def _underscores(manager: HttpConnectionManager, action: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionLimit(ManagerOption):
+class ClientLimit(ManagerOption):
     """A limit of the connections of clients, or of what these send."""
 
     of_clients: ClassVar[bool] = True
@@ -89,4 +90,4 @@ class RequestLimit(ManagerOption):
     }
 
 
-EXTENSION = Extension("limits of HTTP", units=(*option_units(ConnectionLimit), *option_units(RequestLimit)))
+EXTENSION = Extension("limits of HTTP", units=(*option_units(ClientLimit), *option_units(RequestLimit)))

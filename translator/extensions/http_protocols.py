@@ -16,8 +16,9 @@ from translator.extension import Extension
 from translator.extensions.manager_options import ManagerOption, Write, option_units
 from translator.objects.headgate.httpprotocols import ConnectionKeepalive, Http2ProtocolOptions
 from translator.objects.headgate.types import MILLIONTHS_OF_PERCENT
+from translator.objects.schema.scalars import milliseconds
 
-PING_MILLISECONDS: Final = 20_000
+USUAL_PING: Final = "20s"
 """How long the answer to a ping may take, unless a policy says otherwise; Envoy has no default."""
 
 
@@ -59,7 +60,7 @@ def _http2(manager: HttpConnectionManager, found: Http2ProtocolOptions) -> None:
 
 def _keepalive(manager: HttpConnectionManager, found: ConnectionKeepalive) -> None:
     pings = manager.http2_protocol_options.connection_keepalive
-    pings.timeout.FromMilliseconds(found.timeout or PING_MILLISECONDS)
+    pings.timeout.FromMilliseconds(found.timeout or milliseconds(USUAL_PING))
     if found.interval is not None:
         pings.interval.FromMilliseconds(found.interval)
     if found.connection_idle_interval is not None:

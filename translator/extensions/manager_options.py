@@ -18,8 +18,6 @@ from translator.outcome import Outcome
 
 OF_HTTP: Final = frozenset({"HTTP", "HTTPS"})
 """The protocols of listeners that serve HTTP."""
-LONGEST_MILLISECONDS: Final = 10_000 * 24 * 3_600_000
-"""What is longer is as good as no limit, and more than Envoy can count."""
 
 Write = Callable[[HttpConnectionManager, Any], None]
 
@@ -49,11 +47,6 @@ def option_units(setting: type[ManagerOption]) -> tuple[PolicyUnit, ...]:
         PolicyUnit(ListenerPolicy, f"http_settings.{field}", partial(_read, setting, field), setting, protocols=OF_HTTP)
         for field in setting.writers
     )
-
-
-def countable(milliseconds: int) -> int:
-    """Return a time that Envoy can count, where 0 is no limit."""
-    return milliseconds if milliseconds <= LONGEST_MILLISECONDS else 0
 
 
 def _read(setting: type[ManagerOption], field: str, context: PolicyContext) -> ListenerOutcome:

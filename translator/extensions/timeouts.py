@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
 from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from headgate_proto.envoy.extensions.filters.udp.udp_proxy.v3.udp_proxy_pb2 import UdpProxyConfig
+from translator.envoy.durations import MAX_MILLISECONDS, countable
 from translator.envoy.hooks import RouteHook, TcpProxyHook, UdpProxyHook
 from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader, PolicyContext, PolicyUnit
 from translator.extensions.attempts import LimitedAttempts, limited, repeated
@@ -22,9 +23,6 @@ from translator.outcome import Outcome
 
 IDLE_MILLISECONDS: Final = 300_000
 """Envoy ends what was silent for so long, unless a route says otherwise: a longer timeout must."""
-
-MAX_IDLE_MILLISECONDS: Final = 10_000 * 24 * 3_600_000
-"""What is longer is as good as no limit, and more than Envoy can count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +72,10 @@ class RouteTimeouts(LimitedAttempts, RouteHook):
     def silence(self) -> int | None:
         """How long there may be nothing to be heard of it; None where Envoy's default is long enough."""
         if self.asked.stream_idle is not None:
-            return _countable(self.asked.stream_idle)
+            return countable(self.asked.stream_idle)
         if self.request is None or 0 < self._longest <= IDLE_MILLISECONDS:
             return None
-        return _countable(self._longest)
+        return countable(self._longest)
 
     @property
     def _longest(self) -> int:
@@ -89,7 +87,7 @@ class RouteTimeouts(LimitedAttempts, RouteHook):
     @property
     def stream(self) -> int:
         """How long it may take from its first byte; 0 for as long as it likes."""
-        return _countable(self.asked.max_stream or 0)
+        return countable(self.asked.max_stream or 0)
 
     @property
     def _limits_attempts(self) -> bool:
@@ -113,10 +111,6 @@ class RouteTimeouts(LimitedAttempts, RouteHook):
             route.route.max_stream_duration.max_stream_duration.FromMilliseconds(self.stream)
 
 
-def _countable(milliseconds: int) -> int:
-    return milliseconds if milliseconds <= MAX_IDLE_MILLISECONDS else 0
-
-
 @dataclass(frozen=True, slots=True)
 class IdleConnections(L4Setting, TcpProxyHook, UdpProxyHook):
     """How long neither side of a connection may send anything, in milliseconds; 0 for as long as they like."""
@@ -129,12 +123,12 @@ class IdleConnections(L4Setting, TcpProxyHook, UdpProxyHook):
 
     def apply_to_udp_proxy(self, proxy: UdpProxyConfig) -> None:
         """Write the ``idle_timeout``; sessions without one would never end."""
-        proxy.idle_timeout.FromMilliseconds(self.milliseconds or MAX_IDLE_MILLISECONDS)
+        proxy.idle_timeout.FromMilliseconds(self.milliseconds or MAX_MILLISECONDS)
 
 
 def connections(found: RequestTimeouts) -> tuple[L4Setting, ...]:
     """Return the timeout of connections, if policies set one."""
-    return () if found.idle is None else (IdleConnections(_countable(found.idle)),)
+    return () if found.idle is None else (IdleConnections(countable(found.idle)),)
 
 
 def own(rule: object) -> RequestTimeouts | None:
