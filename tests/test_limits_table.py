@@ -49,7 +49,11 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.acl.FORBIDDEN",
         "translator.extensions.client_address.FORBIDDEN",
     ),
-    "a place in an order": ("translator.ir.backend.TLS", "translator.ir.backend.AROUND_TLS"),
+    "a place in an order": (
+        "translator.ir.backend.TLS",
+        "translator.ir.backend.AROUND_TLS",
+        "translator.ir.backend.LAST",
+    ),
     "a tag or bit of DER, of protobuf's wire format or of a message": (
         "translator.gateway.x509.*",
         "translator.gateway.server_certificate._*",

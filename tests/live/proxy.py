@@ -23,6 +23,7 @@ from headgate.process.address import Address
 from headgate.reporting.proto_json import resources
 from tests.live.access_logs import LogFile
 from tests.live.leaks import secret_texts, told
+from tests.live.name_server import ask
 from tests.live.objects import GATEWAY, Manifest, manifests
 from tests.ports import free_port as free_port
 from translator.inputs import Edit, GatewaySyncStatus, Settings
@@ -256,11 +257,16 @@ def _edit(kinds: Kinds, manifest: Manifest) -> Edit:
 
 @contextlib.asynccontextmanager
 async def running_proxy(
-    binary: Path, settings: Settings = DEFAULTS, prefix: Sequence[str] = (), registry: Registry = REGISTRY
+    binary: Path,
+    settings: Settings = DEFAULTS,
+    prefix: Sequence[str] = (),
+    registry: Registry = REGISTRY,
+    dns: int = 0,
 ) -> AsyncIterator[tuple[Proxy, Path]]:
     """Run an Envoy with its xDS server; gives the proxy and the file of Envoy's log.
 
-    `prefix` is a command that executes the one in its arguments; `registry` has the kinds that the translator knows.
+    `prefix` is a command that executes the one in its arguments; `registry` has the kinds that the translator knows;
+    `dns` is the port of the DNS server that Envoy asks, of loopback.
     """
     # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
     with tempfile.TemporaryDirectory(prefix="live") as folder:
@@ -277,7 +283,10 @@ async def running_proxy(
         timeout = aiohttp.ClientTimeout(total=WITHIN)
         async with server, aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
             xds = Address("127.0.0.1", server.port)
-            config.write_text(MessageToJson(bootstrap(KEY, "1", xds, admin, descriptors=settings.descriptors)))
+            made = bootstrap(KEY, "1", xds, admin, descriptors=settings.descriptors)
+            if dns:
+                ask(made, dns)
+            config.write_text(MessageToJson(made))
             arguments = (
                 "-c",
                 config,

@@ -21,6 +21,42 @@ _METADATA: Final = (
 )
 """Where clouds tell a machine its credentials, beside the link-local addresses."""
 _METADATA_NAMES: Final = ("metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal")
+LOCAL_RANGES: Final = (
+    "0.0.0.0/8",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "224.0.0.0/4",
+    "255.255.255.255/32",
+    "::/96",
+    "::ffff:0:0/96",
+    "64:ff9b::/96",
+    "64:ff9b:1::/48",
+    "2002::/16",
+    "fe80::/10",
+    "ff00::/8",
+    *(f"{each}/{128 if ':' in each else 32}" for each in _METADATA),
+)
+"""The addresses of a machine itself, of its link, of what stands for these, and of clouds' metadata."""
+PRIVATE_RANGES: Final = (
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "240.0.0.0/4",
+    "100::/64",
+    "2001::/23",
+    "2001:db8::/32",
+    "3fff::/20",
+    "5f00::/16",
+    "fc00::/7",
+    "fec0::/10",
+)
+"""The addresses that are not global (RFC 6890), beside those: of private networks, carriers, tests and tunnels."""
 _NAT64: Final = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 _6TO4: Final = ip_network("2002::/16")
 _CLUSTER: Final = "cluster.local"

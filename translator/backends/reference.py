@@ -76,7 +76,22 @@ def backend_of_policy(
             " and gRPC needs HTTP/2; change it, or remove it."
         )
         return Outcome(None, (Problem("ResolvedRefs", "UnsupportedProtocol", text),))
-    return Outcome(made, tuple(_at(field, each) for each in resolved.problems))
+    return for_calls(Outcome(made, tuple(_at(field, each) for each in resolved.problems)), field)
+
+
+def for_calls(resolved: Outcome[Backend | None], field: str) -> Outcome[Backend | None]:
+    """Return a backend that the proxy itself calls, or sends copies to; none if that is not for these.
+
+    Envoy checks the addresses of hosts where clients have sent requests, and lets its own calls go anywhere.
+    """
+    found = resolved.value
+    if found is None or not any(each.for_clients_only for each in found.settings):
+        return resolved
+    text = (
+        f"{field}: {Ref(*found.key)} may get requests of clients only: where its names lead is not checked for calls "
+        f"of the proxy itself, nor for copies of requests; refer to a Service, or to a Backend of IP addresses."
+    )
+    return Outcome(None, (*resolved.problems, Problem("ResolvedRefs", "UnsupportedValue", text)))
 
 
 def _no_backend(db: Db, reference: BackendObjectReference, field: str) -> Outcome[None]:

@@ -11,6 +11,7 @@ from headgate_proto.envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssi
 from translator.envoy.names import object_of_cluster
 from xds import CLUSTER, ENDPOINT, Reference, Snapshot
 
+BY_ITSELF = "what the cluster finds by the request"
 USABLE = (HEALTHY, UNKNOWN, DEGRADED)
 
 
@@ -42,6 +43,8 @@ def target(snapshot: Snapshot, name: str) -> ClusterTarget:
     if resource is None:
         return ClusterTarget(name)
     cluster = Cluster.FromString(resource.body)
+    if cluster.HasField("cluster_type"):
+        return ClusterTarget(name, True, (BY_ITSELF,))
     assignment = cluster.load_assignment
     if cluster.type == Cluster.EDS:
         found = snapshot.get(Reference(ENDPOINT, cluster.eds_cluster_config.service_name or name))

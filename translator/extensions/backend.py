@@ -13,7 +13,7 @@ from translator.backends.service import TLS_PROTOCOLS
 from translator.db import Db
 from translator.engine.query import query
 from translator.extension import Extension
-from translator.extensions import backend_static
+from translator.extensions import backend_forward_proxy, backend_static
 from translator.extensions.backend_members import BackendMember
 from translator.ir.backend import Backend, BackendEndpoint
 from translator.kinds import BackendKind
@@ -22,7 +22,7 @@ from translator.outcome import Outcome, Problem, not_resolved
 from translator.policies.backends import with_policies
 from translator.refs import Ref
 
-MEMBERS: Final = {each.name: each for each in (backend_static.MEMBER,)}
+MEMBERS: Final = {each.name: each for each in (backend_static.MEMBER, backend_forward_proxy.MEMBER)}
 """The members of Backends, by their names in the model."""
 
 
@@ -67,6 +67,12 @@ def connection(db: Db, ref: Ref, port: int, passthrough: bool) -> Outcome[Backen
         text = f"{ref}: spec.{found.spec.member} is for requests of HTTP only; use another backend."
         return not_resolved("UnsupportedProtocol", text)
     resolved = _resolved(db, ref)
+    if resolved.value is not None and any(each.for_clients_only for each in resolved.value.settings):
+        text = (
+            f"{ref}: where its names lead cannot be checked for connections; list IP addresses, or have Headgate "
+            f"started with --local-backends."
+        )
+        return not_resolved("UnsupportedValue", text)
     if resolved.value is not None:
         resolved = Outcome(replace(resolved.value, protocol=""), resolved.problems)
     if passthrough and resolved.value is not None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from translator.backends.guarded import address_fault, socket_fault
 from translator.db import Db
+from translator.extensions.backend_guard import GuardedHosts
 from translator.extensions.backend_members import BackendMember
 from translator.ir.backend import Backend, BackendEndpoint, BackendKey, Protocol
 from translator.objects.headgate.staticbackend import StaticBackend, StaticHost
@@ -38,7 +39,9 @@ def read(db: Db, ref: Ref, found: StaticBackend) -> Outcome[Backend | None]:
     protocol = PROTOCOLS.get(found.app_protocol, "")
     named = any(each.host is not None and not is_ip_address(each.host) for each in found.hosts)
     hosts = tuple(_endpoint(each, absolute=not db.settings.standalone) for each in found.hosts) if named else ()
-    return Outcome(Backend(BackendKey(*ref), 0, protocol, hosts=hosts))
+    # Where names lead is known once they are resolved.
+    settings = (GuardedHosts(),) if named and not db.settings.local_backends else ()
+    return Outcome(Backend(BackendKey(*ref), 0, protocol, settings=settings, hosts=hosts))
 
 
 def endpoints(found: StaticBackend) -> tuple[BackendEndpoint, ...]:

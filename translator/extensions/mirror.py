@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, RouteAction
 from headgate_proto.envoy.type.v3 import percent_pb2
-from translator.backends.reference import backend, backend_of_policy
+from translator.backends.reference import backend, backend_of_policy, for_calls
 from translator.envoy.hooks import RouteHook
 from translator.envoy.names import cluster_name
 from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader, PolicyContext, PolicyUnit
@@ -109,7 +109,8 @@ def read(site: FilterContext) -> FilterOutcome:
     mirrors: list[Mirror] = []
     problems: list[Problem] = []
     for field, found in site.members(HTTPRequestMirrorFilter):
-        target = backend(site.db, site.group, site.route, found.backend_ref, f"{field}.requestMirror.backendRef")
+        path = f"{field}.requestMirror.backendRef"
+        target = for_calls(backend(site.db, site.group, site.route, found.backend_ref, path), path)
         problems += target.problems
         if target.value is not None:
             mirrors.append(Mirror(target.value, _share(found)))

@@ -28,6 +28,8 @@ TLS: Final = 1
 """The `BackendSetting.order` of TLS."""
 AROUND_TLS: Final = 2
 """The `BackendSetting.order` of what is sent before the handshake of TLS."""
+LAST: Final = 3
+"""The `BackendSetting.order` of what decides how the cluster works, whatever others have written."""
 
 
 class BackendSetting:
@@ -40,6 +42,8 @@ class BackendSetting:
         order: its place among the settings of a backend, whose hooks are called in this order: `TLS` asks for the
             protocol that others have chosen, and `AROUND_TLS` wraps what it has written.
         discovers: whether it says itself how the endpoints of the cluster are found.
+        for_clients_only: whether what it has checked is checked for requests of clients only: not for copies of them,
+            nor for calls of the proxy itself, which it therefore must not get.
     """
 
     __slots__ = ()
@@ -48,6 +52,7 @@ class BackendSetting:
     hashes: ClassVar[bool] = False
     order: ClassVar[int] = 0
     discovers: ClassVar[bool] = False
+    for_clients_only: ClassVar[bool] = False
 
     @property
     def certificates(self) -> tuple[BackendKey, ...]:

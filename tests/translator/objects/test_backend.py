@@ -27,6 +27,11 @@ def static(hosts: str, rest: str = "") -> dict[str, Any]:
     return backend(f"static: {{hosts: [{hosts}]{rest}}}")
 
 
+def forward_proxy(field: str, values: list[str]) -> dict[str, Any]:
+    """Return a forward proxy with a list."""
+    return backend(f"dynamicForwardProxy: {{{field}: {values}}}")
+
+
 @pytest.mark.parametrize(
     ("manifest", "error"),
     [
@@ -49,6 +54,13 @@ def static(hosts: str, rest: str = "") -> dict[str, Any]:
         (static(f"{{{HOST}, fallback: true}}"), "spec.static.hosts: must have a host that is no fallback"),
         (static(f"{{{HOST}}}, {{{HOST}, weight: 2}}"), "spec.static.hosts[1]: must not be there twice"),
         (static(f"{{{HOST}}}", ", appProtocol: kubernetes.io/h3"), "spec.static.appProtocol"),
+        (backend(f"static: {{hosts: [{{{HOST}}}]}}, dynamicForwardProxy: {{}}"), "spec: exactly one of"),
+        (backend("dynamicForwardProxy: {enableTls: 'yes'}"), "spec.dynamicForwardProxy.enableTls"),
+        (backend("dynamicForwardProxy: {allowedHosts: ['a.*']}"), "spec.dynamicForwardProxy.allowedHosts[0]"),
+        (backend("dynamicForwardProxy: {allowedHosts: ['a:80']}"), "spec.dynamicForwardProxy.allowedHosts[0]"),
+        (backend("dynamicForwardProxy: {allowedHosts: [a, a]}"), "spec.dynamicForwardProxy.allowedHosts[1]"),
+        (backend("dynamicForwardProxy: {allowPrivate: [10]}"), "spec.dynamicForwardProxy.allowPrivate[0]"),
+        (backend("dynamicForwardProxy: {allowPrivate: [10.0.0.0/33]}"), "spec.dynamicForwardProxy.allowPrivate[0]"),
     ],
 )
 def test_wrong_values(manifest: dict[str, Any], error: str) -> None:
@@ -68,9 +80,16 @@ def test_the_type_is_not_read() -> None:
         (1024, lambda count: static(", ".join(f"{{host: 10.0.0.1, port: {each}}}" for each in range(1, count + 1)))),
         (128, lambda count: static(f"{{{HOST}, weight: {count}}}")),
         (107, lambda count: static(f"{{unix: /{'a' * (count - 1)}}}")),
+        (64, lambda count: backend(f"dynamicForwardProxy: {{allowedHosts: {[f'h{each}' for each in range(count)]}}}")),
+        (
+            64,
+            lambda count: backend(
+                f"dynamicForwardProxy: {{allowPrivate: {[f'10.{each}.0.1' for each in range(count)]}}}"
+            ),
+        ),
     ],
 )
 def test_the_most(most: int, written: Any) -> None:
     """So many hosts, so high a weight and so long a path are valid, and one more is not."""
-    assert valid(HeadgateBackend, written(most)).spec.member == "static"
+    assert valid(HeadgateBackend, written(most)).spec.member
     assert errors(written(most + 1))

@@ -6,11 +6,12 @@ from typing import Annotated, ClassVar, Final
 from pydantic import StringConstraints
 
 from translator.api_group import GROUP
+from translator.objects.headgate.forwardproxybackend import DynamicForwardProxy
 from translator.objects.headgate.staticbackend import StaticBackend
 from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation, NamespacedObject
 from translator.objects.schema.documentation import Doc
 
-MEMBERS: Final[tuple[str, ...]] = ("static",)
+MEMBERS: Final[tuple[str, ...]] = ("static", "dynamic_forward_proxy")
 """The members, by their names in the model: exactly one is set."""
 
 
@@ -34,6 +35,8 @@ class HeadgateBackendSpec(CheckedFields):
     """It is not read: the member that is set decides."""
     static: StaticBackend | None = None
     """Hosts by their addresses or names."""
+    dynamic_forward_proxy: DynamicForwardProxy | None = None
+    """Whatever host a request names."""
 
     @property
     def member(self) -> str:

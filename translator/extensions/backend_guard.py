@@ -1,0 +1,26 @@
+"""Which addresses requests to Backends must not reach, wherever their names lead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
+from translator.backends.guarded import LOCAL_RANGES
+from translator.envoy.cluster import http_options
+from translator.envoy.hooks import ClusterHook
+from translator.envoy.upstream_filters import GUARD, add_filter, deny_ranges
+from translator.ir.backend import LAST, Backend, BackendSetting
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedHosts(BackendSetting, ClusterHook):
+    """Requests are denied where a name leads to the proxies' own machine, or to what only its link has."""
+
+    for_clients_only: ClassVar[bool] = True
+    order: ClassVar[int] = LAST
+
+    def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
+        """Write the filter, which sees each address that a name has been resolved to."""
+        with http_options(cluster) as options:
+            add_filter(options, GUARD, deny_ranges(LOCAL_RANGES))
