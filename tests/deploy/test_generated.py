@@ -79,6 +79,14 @@ def test_parameters_have_no_defaults() -> None:
     assert "By default Deployment." in schema["properties"]["spec"]["properties"]["kind"]["description"]
 
 
+def test_every_field_of_parameters_is_described() -> None:
+    """`kubectl explain` has a description for every field of GatewayParameters that Headgate knows."""
+    (found,) = (definition(each) for each in own_kinds() if each.kind == "GatewayParameters")
+    schema = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    fields = {name: each for one in _schemas(schema) for name, each in one.get("properties", {}).items()}
+    assert [name for name, each in fields.items() if not each.get("description")] == []
+
+
 def test_rules_name_the_field() -> None:
     """A rule for one field is at that field, or has its path, so that the API server's error names it."""
     (found,) = (definition(each) for each in own_kinds() if each.kind == "TrafficPolicy")

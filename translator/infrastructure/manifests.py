@@ -22,7 +22,7 @@ from translator.infrastructure.vertical_pod_autoscaler import vertical
 from translator.ir.listener import SocketPort
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
-from translator.objects.headgate.gatewayparameters import HpaParameters
+from translator.objects.headgate.proxyscaling import HpaParameters
 from translator.objects.kubernetes.workloads import Deployment
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref

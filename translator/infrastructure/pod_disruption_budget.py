@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from translator.infrastructure.names import selector
 from translator.infrastructure.render_input import RenderInput
-from translator.objects.headgate.gatewayparameters import GatewayParametersSpec, PdbParameters
+from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
+from translator.objects.headgate.proxyscaling import PdbParameters
 from translator.objects.kubernetes.workloads import DaemonSet
 
 NONE: Final = (0, "0%")

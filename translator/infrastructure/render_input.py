@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from translator.infrastructure.names import GATEWAY_CLASS_NAME, identity, label_value, resource_name
 from translator.inputs import ProxyDefaults
 from translator.objects.gateway_api.gateway import Gateway, key_of
-from translator.objects.headgate.gatewayparameters import GatewayParametersSpec, ServiceParameters
+from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
+from translator.objects.headgate.proxyservice import ServiceParameters
 
 
 class InvalidParameters(ValueError):

@@ -7,7 +7,7 @@ from typing import Any
 
 from translator.infrastructure.names import CONTAINER
 from translator.infrastructure.render_input import RenderInput
-from translator.objects.headgate.proxypods import VpaParameters
+from translator.objects.headgate.proxyscaling import VpaParameters
 
 
 def vertical(plan: RenderInput, wanted: VpaParameters) -> dict[str, Any]:

@@ -9,8 +9,7 @@ items all have a `mountPath`, a `name` or a `port` item by item, other values as
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field, PlainValidator, StrictInt, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StrictInt, StringConstraints
 
 from translator.api_group import GROUP
 from translator.objects.headgate.proxypods import (
@@ -22,12 +21,12 @@ from translator.objects.headgate.proxypods import (
     SecretName,
     ServiceAccountParameters,
     SpreadConstraints,
-    VpaParameters,
 )
+from translator.objects.headgate.proxyscaling import HpaParameters, PdbParameters, VpaParameters
+from translator.objects.headgate.proxyservice import ServiceParameters
 from translator.objects.schema.base import (
     CelRule,
     CheckedFields,
-    Fields,
     FieldViolation,
     NamespacedObject,
     PrinterColumn,
@@ -36,154 +35,15 @@ from translator.objects.schema.base import (
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.scalars import (
     HOST_AND_PORT,
-    Annotations,
     Boolean,
     Count,
     Labels,
-    PortNumber,
-    PositiveCount,
-    QualifiedName,
 )
 
 Argument = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Image = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 RedisAddress = Annotated[str, StringConstraints(min_length=1, max_length=260, pattern=HOST_AND_PORT)]
 StatPrefix = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-
-
-def _number_or_percentage(value: object) -> int | str:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    if isinstance(value, str) and value[:-1].isascii() and value[:-1].isdigit() and value.endswith("%"):
-        return value
-    raise PydanticCustomError("number_or_percentage", "must be a number of pods, or a percentage, like 50%")
-
-
-NumberOrPercentage = Annotated[
-    int | str,
-    PlainValidator(_number_or_percentage),
-    WithJsonSchema(
-        {
-            "x-kubernetes-int-or-string": True,
-            "x-kubernetes-validations": [
-                {
-                    "rule": "type(self) == int ? self >= 0 : self.matches('^[0-9]+%$')",
-                    "message": "must be a number of pods, or a percentage, like 50%",
-                }
-            ],
-            "maxLength": 16,
-        }
-    ),
-]
-
-
-class ServicePortParameters(Fields):
-    """The settings of one port of the Service, in addition to those of the Gateway's listeners."""
-
-    port: PortNumber
-    node_port: PortNumber | None = None
-
-
-class ServiceParameters(CheckedFields):
-    """The Service of the proxies, with fields of Kubernetes; its ports are those of the Gateway's listeners."""
-
-    rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            "!has(self.loadBalancerClass) || !has(self.type) || self.type == 'LoadBalancer'",
-            "loadBalancerClass must not be set where type is not LoadBalancer: remove it",
-        ),
-        CelRule(
-            "!has(self.loadBalancerSourceRanges) || size(self.loadBalancerSourceRanges) == 0"
-            " || !has(self.type) || self.type == 'LoadBalancer'",
-            "loadBalancerSourceRanges must not be set where type is not LoadBalancer: remove it",
-        ),
-        CelRule(
-            "!has(self.allocateLoadBalancerNodePorts) || !has(self.type) || self.type == 'LoadBalancer'",
-            "allocateLoadBalancerNodePorts must not be set where type is not LoadBalancer: remove it",
-        ),
-        CelRule(
-            "!has(self.externalTrafficPolicy) || !has(self.type) || self.type != 'ClusterIP'",
-            "externalTrafficPolicy must not be set where type is ClusterIP: remove it",
-        ),
-        CelRule(
-            "!has(self.type) || self.type != 'ClusterIP' || !has(self.ports) || self.ports.all(p, !has(p.nodePort))",
-            "ports must not have a nodePort where type is ClusterIP: remove it",
-        ),
-    )
-
-    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "LoadBalancer"
-    """With NodePort, the Gateway's addresses are those of the nodes that run proxies, at their node ports."""
-    annotations: Annotations = Field(default_factory=dict)
-    labels: Labels = Field(default_factory=dict)
-    external_traffic_policy: Literal["Cluster", "Local"] | None = None
-    load_balancer_class: QualifiedName | None = None
-    load_balancer_source_ranges: Annotated[tuple[str, ...], Field(max_length=256)] = ()
-    allocate_load_balancer_node_ports: Boolean | None = None
-    ip_family_policy: Literal["SingleStack", "PreferDualStack", "RequireDualStack"] | None = None
-    ip_families: Annotated[tuple[Literal["IPv4", "IPv6"], ...], Field(max_length=2)] = ()
-    """Proxies listen on the IP families that the Service has."""
-    ports: Annotated[
-        tuple[ServicePortParameters, ...],
-        Field(max_length=64),
-        unique("port", "has the port of an earlier entry: remove one of them"),
-    ] = ()
-
-    def violations(self) -> Iterator[FieldViolation]:
-        """Yield fields that the type of the Service does not have."""
-        if self.type != "LoadBalancer":
-            for name, value in (
-                ("loadBalancerClass", self.load_balancer_class),
-                ("loadBalancerSourceRanges", self.load_balancer_source_ranges or None),
-                ("allocateLoadBalancerNodePorts", self.allocate_load_balancer_node_ports),
-            ):
-                if value is not None:
-                    yield FieldViolation((name,), f"must not be set where type is {self.type}: remove it")
-        if self.type == "ClusterIP" and self.external_traffic_policy is not None:
-            yield FieldViolation(("externalTrafficPolicy",), "must not be set where type is ClusterIP: remove it")
-        if self.type == "ClusterIP" and any(each.node_port is not None for each in self.ports):
-            yield FieldViolation(("ports",), "must not have a nodePort where type is ClusterIP: remove it")
-
-
-class HpaParameters(CheckedFields):
-    """A HorizontalPodAutoscaler (autoscaling/v2); without metrics, its target is 80 % of the requested CPU."""
-
-    rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            "!has(self.minReplicas) || self.maxReplicas >= self.minReplicas",
-            "maxReplicas must be at least minReplicas: raise it",
-        ),
-    )
-
-    min_replicas: PositiveCount = 1
-    max_replicas: PositiveCount
-    metrics: Annotated[tuple[Json, ...], Field(max_length=32)] = ()
-    behavior: Json | None = None
-
-    def violations(self) -> Iterator[FieldViolation]:
-        """Yield a violation if `maxReplicas` is less than `minReplicas`."""
-        if self.max_replicas < self.min_replicas:
-            yield FieldViolation(("maxReplicas",), "must be at least minReplicas: raise it")
-
-
-class PdbParameters(CheckedFields):
-    """A PodDisruptionBudget: the proxies that may be unavailable, or must be available, while nodes are drained.
-
-    Proxies that are not ready never block a drain.
-    """
-
-    rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            "has(self.minAvailable) != has(self.maxUnavailable)", "must have either minAvailable or maxUnavailable"
-        ),
-    )
-
-    min_available: NumberOrPercentage | None = None
-    max_unavailable: NumberOrPercentage | None = None
-
-    def violations(self) -> Iterator[FieldViolation]:
-        """Yield a violation unless exactly one of them is set."""
-        if (self.min_available is None) == (self.max_unavailable is None):
-            yield FieldViolation((), "must have either minAvailable or maxUnavailable")
 
 
 class StatsParameters(CheckedFields):
@@ -198,8 +58,11 @@ class StatsParameters(CheckedFields):
     )
 
     prometheus: Boolean = True
+    """Whether pods have a port for metrics, and the annotations by which Prometheus finds it."""
     include_prefixes: Annotated[tuple[StatPrefix, ...], Field(max_length=128)] = ()
+    """Prefixes of the names of statistics that are recorded, such as `cluster.`. By default all are."""
     exclude_prefixes: Annotated[tuple[StatPrefix, ...], Field(max_length=128)] = ()
+    """Prefixes of the names of statistics that are not recorded."""
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield a violation if both lists are set: Envoy has only one of them."""
@@ -292,10 +155,12 @@ class GatewayParametersSpec(CheckedFields):
     image: Annotated[
         Image | None, Doc(envoy="the container's image", default="the image of Envoy that Headgate was built for")
     ] = None
+    """The image of Envoy, of the version that Headgate was built for."""
     image_pull_policy: Annotated[
         Literal["Always", "IfNotPresent", "Never"] | None,
         Doc(envoy="the container's imagePullPolicy", default="as Kubernetes has it, by the tag of the image"),
     ] = None
+    """When nodes pull the image."""
     image_pull_secrets: Annotated[
         tuple[SecretName, ...],
         Field(max_length=16),
@@ -323,6 +188,7 @@ class GatewayParametersSpec(CheckedFields):
         unique("mount_path", "has the mountPath of an earlier entry: remove one of them"),
         Doc(envoy="the container's volumeMounts"),
     ] = ()
+    """Where Envoy's container has volumes."""
     topology_spread_constraints: Annotated[
         SpreadConstraints, Doc(envoy="topologySpreadConstraints of the pods", default="none")
     ] = ()
@@ -338,9 +204,11 @@ class GatewayParametersSpec(CheckedFields):
     ] = Field(default_factory=dict)
     """Levels of single components of Envoy, such as `upstream: debug`."""
     extra_args: Annotated[tuple[Argument, ...], Field(max_length=64), Doc(envoy="more options of Envoy")] = ()
+    """More options of Envoy's command line."""
     concurrency: Annotated[
         Annotated[StrictInt, Field(ge=1, le=1024)] | None, Doc(envoy="Envoy's option --concurrency")
     ] = None
+    """The number of Envoy's worker threads. By default that of the node's CPUs, or of the container's limit."""
     stats: Annotated[StatsParameters, Doc(envoy="Bootstrap.stats_config, annotations of the pods")] = StatsParameters()
     drain_seconds: Annotated[StrictInt, Field(ge=0, le=3600), Doc(envoy="the container's preStop hook")] = 10
     """The time that a proxy goes on serving before it stops, while clients and load balancers move to others."""

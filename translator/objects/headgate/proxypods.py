@@ -54,20 +54,22 @@ ComponentLogLevels = Annotated[
 """Levels by component, each of which Envoy has."""
 
 MountPath = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-Quantity = Annotated[str, StringConstraints(min_length=1, max_length=32)]
 
 
 class SecretName(Fields):
     """A Secret in the Gateway's namespace."""
 
     name: DnsSubdomain
+    """The name of the Secret."""
 
 
 class ServiceAccountParameters(Fields):
     """The ServiceAccount of the proxies. Clouds read from its annotations which rights the proxies have there."""
 
     annotations: Annotations = Field(default_factory=dict)
+    """Annotations of the account, such as `iam.gke.io/gcp-service-account` of Google Cloud."""
     labels: Labels = Field(default_factory=dict)
+    """Labels of the account, such as `azure.workload.identity/use` of Azure."""
 
 
 class ExtraVolume(CheckedFields):
@@ -96,14 +98,23 @@ class ExtraVolume(CheckedFields):
     )
 
     name: DnsLabel
+    """The name by which mounts refer to it."""
     config_map: Json | None = None
+    """A ConfigMap of the Gateway's namespace."""
     secret: Json | None = None
+    """A Secret of the Gateway's namespace."""
     projected: Json | None = None
+    """Several ConfigMaps, Secrets, tokens and so on in one folder."""
     empty_dir: Json | None = None
+    """An empty folder, which goes with the pod."""
     persistent_volume_claim: Json | None = None
+    """A PersistentVolumeClaim of the Gateway's namespace."""
     host_path: Json | None = None
+    """A file or folder of the node, which the Pod Security Standards do not allow."""
     csi: Json | None = None
+    """A volume of a CSI driver, such as the one for stores of secrets."""
     image: Json | None = None
+    """The files of an image."""
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield a violation unless there is one source, and one if the name is that of a volume of Headgate's."""
@@ -132,8 +143,11 @@ class ExtraVolumeMount(CheckedFields):
     name: DnsLabel
     """The name of the volume: one of `extraVolumes`, or of `podTemplate`."""
     mount_path: MountPath
+    """The path in the container."""
     sub_path: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
+    """The path in the volume. By default its root. Files that are mounted so do not follow changes."""
     read_only: Boolean = True
+    """Whether Envoy cannot write there."""
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield a violation if a volume would be in place of the configuration or the token of the proxy."""
@@ -154,10 +168,15 @@ class SpreadConstraint(CheckedFields):
     topology_key: QualifiedName
     """The label of nodes that tells the domains apart, such as `topology.kubernetes.io/zone`."""
     max_skew: PositiveCount = 1
+    """How many more proxies a domain may have than the one with the fewest."""
     when_unsatisfiable: Literal["ScheduleAnyway", "DoNotSchedule"] = "ScheduleAnyway"
+    """Whether a proxy that would go beyond it starts all the same, or waits."""
     min_domains: PositiveCount | None = None
+    """The number of domains below which missing ones count as empty."""
     node_affinity_policy: Literal["Honor", "Ignore"] | None = None
+    """Whether only nodes count that the pods' affinity and selector allow. By default they do (Honor)."""
     node_taints_policy: Literal["Honor", "Ignore"] | None = None
+    """Whether only nodes count whose taints the pods tolerate. By default all do (Ignore)."""
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield a violation if `minDomains` is set where it has no meaning."""
@@ -172,23 +191,3 @@ SpreadConstraints = Annotated[
     Field(max_length=8),
     unique("topology_key", "has the topologyKey of an earlier entry: remove one of them"),
 ]
-
-
-class VpaParameters(Fields):
-    """A VerticalPodAutoscaler (autoscaling.k8s.io/v1), which sets the resources that Envoy's container requests.
-
-    It is not a part of Kubernetes: its definition and its controllers have to be installed.
-    """
-
-    update_mode: Literal["Off", "Initial", "Recreate", "InPlaceOrRecreate", "Auto"] | None = None
-    """When the requests of running proxies change. By default as that autoscaler decides."""
-    min_replicas: PositiveCount | None = None
-    """The number of proxies from which on it evicts any."""
-    min_allowed: Annotated[Mapping[str, Quantity], Field(max_length=16)] | None = None
-    max_allowed: Annotated[Mapping[str, Quantity], Field(max_length=16)] | None = None
-    controlled_resources: Annotated[tuple[Literal["cpu", "memory"], ...], Field(min_length=1, max_length=2)] = (
-        "cpu",
-        "memory",
-    )
-    controlled_values: Literal["RequestsOnly", "RequestsAndLimits"] = "RequestsOnly"
-    """What it sets. A limit of memory should stay as it is, since Envoy sheds load as its heap gets near to it."""
