@@ -50,6 +50,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.client_address.FORBIDDEN",
     ),
     "a place in an order": (
+        "translator.ir.backend.PROTOCOL",
         "translator.ir.backend.TLS",
         "translator.ir.backend.AROUND_TLS",
         "translator.ir.backend.LAST",

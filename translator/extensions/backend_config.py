@@ -7,7 +7,14 @@ from typing import Final
 from translator.db import Db
 from translator.engine.query import query
 from translator.extension import Extension
-from translator.extensions import load_balancer
+from translator.extensions import (
+    circuit_breakers,
+    load_balancer,
+    upstream_connections,
+    upstream_http,
+    upstream_proxy_protocol,
+    upstream_tls_fields,
+)
 from translator.extensions.backend_settings import BackendConfig, Reader
 from translator.ir.backend import BackendSetting
 from translator.kinds import BackendSettings, Level, PolicyKind
@@ -15,7 +22,14 @@ from translator.objects.headgate.backendconfigpolicy import BackendConfigPolicy
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 
-READERS: Final[tuple[Reader, ...]] = (load_balancer.read,)
+READERS: Final[tuple[Reader, ...]] = (
+    load_balancer.read,
+    upstream_connections.read,
+    upstream_http.read,
+    circuit_breakers.read,
+    upstream_proxy_protocol.read,
+    upstream_tls_fields.read,
+)
 """The readers, in the order in which their problems are told."""
 
 CLOSED_FIELDS: Final = frozenset({"tls"})

@@ -119,6 +119,7 @@ class BackendTls(BackendSetting, ClusterHook):
             name = trust_bundle_name(Ref(*each) for each in self.authorities)
             combined.validation_context_sds_secret_config.CopyFrom(sds(name))
             validation = combined.default_validation_context
+            validation.SetInParent()
         else:
             validation = common.validation_context
             validation.trusted_ca.filename = file

@@ -24,6 +24,8 @@ class BackendKey(NamedTuple):
     name: str
 
 
+PROTOCOL: Final = -1
+"""The `BackendSetting.order` of what says which version of HTTP is spoken."""
 TLS: Final = 1
 """The `BackendSetting.order` of TLS."""
 AROUND_TLS: Final = 2

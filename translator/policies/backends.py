@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.ir.backend import Backend
+from translator.ir.backend import Backend, BackendSetting
 from translator.objects.kubernetes.service import Service
 from translator.outcome import Outcome, Problem
 from translator.policies.attachment import any_policies, policies_at
@@ -62,6 +62,7 @@ def with_policies(db: Db, ref: Ref, section: str, resolved: Outcome[Backend | No
     if resolved.value is None or not any_policies(db, backend_shard(ref)):
         return resolved
     settings = resolved.value.settings
+    added: dict[str, tuple[BackendSetting, ...]] = {}
     for kind in db.registry.policies:
         if kind.backend is None:
             continue
@@ -73,8 +74,16 @@ def with_policies(db: Db, ref: Ref, section: str, resolved: Outcome[Backend | No
         if found.value is None:
             text = f"{at_port(ref, resolved.value.port)}: requests are refused, since its policy {policy} is not valid."
             return Outcome(None, (*resolved.problems, Problem("ResolvedRefs", "InvalidPolicy", text)))
-        settings += found.value
+        added[name] = found.value
+    settings += tuple(each for name, found in added.items() for each in found if not _loses(db, name, each, added))
     return Outcome(replace(resolved.value, settings=settings), resolved.problems)
+
+
+def _loses(db: Db, kind: str, setting: BackendSetting, added: Mapping[str, tuple[BackendSetting, ...]]) -> bool:
+    """Return whether a setting is TLS of a policy of Headgate's own kinds where one of the Gateway API says it too."""
+    if not setting.encrypts or not is_targeted(db, kind):
+        return False
+    return any(each.encrypts for name, found in added.items() if not is_targeted(db, name) for each in found)
 
 
 @query

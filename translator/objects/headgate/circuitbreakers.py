@@ -66,4 +66,4 @@ class CircuitBreakers(CheckedFields):
             yield FieldViolation(("retryBudget",), self.rules[0].message)
 
 
-Limits = Annotated[CircuitBreakers | None, Doc(envoy="Cluster.circuit_breakers")]
+CircuitBreakerLimits = Annotated[CircuitBreakers | None, Doc(envoy="Cluster.circuit_breakers")]

@@ -31,11 +31,11 @@ def _of_socket(size: int | None) -> int | None:
     return size
 
 
-ConnectTimeout = Annotated[PositiveMilliseconds | None, Doc(envoy="Cluster.connect_timeout")]
-BufferLimit = Annotated[
+ConnectTime = Annotated[PositiveMilliseconds | None, Doc(envoy="Cluster.connect_timeout")]
+ConnectionBuffer = Annotated[
     Quantity | None, AfterValidator(_some_bytes), Doc(envoy="Cluster.per_connection_buffer_limit_bytes")
 ]
-SocketBuffer = Annotated[
+KernelBuffer = Annotated[
     Quantity | None,
     AfterValidator(_some_bytes),
     AfterValidator(_of_socket),

@@ -1,5 +1,6 @@
 """Fields of a BackendConfigPolicy for HTTP between the proxy and backends."""
 
+from collections.abc import Iterator
 from typing import Annotated, Final
 
 from pydantic import AfterValidator
@@ -114,3 +115,45 @@ Http1Options = Annotated[UpstreamHttp1Options | None, Doc(envoy=_HTTP1)]
 Http2Options = Annotated[UpstreamHttp2Options | None, Doc(envoy=_HTTP2)]
 ClientProtocol = Annotated[Boolean | None, Doc(envoy="HttpProtocolOptions.use_downstream_protocol_config")]
 Http3Options = Annotated[UpstreamHttp3Options | None, Doc(envoy="HttpProtocolOptions.explicit_http_config")]
+
+
+_EXCLUSIVE: Final = (
+    (
+        "http2ProtocolOptions",
+        "!has(self.http1ProtocolOptions) || !has(self.http2ProtocolOptions) || "
+        "(has(self.useClientProtocol) && self.useClientProtocol)",
+        "must not be set together with http1ProtocolOptions, unless useClientProtocol is: remove one of them",
+    ),
+    (
+        "useClientProtocol",
+        "!has(self.http3) || !has(self.useClientProtocol) || !self.useClientProtocol",
+        "must not be set together with http3: remove one of them",
+    ),
+    (
+        "http3",
+        "!has(self.http3) || !(has(self.http1ProtocolOptions) || has(self.http2ProtocolOptions))",
+        "must not be set together with http1ProtocolOptions or http2ProtocolOptions: remove one of them",
+    ),
+    (
+        "upstreamProxyProtocol",
+        "!has(self.http3) || !has(self.upstreamProxyProtocol)",
+        "must not be set together with http3, which has no connections of TCP: remove one of them",
+    ),
+)
+PROTOCOLS: Final = tuple(CelRule(rule, message, field) for field, rule, message in _EXCLUSIVE)
+"""The rules of a spec that several of these fields concern."""
+
+
+def exclusive(
+    follows_client: bool | None, proxy_protocol: object, *, http1: object, http2: object, http3: object
+) -> Iterator[FieldViolation]:
+    """Yield a violation of each of these rules that the fields of a spec break."""
+    broken = (
+        http1 is not None and http2 is not None and not follows_client,
+        http3 is not None and bool(follows_client),
+        http3 is not None and (http1 is not None or http2 is not None),
+        http3 is not None and proxy_protocol is not None,
+    )
+    for (field, _, message), each in zip(_EXCLUSIVE, broken, strict=True):
+        if each:
+            yield FieldViolation((field,), message)
