@@ -233,8 +233,6 @@ LISTED = {"path": ["a.b"], "valueType": "StringArray", "values": ["c", "d"]}
         {"rules": [allow(cel="response.code == 200")]},
         {"policy": {"matchExpressions": ["upstream.address == '10.0.0.1'"]}, "action": "Deny"},
         {"rules": [allow(principal={"headers": [{"name": "Host", "values": ["a"]}]})]},
-        {"rules": [allow(principal={"geo": {"country": "DE", "region": "BY", "city": "a", "asn": 1, "isp": "b"}})]},
-        {"rules": [allow(principal={"geo": {"anonymous": True}})]},
         {"rules": [allow(principal={"jwt": {"provider": "nobody", "scopes": ["a"]}})]},
         {"rules": [allow(principal={"jwt": {"provider": "nobody", "claims": [{"name": "a.b", "values": ["c"]}]}})]},
         {"rules": [allow(principal={"jwt": {"provider": "nobody", "claims": [LISTED]}})]},

@@ -68,6 +68,10 @@ class TraceReceiver:
                 await self._news.wait()
         return self.spans
 
+    async def until_called(self) -> None:
+        """Wait until the receiver was called."""
+        await self.until(lambda _: bool(self.paths))
+
     async def of(self, url: str, count: int = 1) -> list[Span]:
         """Wait for `count` spans of requests whose URL ends so."""
 

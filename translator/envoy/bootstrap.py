@@ -19,6 +19,7 @@ from headgate_proto.envoy.config.core.v3 import (
     protocol_pb2,
 )
 from headgate_proto.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+from headgate_proto.envoy.config.metrics.v3 import stats_pb2
 from headgate_proto.envoy.extensions.bootstrap.internal_listener.v3 import internal_listener_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as hcm_pb2,
@@ -65,6 +66,7 @@ def bootstrap(
         layered_runtime=_runtime(),
         overload_manager=overload_manager(max_heap_bytes, descriptors),
         bootstrap_extensions=[_internal_listeners()],
+        stats_config=_metrics(),
     )
 
 
@@ -127,6 +129,13 @@ def xds_cluster(host: str, port: int, filters: Iterable[hcm_pb2.HttpFilter] = ()
         ),
         typed_extension_protocol_options={HTTP_OPTIONS: options},
     )
+
+
+def _metrics() -> stats_pb2.StatsConfig:
+    """Leave out the metrics of gRPC-Web: their names are those of the methods that clients call, without an end."""
+    made = stats_pb2.StatsConfig()
+    made.stats_matcher.exclusion_list.patterns.add(contains=".grpc-web.")
+    return made
 
 
 def _internal_listeners() -> extension_pb2.TypedExtensionConfig:

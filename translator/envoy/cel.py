@@ -8,6 +8,7 @@ from headgate_proto.cel.expr.syntax_pb2 import ParsedExpr
 from headgate_proto.xds.type.matcher.v3.cel_pb2 import CelMatcher
 from headgate_proto.xds.type.matcher.v3.http_inputs_pb2 import HttpAttributesCelMatchInput
 from headgate_proto.xds.type.matcher.v3.matcher_pb2 import Matcher
+from headgate_proto.xds.type.v3.cel_pb2 import CelExpression
 from translator.languages import cel
 from translator.languages.cel_absent import with_absent_headers
 
@@ -56,6 +57,15 @@ def cel_denial(expression: str) -> Matcher.MatcherList.Predicate:
     predicate = Matcher.MatcherList.Predicate()
     predicate.not_matcher.CopyFrom(_matcher(negation))
     return predicate
+
+
+def cel_expression(expression: str) -> CelExpression:
+    """Write an expression.
+
+    Raises:
+        translator.languages.cel.CelError: Envoy could not evaluate it at all.
+    """
+    return CelExpression(cel_expr_parsed=ParsedExpr.FromString(cel.parse(expression)))
 
 
 def _matcher(parsed: ParsedExpr) -> Matcher.MatcherList.Predicate:

@@ -258,6 +258,6 @@ def connection_manager(chain: HttpChain, http_filters: HttpFilters) -> Manager:
     http2.max_concurrent_streams.value = MAX_CONCURRENT_STREAMS
     http2.initial_stream_window_size.value = STREAM_WINDOW_BYTES
     http2.initial_connection_window_size.value = CONNECTION_WINDOW_BYTES
-    for each in CONNECTION_MANAGER.of(chain.settings):
+    for each in CONNECTION_MANAGER.of(setting.of_table(chain.table) for setting in chain.settings):
         each.apply_to_connection_manager(made)
     return made

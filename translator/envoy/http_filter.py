@@ -24,8 +24,12 @@ class Stage(IntEnum):
     Each is the place of one filter. Names with ``BEFORE`` or ``AFTER`` are places for filters that users add.
     """
 
+    LATE_HEADERS = auto()
+    """The last to change the headers of responses."""
     MARK = auto()
     """Marks requests by the route on which the chain was built."""
+    HEALTH_CHECK = auto()
+    """Answers for the proxy itself, whatever routes ask for."""
     BANDWIDTH_LIMIT = auto()
     """Counts bytes as they are on the wire, so before what compresses them."""
     COMPRESS_ZSTD = auto()
@@ -42,6 +46,14 @@ class Stage(IntEnum):
     CORS = auto()
     """Preflights carry no credentials, so before those who ask for them."""
     CSRF = auto()
+    GRPC_WEB_TYPE = auto()
+    """Routes were chosen as for gRPC; now it is gRPC-Web again."""
+    GRPC_WEB = auto()
+    GEO_HEADERS = auto()
+    """Takes away what clients say about where they are."""
+    GEOIP = auto()
+    GEO_METADATA = auto()
+    """Tells the filters below where clients are."""
     ACL = auto()
     """Addresses first: no work for those who are kept out."""
     ACL_ENFORCED = auto()
@@ -90,8 +102,25 @@ class Stage(IntEnum):
     AFTER_ROUTE = auto()
     GUARD = auto()
     """Refuses requests that were moved to a route with other security than their own."""
+    GRPC_STATS = auto()
+    """Counts what goes to backends."""
     ROUTER = auto()
     """Sends requests to backends."""
+
+
+ON_DEMAND: Final = frozenset(
+    {
+        Stage.LATE_HEADERS,
+        Stage.HEALTH_CHECK,
+        Stage.GRPC_WEB_TYPE,
+        Stage.GRPC_WEB,
+        Stage.GEO_HEADERS,
+        Stage.GEOIP,
+        Stage.GEO_METADATA,
+        Stage.GRPC_STATS,
+    }
+)
+"""The places of filters that are there only where a listener asks for them."""
 
 
 @dataclass(frozen=True, slots=True)

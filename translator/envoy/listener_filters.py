@@ -34,7 +34,7 @@ from translator.envoy.cluster import CONNECT_TIMEOUT_SECONDS, PER_CONNECTION_BUF
 from translator.envoy.filter_configs import abort
 from translator.envoy.filter_entries import SlotFilter
 from translator.envoy.filtered_chain import CONNECTION_MANAGER_NAME, FILTERS, HOST
-from translator.envoy.names import filters_table_name, internal_listener_name
+from translator.envoy.names import filters_table_name
 from translator.envoy.retry import BUFFER_BYTES, SAFE
 from translator.envoy.route_configuration import domains
 from translator.ir.listener import RouteConfigKey
@@ -59,10 +59,12 @@ class HostFilters(NamedTuple):
     held_bytes: int = 0
 
 
-def filters_configuration(table: RouteConfigKey, hosts: Iterable[HostFilters]) -> route_pb2.RouteConfiguration:
+def filters_configuration(
+    table: RouteConfigKey, hosts: Iterable[HostFilters], internal: str
+) -> route_pb2.RouteConfiguration:
     """Make the routes of the first connection manager: one for each listener, with its filters.
 
-    A host of no listener gets 404 there.
+    A host of no listener gets 404 there; `internal` is the name of the internal listener.
     """
     made = route_pb2.RouteConfiguration(name=filters_table_name(table), ignore_port_in_host_matching=True)
     for each in hosts:
@@ -71,7 +73,7 @@ def filters_configuration(table: RouteConfigKey, hosts: Iterable[HostFilters]) -
         host.request_body_buffer_limit.value = max(BUFFER_BYTES, each.held_bytes)
         route = host.routes.add(name="listener")
         route.match.prefix = "/"
-        route.route.cluster = internal_listener_name(table)
+        route.route.cluster = internal
         route.route.host_rewrite = f"%FILTER_STATE({HOST}:PLAIN)%"
         route.route.timeout.FromMilliseconds(0)
         route.route.idle_timeout.seconds = IDLE_SECONDS
@@ -96,14 +98,14 @@ def _write_filters(configs: Any, places: Sequence[tuple[SlotFilter, ...] | None]
     configs[FILTERS].Pack(chain, deterministic=True)
 
 
-def internal_listener(table: RouteConfigKey, manager: hcm_pb2.HttpConnectionManager) -> listener_pb2.Listener:
+def internal_listener(name: str, manager: hcm_pb2.HttpConnectionManager) -> listener_pb2.Listener:
     """Make the listener behind the filters, with the connection manager that has the routes.
 
     Args:
-        table: the table of the routes.
+        name: its name.
         manager: a connection manager for clients, which is changed: the client's address is what the first one wrote.
     """
-    made = listener_pb2.Listener(name=internal_listener_name(table))
+    made = listener_pb2.Listener(name=name)
     made.internal_listener.SetInParent()
     made.per_connection_buffer_limit_bytes.value = PER_CONNECTION_BUFFER_BYTES
     made.ignore_global_conn_limit = True  # its connections are part of clients' that are counted
@@ -112,13 +114,14 @@ def internal_listener(table: RouteConfigKey, manager: hcm_pb2.HttpConnectionMana
     manager.use_remote_address.value = False
     detection = manager.original_ip_detection_extensions.add(name="envoy.http.original_ip_detection.custom_header")
     detection.typed_config.Pack(CustomHeaderConfig(header_name=CLIENT_ADDRESS), deterministic=True)
+    # The first one has removed or written it; here no connection has a certificate.
+    manager.forward_client_cert_details = hcm_pb2.HttpConnectionManager.ALWAYS_FORWARD_ONLY
     _add(made.filter_chains.add().filters, CONNECTION_MANAGER_NAME, manager)
     return made
 
 
-def internal_cluster(table: RouteConfigKey) -> cluster_pb2.Cluster:
-    """Make the cluster that the internal listener is, by the protocol that the client speaks."""
-    name = internal_listener_name(table)
+def internal_cluster(name: str) -> cluster_pb2.Cluster:
+    """Make the cluster that the internal listener of a name is, by the protocol that the client speaks."""
     made = cluster_pb2.Cluster(name=name, type=cluster_pb2.Cluster.STATIC)
     made.connect_timeout.seconds = CONNECT_TIMEOUT_SECONDS
     made.per_connection_buffer_limit_bytes.value = PER_CONNECTION_BUFFER_BYTES

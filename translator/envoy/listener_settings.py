@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from google.protobuf.message import Message
 
@@ -22,18 +23,21 @@ from translator.envoy.hooks import (
 from translator.ir.listener import HttpChain, ListenerSetting, RouteConfigKey
 from xds import check
 
+ANY: Final = RouteConfigKey("any/any", 80)
+"""The routes of some listener."""
+
 
 def listener_violations(settings: Iterable[ListenerSetting]) -> Iterator[str]:
     """Yield what Envoy would not take of settings: it would refuse the whole listener."""
     for setting in settings:
-        for message in _messages(setting):
+        for message in _messages(setting.of_table(ANY)):
             yield from map(str, check(message))
 
 
 def _messages(setting: ListenerSetting) -> Iterator[Message]:
     """Yield what a setting writes, in messages that are right without it."""
     for of_manager in CONNECTION_MANAGER.of((setting,)):
-        manager = connection_manager(HttpChain(RouteConfigKey("any/any", 80)), ())
+        manager = connection_manager(HttpChain(ANY), ())
         of_manager.apply_to_connection_manager(manager)
         yield manager
     for of_listener in LISTENER.of((setting,)):

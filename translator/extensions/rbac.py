@@ -135,11 +135,6 @@ def _faults_of(rule: AuthorizationRule, field: str) -> Iterator[str]:
     for place, each in enumerate(principal.headers or () if principal is not None else ()):
         if each.name.lower() == "host":
             yield f"{field}.principal.headers[{place}].name: Host is no header here: use operation.hosts"
-    if principal is not None and principal.geo is not None:
-        yield (
-            f"{field}.principal.geo: nothing tells where a client is, since no ListenerPolicy with geoIP is supported "
-            "yet: remove it, or use clientCIDRs"
-        )
 
 
 def _unknown(condition: str, field: str) -> Iterator[str]:

@@ -29,6 +29,7 @@ from translator.envoy.predicates import (
     quoted,
     source,
 )
+from translator.extensions.rbac_geo import place
 from translator.languages import cel
 from translator.objects.headgate.authorization import (
     AuthorizationRule,
@@ -142,6 +143,8 @@ def path_regex(member: str, value: str, ignore_case: bool, denies: bool) -> str:
 def _principal(principal: Principal, keys: Mapping[str, str], denies: bool) -> Iterator[Predicate]:
     for each in principal.headers or ():
         yield _header(each, denies)
+    if principal.geo is not None:
+        yield place(principal.geo, denies)
     if principal.mtls is not None:
         yield _told(certificate_prefix(principal.mtls))
     if principal.jwt is not None:

@@ -7,6 +7,9 @@ from typing import Final
 SNI_PROTOCOLS: Final = frozenset({"HTTPS", "TLS"})
 """The protocols of listeners that take connections by their server name (SNI), and so can share a port."""
 
+OF_HTTP: Final = frozenset({"HTTP", "HTTPS"})
+"""The protocols of listeners that serve HTTP."""
+
 
 def wire_protocol(protocol: str) -> str:
     """Return what connections to listeners of a protocol begin with; those on one port have it in common."""

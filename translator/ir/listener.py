@@ -30,6 +30,10 @@ class ListenerSetting:
         """Return what the listener itself calls: their clusters and endpoints are served."""
         return ()
 
+    def of_table(self, table: RouteConfigKey) -> ListenerSetting:
+        """Return the setting as it is where a table's routes are: of one Gateway, one port, and so on."""
+        return self
+
     @property
     def trust_bundles(self) -> tuple[tuple[BackendKey, ...], ...]:
         """Return the objects with CA certificates that the listener gets by SDS: those of each bundle."""

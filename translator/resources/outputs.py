@@ -100,9 +100,9 @@ def _chain_outputs(chain: HttpChain | L4Chain) -> Iterator[Output]:
     if isinstance(chain, HttpChain):
         yield table_resource, (chain.table,)
         if chain.filtered:
-            yield filters_table_resource, (chain.table,)
+            yield filters_table_resource, (chain,)
             yield internal_listener_resource, (chain,)
-            yield internal_cluster_resource, (chain.table,)
+            yield internal_cluster_resource, (chain,)
         return
     for each in chain.backends:
         if each.backend is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 from headgate.envoy.static import static_bootstrap
 from headgate.reporting.proto_json import resources
+from tests.geo_databases import city, write
 from xds.resources.snapshot import Snapshot
 
 Sections = dict[str, list[dict[str, Any]]]
+_DATABASE = re.compile(r'"/[^"]*\.mmdb"')
 NAMED = ("listeners", "routes", "clusters", "secrets")
 
 
@@ -23,12 +26,20 @@ def envoy_error(envoy: Path, folder: Path, snapshots: Iterable[Snapshot]) -> str
         for section, found in _set_apart(resources(snapshot, redacted=False), number).items():
             merged.setdefault(section, []).extend(found)
     config = folder / "bootstrap.json"
-    config.write_text(json.dumps(static_bootstrap(merged)))
+    config.write_text(_with_databases(json.dumps(static_bootstrap(merged)), folder / "any.mmdb"))
     options = ["--mode", "validate", "--disable-hot-restart", "--log-level", "error"]
     done = subprocess.run(
         [envoy, *options, "--config-path", config], capture_output=True, timeout=60, check=False, text=True
     )
     return done.stderr if done.returncode else ""
+
+
+def _with_databases(config: str, database: Path) -> str:
+    """Return a configuration in which each database of addresses is one that is there."""
+    found = _DATABASE.sub(lambda _: json.dumps(str(database)), config)
+    if found != config:
+        write(database, "GeoIP2-City", {"127.0.0.1": city("DE", "BY", "Munich")})
+    return found
 
 
 def _set_apart(found: Sections, number: int) -> Sections:

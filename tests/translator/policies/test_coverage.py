@@ -39,11 +39,6 @@ LEAVES = tuple(
 
 WITHOUT_LIVE = {
     Field("TrafficPolicy", "spec.httpUpgrade[].connect.terminate"): "no listener of Headgate's takes CONNECT yet",
-    **{
-        each: "no listener has a tracing provider yet"
-        for each in LEAVES
-        if each.kind == "TrafficPolicy" and each.path.startswith("spec.tracing.")
-    },
 }
 """Fields that no live test can set, and why."""
 

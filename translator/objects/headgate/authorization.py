@@ -151,7 +151,7 @@ class GeoPrincipal(Given):
     country: Value | None = None
     """The country, by its code in ISO 3166-1."""
     region: Value | None = None
-    """The region, by its code in ISO 3166-2."""
+    """The region, by the part of its code in ISO 3166-2 that follows the country: `BY`."""
     city: Value | None = None
     """The name of the city."""
     asn: Count | None = None

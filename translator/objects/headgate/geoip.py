@@ -8,9 +8,9 @@ from translator.objects.headgate.types import Disableable
 from translator.objects.schema.base import Fields
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.header_names import ChangeableHeader
-from translator.objects.schema.scalars import ABSOLUTE_FILE
+from translator.objects.schema.scalars import DATABASE_FILE
 
-DatabaseFile = Annotated[str, StringConstraints(min_length=2, max_length=4096, pattern=ABSOLUTE_FILE)]
+DatabaseFile = Annotated[str, StringConstraints(min_length=2, max_length=4096, pattern=DATABASE_FILE)]
 
 
 class MaxMindDatabases(Fields):

@@ -18,3 +18,6 @@ class HealthCheckPath(Disableable):
     ] = None
     """The path: 200 while the proxy takes requests, 503 once it drains. No route and no policy sees these requests, of
     whatever host and method they are."""
+
+
+HealthChecks = Annotated[HealthCheckPath | None, Doc(envoy="HealthCheck")]

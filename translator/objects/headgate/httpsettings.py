@@ -7,6 +7,7 @@ from translator.objects.headgate.clientaddress import CLIENT_ADDRESS_RULES, Clie
 from translator.objects.headgate.httplimits import HttpLimits
 from translator.objects.headgate.httpmessages import SERVER_NAME_RULE, HttpMessageSettings
 from translator.objects.headgate.httpprotocols import HttpProtocolSettings
+from translator.objects.headgate.requestsettings import RequestSettings
 from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation
 
 
@@ -15,6 +16,7 @@ class HttpSettings(
     HttpLimits,
     HttpMessageSettings,
     HttpProtocolSettings,
+    RequestSettings,
     CheckedFields,
 ):
     """How HTTP is spoken to clients; each field is merged with those of policies of other levels, and by itself."""

@@ -64,7 +64,7 @@ REDIRECT_URI: Final = (
 OAUTH_SCOPE: Final = r"^[!#-\[\]-~]+$"
 METADATA_NAME: Final = "^[-A-Za-z0-9._/]+$"
 
-ABSOLUTE_FILE: Final = r"^/[^\x00-\x1f\x7f]+$"
+DATABASE_FILE: Final = r"^/[^\x00-\x1f\x7f]*\.mmdb$"
 GRPC_NAME: Final = "^[A-Za-z_][A-Za-z0-9_.]*$"
 
 PATTERNS: Final[Mapping[str, str]] = {
@@ -110,7 +110,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     "%REQ(x-forwarded-proto)%://%REQ(:authority)%/oauth2/redirect for that of the request",
     OAUTH_SCOPE: "must be a scope, like openid: visible ASCII characters but '\"' and '\\'",
     METADATA_NAME: "may hold letters, digits, '-', '.', '_' and '/'",
-    ABSOLUTE_FILE: "must be the absolute path of a file, without control characters",
+    DATABASE_FILE: "must be the absolute path of a database, like /geo/city.mmdb",
     GRPC_NAME: "must be the name of a service or method in its .proto file, like shop.Checkout",
     BUNDLE_NAME: "must not hold '/', '%' and control characters",
 }
