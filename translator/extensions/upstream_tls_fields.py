@@ -262,4 +262,12 @@ def read(config: BackendConfig) -> BackendSettings:
     if config.spec.tls is None:
         return Outcome(())
     found = configured_tls(config.db, config.policy, config.spec.tls, "spec.tls")
-    return Outcome(None if found.value is None else (found.value,), found.problems)
+    if found.value is None:
+        return Outcome(None, tuple(_closing(each) for each in found.problems))
+    return Outcome((found.value,), found.problems)
+
+
+def _closing(problem: Problem) -> Problem:
+    """Return a problem with what becomes of requests, if it does not say it."""
+    text = problem.message
+    return problem if REFUSED in text else problem._replace(message=f"{text.rstrip('.')}; until then {REFUSED}.")

@@ -79,6 +79,25 @@ def with_policies(db: Db, ref: Ref, section: str, resolved: Outcome[Backend | No
     return Outcome(replace(resolved.value, settings=settings), resolved.problems)
 
 
+def says_tls(db: Db, policy: Ref) -> bool:
+    """Return whether a policy for backends has connections encrypted."""
+    kind = db.registry.policy_of(policy.kind)
+    if kind is None or kind.backend is None:
+        return False
+    return any(each.encrypts for each in kind.backend(db, policy).value or ())
+
+
+def foreign_tls_policy(db: Db, backend: Ref, sections: Iterable[str]) -> Ref | None:
+    """Return the policy of the Gateway API by which connections to sections of a backend are encrypted, if one is."""
+    for kind in db.registry.policies:
+        if kind.backend is None or is_targeted(db, kind.model.kind):
+            continue
+        policy = policy_of_backend(db, kind.model.kind, backend, dict.fromkeys((*sections, "")))
+        if policy is not None and says_tls(db, policy):
+            return policy
+    return None
+
+
 def _loses(db: Db, kind: str, setting: BackendSetting, added: Mapping[str, tuple[BackendSetting, ...]]) -> bool:
     """Return whether a setting is TLS of a policy of Headgate's own kinds where one of the Gateway API says it too."""
     if not setting.encrypts or not is_targeted(db, kind):

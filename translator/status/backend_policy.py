@@ -11,7 +11,7 @@ from translator.db import Db
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.policy import Policy
 from translator.outcome import Problem
-from translator.policies.backends import policy_of_backend, sections_of_target
+from translator.policies.backends import foreign_tls_policy, policy_of_backend, says_tls, sections_of_target
 from translator.policies.targets import is_targeted
 from translator.refs import Ref
 from translator.status.ancestors import AncestorRef, gateway_of
@@ -29,12 +29,14 @@ class BackendReport:
         detached: why it is not attached to a target that exists.
         places: where it is in effect.
         lost: the fields with a target, and these, where another policy is in effect: that policy.
+        tls: where the TLS is that of a policy of the Gateway API, each with that policy.
     """
 
     problems: dict[Problem, None] = field(default_factory=dict)
     detached: Problem | None = None
     places: dict[TargetPlace, None] = field(default_factory=dict)
     lost: dict[tuple[str, TargetPlace], Ref] = field(default_factory=dict)
+    tls: dict[str, Ref] = field(default_factory=dict)
 
     @property
     def overridden(self) -> str:
@@ -44,7 +46,8 @@ class BackendReport:
             f"{'names it, or ' if 'Selectors' in path else ''}is older, or the first by name."
             for (path, at), by in self.lost.items()
         )
-        return bounded([*texts])
+        tls = (f"{path}: spec.tls has no effect there, since {by} has precedence." for path, by in self.tls.items())
+        return bounded([*texts, *tls])
 
 
 def of_backends(db: Db, policy: Policy, read: tuple[Problem, ...]) -> dict[AncestorRef, list[dict[str, Any]]]:
@@ -56,6 +59,7 @@ def of_backends(db: Db, policy: Policy, read: tuple[Problem, ...]) -> dict[Ances
         read: the problems of what it sets.
     """
     reports: dict[AncestorRef, BackendReport] = {}
+    ours = is_targeted(db, policy.kind)
     for path, place, ancestor, problem in (*named(db, policy), *selected_places(db, policy)):
         report = reports.setdefault(ancestor, BackendReport())
         if problem is not None and problem.condition == "Attached":
@@ -67,16 +71,18 @@ def of_backends(db: Db, policy: Policy, read: tuple[Problem, ...]) -> dict[Ances
             winner = policy_of_backend(db, policy.kind, place.object, sections)
             if winner in (None, policy.ref):
                 report.places[place] = None
+                if ours and says_tls(db, policy.ref) and (by := foreign_tls_policy(db, place.object, sections)):
+                    report.tls[path] = by
             else:
                 report.lost[path, place] = winner
-    if is_targeted(db, policy.kind):
+    if ours:
         for ancestor, problem in without_targets(db, policy, bool(reports)):
             report = reports.setdefault(ancestor, BackendReport())
             if problem.condition == "Attached":
                 report.detached = report.detached or problem
             else:
                 report.problems[problem] = None
-    generation, ours = policy.metadata.generation or 1, is_targeted(db, policy.kind)
+    generation = policy.metadata.generation or 1
     return {
         ancestor: [each.json(generation) for each in (_own(db, ancestor, report, read) if ours else _of(report, read))]
         for ancestor, report in reports.items()
@@ -109,7 +115,7 @@ def _own(db: Db, ancestor: AncestorRef, report: BackendReport, read: tuple[Probl
     yield resolved_refs((*report.problems, *read))
     if not report.places:
         yield Condition("Attached", "False", "Overridden", report.overridden)
-    elif report.lost:
+    elif report.lost or report.tls:
         yield Condition("Attached", "True", "PartiallyOverridden", report.overridden)
     else:
         what = "What is valid of the policy" if read else "All that the policy sets"
