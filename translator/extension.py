@@ -182,6 +182,18 @@ class RuleCheck(NamedTuple):
     note: str = ""
 
 
+class Needed(NamedTuple):
+    """What settings of rules need of listeners.
+
+    Attributes:
+        unit: the field of a unit of listeners.
+        without: what becomes of the settings without it, for messages.
+    """
+
+    unit: str
+    without: str
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyUnit:
     """A field of a policy's spec, which is merged and read on its own.
@@ -219,6 +231,8 @@ class PolicyUnit:
         enforced_beside: whether an enforced value holds in addition to what more specific policies say, instead of in
             its place: each is read by itself, and all settings apply.
         protocols: for a unit of listeners, the protocols of those that have it; empty if all have it.
+        needs: takes its settings, returns what they need of listeners; None for nothing. That no listener of a Gateway
+            has it is told.
     """
 
     policy: type[Policy]
@@ -238,6 +252,7 @@ class PolicyUnit:
     connection_faults: Callable[[Any], Iterable[str]] | None = None
     enforced_beside: bool = False
     protocols: frozenset[str] = frozenset()
+    needs: Callable[[tuple[RuleSetting, ...]], Needed | None] | None = None
 
     @property
     def path(self) -> str:
@@ -258,7 +273,7 @@ class PolicyUnit:
         """Return whether requests are refused if an effective value of the unit cannot be read."""
         return self.closed if isinstance(self.closed, bool) else self.closed(value)
 
-    def is_setting(self, setting: RuleSetting) -> bool:
+    def is_setting(self, setting: UnitSetting) -> bool:
         """Return whether a setting is what this unit asks for too."""
         return isinstance(setting, self._settings)
 

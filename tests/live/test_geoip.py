@@ -15,6 +15,7 @@ from tests.live.objects import Manifest, gateway, route, rule, traffic_policy
 from tests.live.processor import Processor
 from tests.live.proxy import WITHIN, Proxy, Response
 from tests.live.test_listener_filters import filtered
+from translator.refs import Ref
 
 MUNICH, PARIS, NOWHERE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 HEADERS = {
@@ -153,6 +154,13 @@ async def test_what_is_not_looked_up(proxy: Proxy, databases: dict[str, str]) ->
         assert await let_in(proxy) == [False] * 3
         await apply(proxy, rbac("Allow", anonymous=False))
         assert await let_in(proxy) == [False] * 3
+    conditions = {each["type"]: each for each in proxy.status("TrafficPolicy", "policy")["ancestors"][0]["conditions"]}
+    assert "gateway.headgate.dev/NoEffect" not in conditions
+    await proxy.delete(Ref("ListenerPolicy", "default", "listeners"))
+    conditions = {each["type"]: each for each in proxy.status("TrafficPolicy", "policy")["ancestors"][0]["conditions"]}
+    assert (
+        "no listener of Gateway live has httpSettings.geoIP" in conditions["gateway.headgate.dev/NoEffect"]["message"]
+    )
 
 
 async def test_countries_alone(proxy: Proxy, databases: dict[str, str], tmp_path: Path) -> None:

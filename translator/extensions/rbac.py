@@ -12,7 +12,7 @@ from translator.envoy.filter_entries import FilterConfig, FilterEntry, SlotFilte
 from translator.envoy.hooks import FilterHook
 from translator.envoy.http_filters import AUTHORIZATION, BEFORE_AUTHZ, RBAC_ENFORCED
 from translator.envoy.predicates import any_of, decision
-from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
+from translator.extension import TABLE, Extension, FilterOutcome, Needed, PolicyContext, PolicyUnit
 from translator.extensions.jwt_providers import effective_metadata_keys
 from translator.extensions.rbac_conditions import conditions, expression, filters
 from translator.extensions.rbac_connections import connection_faults, connections
@@ -137,6 +137,13 @@ def _faults_of(rule: AuthorizationRule, field: str) -> Iterator[str]:
             yield f"{field}.principal.headers[{place}].name: Host is no header here: use operation.hosts"
 
 
+def needs(settings: tuple[RuleSetting, ...]) -> Needed | None:
+    """Return that only listeners that look it up know where a client is."""
+    rules = (rule for each in settings if isinstance(each, Authorize) for rule in each.found.rules_ or ())
+    places = any(rule.principal is not None and rule.principal.geo is not None for rule in rules)
+    return Needed("http_settings.geo_ip", "lets nobody in by a place, and denies everybody,") if places else None
+
+
 def _unknown(condition: str, field: str) -> Iterator[str]:
     """Yield that a condition asks for what is not known yet: it could never hold."""
     for each in sorted(cel.roots(condition) & UNKNOWN_YET):
@@ -156,6 +163,7 @@ EXTENSION = Extension(
             connections=connections,
             connection_faults=connection_faults,
             enforced_beside=True,
+            needs=needs,
         ),
     ),
 )

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
 from headgate_proto.envoy.type.v3.percent_pb2 import FractionalPercent
 from translator.envoy.hooks import RouteHook
-from translator.extension import Extension, FilterOutcome, PolicyContext, PolicyUnit, RuleCheck
+from translator.extension import Extension, FilterOutcome, Needed, PolicyContext, PolicyUnit
 from translator.extensions.trace_attributes import write_attribute
-from translator.ir.http import MILLION, RouteMatch, Rule, RuleSetting
+from translator.ir.http import MILLION, RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.headgate.tracing import Tracing
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.outcome import Outcome
-
-NO_PROVIDER: Final = "spec.tracing has no effect yet: the listener has no tracing provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +51,10 @@ def read(context: PolicyContext) -> FilterOutcome:
     return Outcome((TracedRequests(found),))
 
 
-def check(settings: tuple[RuleSetting, ...], _: Rule) -> RuleCheck:
-    """Tell that nothing is traced yet: no listener has a tracing provider."""
+def needs(settings: tuple[RuleSetting, ...]) -> Needed | None:
+    """Return that requests are traced only by listeners with a provider."""
     asked = any(isinstance(each, TracedRequests) and each.asked.disable is None for each in settings)
-    return RuleCheck(note=NO_PROVIDER if asked else "")
+    return Needed("http_settings.tracing", "has no effect") if asked else None
 
 
-EXTENSION = Extension("tracing", units=(PolicyUnit(TrafficPolicy, "tracing", read, TracedRequests, check=check),))
+EXTENSION = Extension("tracing", units=(PolicyUnit(TrafficPolicy, "tracing", read, TracedRequests, needs=needs),))

@@ -23,6 +23,7 @@ from translator.policies.effective import (
 from translator.policies.merging import DISABLE, leaves
 from translator.refs import Ref
 from translator.routes.rules import rules
+from translator.status.listener_needs import some_listener_has
 from translator.status.nacks import nacks_by_route
 from translator.status.place_report import (
     ITSELF,
@@ -83,6 +84,7 @@ def _add_unit(
                 kept.discard(name)
             if kept and read.value:
                 _add_check(db, unit, read.value, place, report)
+                _add_needed(db, unit, read.value, place, gateway, report)
         report.lost |= {path: lost.get(path) or lost.get("", ITSELF) for path in own if path not in kept}
 
 
@@ -129,6 +131,17 @@ def _add_check(
             report.problems[Problem("Accepted", "Invalid", f"{place}: {only.problem}.")] = None
         if only.note:
             report.notes[f"{place}: {only.note}."] = None
+
+
+def _add_needed(
+    db: Db, unit: PolicyUnit, settings: tuple[RuleSetting, ...], place: TargetPlace, gateway: Ref, report: ReportBuilder
+) -> None:
+    """Add that no listener of the Gateway has what a unit needs."""
+    needed = unit.needs(settings) if unit.needs is not None else None
+    if needed is not None and not some_listener_has(db, gateway, needed.unit):
+        title = next(each.path for each in policy_units(db) if each.field == needed.unit)
+        text = f"no listener of Gateway {gateway.name} has {title}: set that in a ListenerPolicy"
+        report.notes[f"{unit.path} {needed.without} at {place}: {text}."] = None
 
 
 def _add_out_of_place(
