@@ -19,6 +19,7 @@ _STRINGS = (
     "a a.example.com x-one x-two /a http://a.example.com https://a.example.com:8443 %PROTOCOL% %REQ(X-ONE)% "
     "GET CONNECT websocket 1s 10s 500ms 2m 0s 10Mi 64Ki 0.25% 50% 10.0.0.0/8 text/html application/json "
     "Service TrafficPolicy gateway.networking.k8s.io 500-599 10k 127.0.0.1 redis.example.com:6379 request.path=='/a' "
+    "123456789012 us-east-1 arn:aws:iam::123456789012:role/a "
     "https://a.example.com/back /geo/a.mmdb"
 )
 STRINGS = _STRINGS.split()

@@ -13,7 +13,7 @@ from translator.backends.service import TLS_PROTOCOLS
 from translator.db import Db
 from translator.engine.query import query
 from translator.extension import Extension
-from translator.extensions import backend_forward_proxy, backend_static
+from translator.extensions import backend_aws, backend_forward_proxy, backend_static
 from translator.extensions.backend_members import BackendMember
 from translator.ir.backend import Backend, BackendEndpoint
 from translator.kinds import BackendKind
@@ -22,7 +22,7 @@ from translator.outcome import Outcome, Problem, not_resolved
 from translator.policies.backends import with_policies
 from translator.refs import Ref
 
-MEMBERS: Final = {each.name: each for each in (backend_static.MEMBER, backend_forward_proxy.MEMBER)}
+MEMBERS: Final = {each.name: each for each in (backend_static.MEMBER, backend_aws.MEMBER, backend_forward_proxy.MEMBER)}
 """The members of Backends, by their names in the model."""
 
 

@@ -6,12 +6,13 @@ from typing import Annotated, ClassVar, Final
 from pydantic import StringConstraints
 
 from translator.api_group import GROUP
+from translator.objects.headgate.awsbackend import AwsBackend
 from translator.objects.headgate.forwardproxybackend import DynamicForwardProxy
 from translator.objects.headgate.staticbackend import StaticBackend
 from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation, NamespacedObject
 from translator.objects.schema.documentation import Doc
 
-MEMBERS: Final[tuple[str, ...]] = ("static", "dynamic_forward_proxy")
+MEMBERS: Final[tuple[str, ...]] = ("static", "aws", "dynamic_forward_proxy")
 """The members, by their names in the model: exactly one is set."""
 
 
@@ -37,6 +38,8 @@ class HeadgateBackendSpec(CheckedFields):
     """Hosts by their addresses or names."""
     dynamic_forward_proxy: DynamicForwardProxy | None = None
     """Whatever host a request names."""
+    aws: AwsBackend | None = None
+    """A function of AWS Lambda."""
 
     @property
     def member(self) -> str:

@@ -1,0 +1,112 @@
+"""Clusters of AWS Lambda: requests become invocations of a function, and are signed (AWS Signature Version 4).
+
+Both is done by filters of the cluster, which see a request last: a function is a backend like any other, in weights,
+mirrors and retries. Envoy's filter for Lambda would sign with the keys in its own configuration, which Envoy does not
+hide; so it gets none that are any, and the next filter signs in its place, with what Envoy hides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from google.protobuf.message import Message
+
+from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
+from headgate_proto.envoy.extensions.common.aws.v3.credential_provider_pb2 import AwsCredentialProvider
+from headgate_proto.envoy.extensions.filters.http.aws_lambda.v3.aws_lambda_pb2 import Config
+from headgate_proto.envoy.extensions.filters.http.aws_request_signing.v3.aws_request_signing_pb2 import (
+    AwsRequestSigning,
+)
+from headgate_proto.envoy.extensions.filters.http.upstream_codec.v3.upstream_codec_pb2 import UpstreamCodec
+from translator.envoy.cluster import http_options
+from translator.envoy.hooks import ClusterHook
+from translator.ir.backend import Backend, BackendSetting
+
+UNUSED: Final = "unused"
+"""The keys of the filter whose signature is replaced."""
+SERVICE: Final = "lambda"
+
+
+@dataclass(frozen=True, slots=True)
+class InlineKeys:
+    """Keys of AWS; none shows in a repr."""
+
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    session_token: str = field(default="", repr=False)
+
+    def write(self, provider: AwsCredentialProvider) -> None:
+        """Write the credential."""
+        found = provider.inline_credential
+        found.access_key_id, found.secret_access_key = self.access_key, self.secret_key
+        found.session_token = self.session_token
+
+    @property
+    def digest(self) -> str:
+        """A text that is another one for other keys, and tells nothing of them."""
+        return sha256("\0".join((self.access_key, self.secret_key, self.session_token)).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role that the proxies assume."""
+
+    arn: str
+    external_id: str = ""
+    session_name: str = ""
+
+    def write(self, provider: AwsCredentialProvider) -> None:
+        """Write the role."""
+        found = provider.assume_role_credential_provider
+        found.role_arn, found.external_id, found.role_session_name = self.arn, self.external_id, self.session_name
+
+    @property
+    def digest(self) -> str:
+        """The text that stands for it."""
+        return repr(self)
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaFunction(BackendSetting, ClusterHook):
+    """Has requests invoke a function.
+
+    Attributes:
+        arn: the function, with its version or alias.
+        region: the region that requests are signed for.
+        host: the Host of requests.
+        credentials: what they are signed by; None for what proxies find themselves.
+        passthrough: whether the function gets the body of a request as it is, instead of the request as JSON.
+        asynchronous: whether nobody waits for the function's response.
+    """
+
+    arn: str
+    region: str
+    host: str
+    credentials: InlineKeys | Role | None = None
+    passthrough: bool = False
+    asynchronous: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a text with a digest of the keys: other ones make another cluster, before the former one goes."""
+        return f"{self!r} {self.credentials.digest if self.credentials is not None else ''}"
+
+    def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
+        """Write the filters of the cluster."""
+        invoking = Config(arn=self.arn, payload_passthrough=self.passthrough, host_rewrite=self.host)
+        invoking.credentials.access_key_id = invoking.credentials.secret_access_key = UNUSED
+        if self.asynchronous:
+            invoking.invocation_mode = Config.ASYNCHRONOUS
+        signing = AwsRequestSigning(service_name=SERVICE, region=self.region)
+        if self.credentials is not None:
+            self.credentials.write(signing.credential_provider)
+        filters: tuple[tuple[str, Message], ...] = (
+            ("envoy.filters.http.aws_lambda", invoking),
+            ("envoy.filters.http.aws_request_signing", signing),
+            ("envoy.filters.http.upstream_codec", UpstreamCodec()),
+        )
+        with http_options(cluster) as options:
+            for name, config in filters:
+                options.http_filters.add(name=name).typed_config.Pack(config, deterministic=True)

@@ -1,0 +1,117 @@
+"""Backends in AWS: functions of Lambda."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from translator.backends.guarded import address_fault
+from translator.db import Db
+from translator.extensions.aws_lambda import InlineKeys, LambdaFunction, Role
+from translator.extensions.backend_members import BackendMember
+from translator.extensions.upstream_tls import BackendTls
+from translator.gateway.secrets import referenced_secret, secret_value
+from translator.ir.backend import Backend, BackendKey, BackendSetting, Protocol
+from translator.objects.headgate.awsbackend import DEFAULT_REGION, AwsAuth, AwsBackend, AwsSecretReference
+from translator.objects.headgate.references import SecretReference
+from translator.objects.schema.scalars import is_ip_address
+from translator.outcome import Outcome, Problem, gather
+from translator.refs import Ref
+
+AWS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+"""What the names of AWS's own hosts end with."""
+CHINA: Final = "cn-"
+KEYS: Final = ("accessKey", "secretKey")
+TOKEN: Final = "sessionToken"  # the name of a key
+
+
+def read(db: Db, ref: Ref, found: AwsBackend) -> Outcome[Backend | None]:
+    """Return the backend that a function is; none if requests cannot be signed as asked, or could go astray."""
+    region = found.region or DEFAULT_REGION
+    place = _endpoint(db, found.lambda_.endpoint_url, region)
+    if isinstance(place, Problem):
+        return Outcome(None, (place,))
+    encrypted, host, port = place
+    credentials = _credentials(db, ref, found.auth)
+    if credentials.problems:
+        return Outcome(None, credentials.problems)
+    asked = found.lambda_
+    partition = "aws-cn" if region.startswith(CHINA) else "aws"
+    name = f"{asked.function_name}:{asked.qualifier or '$LATEST'}"
+    function = LambdaFunction(
+        f"arn:{partition}:lambda:{region}:{found.account}:function:{name}",
+        region,
+        host if port == (443 if encrypted else 80) else f"{host}:{port}",
+        credentials.value,
+        passthrough=asked.payload_transform_mode == "None",
+        asynchronous=asked.invocation_mode == "Async",
+    )
+    settings: tuple[BackendSetting, ...] = (function, *((BackendTls(host),) if encrypted else ()))
+    absolute = "" if db.settings.standalone or is_ip_address(host) else "."
+    return Outcome(Backend(BackendKey(*ref), port, Protocol.HTTP1.value, host + absolute, settings))
+
+
+def _endpoint(db: Db, url: str | None, region: str) -> tuple[bool, str, int] | Problem:
+    """Return whether connections to Lambda are encrypted, its host and its port; or what is wrong with them."""
+    if url is None:
+        suffix = "amazonaws.com.cn" if region.startswith(CHINA) else "amazonaws.com"
+        return True, f"lambda.{region}.{suffix}", 443
+    field = "lambda.endpointURL"
+    try:
+        parts = urlsplit(url)
+        encrypted, host = parts.scheme == "https", (parts.hostname or "").removesuffix(".")
+        port = parts.port or (443 if encrypted else 80)
+    except ValueError:
+        return _invalid(f"{field}: {url} is no URL; write one like https://lambda.us-east-1.amazonaws.com.")
+    if not host:
+        return _invalid(f"{field}: {url} has no host; write one like https://lambda.us-east-1.amazonaws.com.")
+    if not encrypted and host.endswith(AWS):
+        return _invalid(f"{field}: {host} is a host of AWS, which is spoken to by https only; change the scheme.")
+    if fault := address_fault(db.settings, host, port):
+        return _invalid(f"{field}: {fault}.")
+    return encrypted, host, port
+
+
+def _credentials(db: Db, ref: Ref, auth: AwsAuth | None) -> Outcome[InlineKeys | Role | None]:
+    if auth is None:
+        return Outcome(None)
+    if auth.assume_role is not None:
+        role = auth.assume_role
+        return Outcome(Role(role.role_arn, role.external_id or "", role.session_name or ""))
+    assert auth.secret_ref is not None
+    return _keys(db, ref, auth.secret_ref)
+
+
+def _keys(db: Db, ref: Ref, reference: AwsSecretReference) -> Outcome[InlineKeys | None]:
+    """Return the keys in a Secret; a new value makes another cluster."""
+    field, named = "auth.secretRef", SecretReference(name=reference.name, namespace=reference.namespace)
+    needed = gather(referenced_secret(db, ref, named, key, field) for key in KEYS)
+    if needed.problems:
+        return Outcome(None, needed.problems[:1])
+    token = referenced_secret(db, ref, named, TOKEN, field).value
+    values = []
+    for each in (*needed.value, token):
+        value = (secret_value(db, each) or b"").strip() if each is not None else b""
+        if not all(0x20 < byte < 0x7F for byte in value):
+            return Outcome(
+                None,
+                (
+                    _invalid(
+                        f"{field}: Secret {each.namespace}/{each.name}: its key {each.key} has "
+                        "characters that no key of AWS has; correct it."
+                    ),
+                )
+                if each
+                else (),
+            )
+        values.append(value.decode())
+    if not values[0] or not values[1]:
+        return Outcome(None, (_invalid(f"{field}: the keys accessKey and secretKey must not be empty; set them."),))
+    return Outcome(InlineKeys(*values))
+
+
+def _invalid(text: str) -> Problem:
+    return Problem("Accepted", "Invalid", text)
+
+
+MEMBER: Final = BackendMember("aws", read)
