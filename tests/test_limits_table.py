@@ -132,6 +132,8 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
     ),
     "the bounds of a histogram": ("headgate.observability.metrics.BUCKETS",),
     "the usual ports of schemes": ("translator.extensions.url_backends.PORTS",),
+    "a number of Linux": ("translator.extensions.client_connections._*",),
+    "what clients are told": ("translator.extensions.http3.MAX_AGE_SECONDS",),
     "how alike two words are": ("translator.objects.parse._LIKENESS",),
     "a user id, a target, or Envoy's way to say that there is no limit": (
         "translator.infrastructure.pod.USER",

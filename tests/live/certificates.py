@@ -54,6 +54,13 @@ def client(*protocols: str) -> ssl.SSLContext:
     return context
 
 
+def presenting(certificate: Path, *protocols: str) -> ssl.SSLContext:
+    """Return a client that presents the certificate of a file."""
+    context = client(*protocols)
+    context.load_cert_chain(certificate)
+    return context
+
+
 def tls_server(
     folder: Path, name: str, *hostnames: str, clients: Authority | None = None
 ) -> tuple[ssl.SSLContext, str]:
@@ -92,22 +99,35 @@ class Authority:
 
     def client(self, folder: Path, *protocols: str, names: Sequence[x509.GeneralName] = ()) -> ssl.SSLContext:
         """Return a client with a certificate of this authority for some names; `folder` is for its files."""
-        file = folder / f"{id(self)}.pem"
-        file.write_text("".join(self._of_client(names)))
-        context = client(*protocols)
-        context.load_cert_chain(file)
-        return context
+        return presenting(self.client_file(folder, names=names), *protocols)
+
+    def client_file(self, folder: Path, *, names: Sequence[x509.GeneralName] = (), expired: bool = False) -> Path:
+        """Return a file with a certificate of this authority for a client, and its key."""
+        file = folder / f"{x509.random_serial_number():x}.pem"
+        file.write_text("".join(self._of_client(names, expired=expired)))
+        return file
+
+    def revocation_list(self, *revoked: Path) -> str:
+        """Return the list that revokes the certificates in files, as PEM."""
+        now = datetime.now(UTC)
+        builder = x509.CertificateRevocationListBuilder(self._name, now - DAY, now + DAY)
+        for each in revoked:
+            found = x509.load_pem_x509_certificate(each.read_bytes())
+            entry = x509.RevokedCertificateBuilder(found.serial_number, now - DAY)
+            builder = builder.add_revoked_certificate(entry.build())
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
     def client_secret(self, name: str) -> Manifest:
         """Return a Secret with a certificate for a client, and its key."""
         certificate, key = self._of_client()
         return secret(name, certificate, key)
 
-    def _of_client(self, names: Sequence[x509.GeneralName] = ()) -> tuple[str, str]:
+    def _of_client(self, names: Sequence[x509.GeneralName] = (), *, expired: bool = False) -> tuple[str, str]:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client")])
         constraints = x509.BasicConstraints(ca=False, path_length=None)
-        return self._signed(subject, key.public_key(), constraints, names), encoded(key, PrivateFormat.PKCS8)
+        certificate = self._signed(subject, key.public_key(), constraints, names, expired=expired)
+        return certificate, encoded(key, PrivateFormat.PKCS8)
 
     def _signed(
         self,
@@ -115,8 +135,10 @@ class Authority:
         key: ec.EllipticCurvePublicKey,
         constraints: x509.BasicConstraints,
         names: Sequence[x509.GeneralName] = (),
+        *,
+        expired: bool = False,
     ) -> str:
-        now, serial_number = datetime.now(UTC), x509.random_serial_number()
+        now, serial_number = datetime.now(UTC) - 2 * DAY * expired, x509.random_serial_number()
         builder = x509.CertificateBuilder(self._name, subject, key, serial_number, now - DAY, now + DAY)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)

@@ -15,20 +15,27 @@ class TlsClient:
     """A connection by TLS."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ssl.SSLContext, name: str
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        context: ssl.SSLContext,
+        name: str,
+        session: ssl.SSLSession | None = None,
     ) -> None:
         self._reader, self._writer = reader, writer
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name or None)
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name or None, session=session)
 
     @classmethod
-    async def connect(cls, port: int, name: str, context: ssl.SSLContext | None = None) -> TlsClient:
-        """Connect to a port of this machine, and ask for a server name, "" for none.
+    async def connect(
+        cls, port: int, name: str, context: ssl.SSLContext | None = None, session: ssl.SSLSession | None = None
+    ) -> TlsClient:
+        """Connect to a port of this machine, and ask for a server name, "" for none; `session` is to be taken up.
 
         Raises:
             OSError: the connection was refused; ssl.SSLError is one.
         """
-        made = cls(*await asyncio.open_connection("127.0.0.1", port), context or client(), name)
+        made = cls(*await asyncio.open_connection("127.0.0.1", port), context or client(), name, session)
         try:
             while not await made._handshake():
                 await made._receive()

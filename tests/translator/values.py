@@ -22,7 +22,8 @@ _STRINGS = (
     "123456789012 us-east-1 arn:aws:iam::123456789012:role/a "
     "https://a.example.com/back /geo/a.mmdb"
 )
-STRINGS = _STRINGS.split()
+_HASHES = (f"{'A' * 43}=", "0" * 64)
+STRINGS = (*_STRINGS.split(), *_HASHES)
 SCALARS: tuple[Any, ...] = (
     *STRINGS,
     *(0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 301, 302, 404, 429, 500, 503, 1000, 8080, 65536, 10**6),

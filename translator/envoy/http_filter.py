@@ -26,6 +26,8 @@ class Stage(IntEnum):
 
     LATE_HEADERS = auto()
     """The last to change the headers of responses."""
+    ALT_SVC = auto()
+    """Tells clients of HTTP/3 in whatever response they get."""
     MARK = auto()
     """Marks requests by the route on which the chain was built."""
     HEALTH_CHECK = auto()

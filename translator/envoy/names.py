@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Final
 
 from translator.ir.backend import Backend, Protocol
-from translator.ir.listener import RouteConfigKey, SocketPort
+from translator.ir.listener import REVOCATION_LIST, RouteConfigKey, SocketPort
 from translator.ir.secret import GenericSecret
 from translator.refs import Ref
 
@@ -50,6 +50,11 @@ def listener_name(port: SocketPort) -> str:
     return f"{_LISTENERS[port.protocol]}-{port.number}"
 
 
+def http3_listener_name(port: SocketPort) -> str:
+    """Name the listener on UDP that speaks HTTP/3 for a port of TCP, to which its faults are attributed (`port_of`)."""
+    return f"{listener_name(port)}//http3"
+
+
 def port_of(name: str) -> SocketPort | None:
     """Return the port in the name of a listener, or in that of a table of it; None if the name is of something else."""
     prefix, _, number = name.partition("/")[0].rpartition("-")
@@ -83,7 +88,7 @@ def generic_secret_name(secret: GenericSecret) -> str:
 
 
 def trust_bundle_name(sources: Iterable[Ref]) -> str:
-    """Name the CA certificates of objects; what is in them is no part of the name."""
+    """Name the CA certificates of objects, with revocation lists; what is in them is no part of the name."""
     names = [_ca_name(each) for each in sources]
     says_kind = names and names[0][0].isupper()
     return ",".join(names) if says_kind else "ConfigMap/" + ",".join(names)
@@ -92,6 +97,8 @@ def trust_bundle_name(sources: Iterable[Ref]) -> str:
 def _ca_name(source: Ref) -> str:
     if source.kind == SECRET:
         return f"{SECRET}/{source.namespace}/{source.name}"
+    if source.kind == REVOCATION_LIST:
+        return f"crl:{source.namespace}/{source.name}"
     return f"{source.namespace or source.kind}/{source.name}"  # no namespace has capital letters
 
 

@@ -44,4 +44,6 @@ def trust_bundle_secret(name: str, bundle: TrustBundle) -> secret_pb2.Secret:
     """Make the secret of that name, by which the certificates of peers are validated."""
     made = secret_pb2.Secret(name=name)
     made.validation_context.trusted_ca.inline_bytes = bundle.certificates
+    if bundle.revocation_lists:
+        made.validation_context.crl.inline_bytes = bundle.revocation_lists
     return made

@@ -9,8 +9,9 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.gateway.der import DerError, element
 from translator.gateway.pem import PemError, blocks, write
+from translator.gateway.revocation_lists import revocation_lists
 from translator.gateway.x509 import read
-from translator.ir.listener import TrustBundle
+from translator.ir.listener import REVOCATION_LIST, TrustBundle
 from translator.objects.gateway_api.references import LocalObjectReference, qualified_kind
 from translator.objects.kubernetes.clustertrustbundle import ClusterTrustBundle
 from translator.objects.kubernetes.core import ConfigMap, Secret
@@ -129,13 +130,20 @@ def resolved_source(
 
 @query
 def trust_bundle(db: Db, sources: tuple[Ref, ...]) -> TrustBundle | None:
-    """Return the CA certificates of all those objects that can be used, each once; None if there are none."""
+    """Return the CA certificates of all those objects that can be used, each once, and revocation lists.
+
+    None if there are no certificates, or a list is missing: who was shut out by it could come in.
+    """
     certificates: dict[bytes, None] = {}
+    lists: dict[bytes, None] = {}
     for each in sources:
-        found = ca_certificates(db, each)
+        of_lists = each.kind == REVOCATION_LIST
+        found = revocation_lists(db, each) if of_lists else ca_certificates(db, each)
         if not isinstance(found, str):
-            certificates.update(dict.fromkeys(found))
-    return TrustBundle(b"".join(certificates)) if certificates else None
+            (lists if of_lists else certificates).update(dict.fromkeys(found))
+        elif of_lists:
+            return None
+    return TrustBundle(b"".join(certificates), b"".join(lists)) if certificates else None
 
 
 def _certificates(text: bytes) -> Iterator[bytes]:

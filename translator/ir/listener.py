@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from translator.ir.backend import Backend, BackendKey
 from translator.ir.l4 import L4Chain, L4Setting
+
+REVOCATION_LIST: Final = "RevocationList"
+"""The kind in references to revocation lists, among those to objects with CA certificates: they are of ConfigMaps."""
+
+
+class ListenerTraits(NamedTuple):
+    """What settings have to know of a listener that they are for.
+
+    Attributes:
+        tls: whether it terminates TLS.
+        filtered: whether it has filters of its own, and so two connection managers.
+    """
+
+    tls: bool
+    filtered: bool = False
 
 
 class ListenerSetting:
@@ -18,12 +33,23 @@ class ListenerSetting:
         of_clients: of a listener with filters, which has two connection managers, whether it is for the one alone that
             clients speak to.
         of_routes: whether it is for the one alone that has the routes.
+        speaks_http3: whether it has the listener speak HTTP/3 too.
     """
 
     __slots__ = ()
     answers_preflights: ClassVar[bool] = False
     of_clients: ClassVar[bool] = False
     of_routes: ClassVar[bool] = False
+    speaks_http3: ClassVar[bool] = False
+
+    @property
+    def excludes_http3(self) -> str:
+        """Why the listener cannot speak HTTP/3 beside it, as a clause; "" if it can."""
+        return ""
+
+    def fault_at(self, listener: ListenerTraits) -> str:
+        """Return why a listener cannot have it and closes its connections instead, and the way out; "" if it can."""
+        return ""
 
     @property
     def backends(self) -> tuple[Backend, ...]:
@@ -77,9 +103,10 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class TrustBundle:
-    """CA certificates, PEM: the trust anchors for the certificates of peers."""
+    """CA certificates, PEM: the trust anchors for the certificates of peers; and lists of certificates they revoked."""
 
     certificates: bytes
+    revocation_lists: bytes = b""
 
 
 class RouteConfigKey(NamedTuple):
@@ -242,3 +269,12 @@ class PortListener:
             for setting in (*each.settings, *(each.chain.settings if isinstance(each.chain, HttpChain) else ()))
         )
         return tuple(dict.fromkeys((*self.settings, *of_chains)))
+
+    @property
+    def http3_chains(self) -> tuple[FilterChain, ...]:
+        """The filter chains that speak HTTP/3 too."""
+        return tuple(
+            each
+            for each in self.chains
+            if isinstance(each.chain, HttpChain) and any(setting.speaks_http3 for setting in each.chain.settings)
+        )

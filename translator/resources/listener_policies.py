@@ -9,7 +9,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.extension import PolicyUnit
 from translator.gateway.listeners import ListenerState
-from translator.ir.listener import ListenerSetting
+from translator.ir.listener import ListenerSetting, ListenerTraits
 from translator.policies.attachment import any_policies
 from translator.policies.effective import Stack, at_listener, is_of_listeners, ports_of
 from translator.policies.targets import shard
@@ -32,7 +32,14 @@ class ListenerPolicies(NamedTuple):
 def listener_policies(db: Db, state: ListenerState) -> ListenerPolicies:
     """Return what policies give a listener."""
     stack = listener_stack(db, state.gateway, state.ref, state.port)
-    return policies_of(db, stack, state.protocol) if stack else ListenerPolicies()
+    found = policies_of(db, stack, state.protocol) if stack else ListenerPolicies()
+    faults = filter(None, (each.fault_at(traits(state)) for each in found.settings))
+    return found._replace(error=" ".join(filter(None, (found.error, *faults))))
+
+
+def traits(state: ListenerState) -> ListenerTraits:
+    """Return what settings have to know of a listener."""
+    return ListenerTraits(state.tls, bool(state.filters))
 
 
 def listener_stack(db: Db, gateway: Ref, listener: ListenerRef, port: int) -> Stack:

@@ -17,6 +17,7 @@ from translator.envoy.hooks import (
     NETWORK_FILTER,
     TCP_PROXY,
 )
+from translator.envoy.http3 import http3_listener
 from translator.envoy.listener import forwarded, listener
 from translator.envoy.names import secret_name, trust_bundle_name
 from translator.envoy.secret import secret, trust_bundle_secret
@@ -27,7 +28,7 @@ from translator.gateway.certificates import certificate, listener_certificates
 from translator.gateway.client_validation import listener_validation
 from translator.gateway.gateways import allows_underscores, unsupported_parameters
 from translator.gateway.listeners import ListenerState
-from translator.gateway.ports import accepted_listeners, port_listeners
+from translator.gateway.ports import accepted_listeners, gateway_ports, port_listeners
 from translator.infrastructure.addresses import bind_addresses
 from translator.ir.l4 import L4Chain, L4Setting
 from translator.ir.listener import (
@@ -44,6 +45,7 @@ from translator.ir.listener import (
 from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.policies.effective import inherited
 from translator.refs import Ref
+from translator.resources.http3 import without_http3_in_vain
 from translator.resources.listener_policies import ListenerPolicies, listener_policies
 from translator.routes.policies import connection_settings, effective_l4_rules
 from xds import Resource
@@ -100,9 +102,13 @@ def port_listener(db: Db, gateway: Ref, port: SocketPort) -> PortListener | None
         return PortListener(key_of(gateway), port, addresses, datagrams=sessions) if served else None
     filtered = {state.table for state, _ in served if state.filters}
     policies: dict[RouteConfigKey, ListenerPolicies] = {}
+    of_socket: Settings = ()
     for state, certificates in served:
         if state.table not in policies:  # those of the listener that precedes the others of one filter chain
-            policies[state.table] = listener_policies(db, state)
+            own = listener_policies(db, state)
+            of_socket = of_socket if policies else tuple(cast(Settings, LISTENER.of(own.settings)))
+            settings = without_http3_in_vain(db, gateway, port, own.settings, of_socket)
+            policies[state.table] = own._replace(settings=settings)
         secrets = tuple(map(secret_name, certificates))
         parts = ChainParts(state, secrets, state.table in filtered, policies[state.table])
         chains |= dict.fromkeys(_chains(db, gateway, parts))
@@ -110,10 +116,8 @@ def port_listener(db: Db, gateway: Ref, port: SocketPort) -> PortListener | None
         return None
     if any(isinstance(each.chain, L4Chain) for each in chains):
         chains |= dict.fromkeys(_closed(db, gateway, port, {each.match for each in chains}))
-    name, of_socket = key_of(gateway), tuple(LISTENER.of(next(iter(policies.values())).settings))
-    return PortListener(
-        name, port, addresses, tuple(chains), exclusive=db.settings.standalone, settings=cast(Settings, of_socket)
-    )
+    name = key_of(gateway)
+    return PortListener(name, port, addresses, tuple(chains), exclusive=db.settings.standalone, settings=of_socket)
 
 
 class ChainParts(NamedTuple):
@@ -212,6 +216,23 @@ def listener_resource(db: Db, gateway: Ref, port: SocketPort) -> Resource | None
         return None
     needed = [found for each in extensions(db) for found in each.http_filters]
     return replace(Resource.pack(listener(spec, needed, db.settings.descriptors)), origin=tuple(forwarded(spec)))
+
+
+@query
+def http3_listener_resource(db: Db, gateway: Ref, port: SocketPort) -> Resource | None:
+    """Return the ``Listener`` on UDP that speaks HTTP/3 for a port of TCP."""
+    spec = port_listener(db, gateway, port)
+    if spec is None or not spec.http3_chains:
+        return None
+    needed = [found for each in extensions(db) for found in each.http_filters]
+    return Resource.pack(http3_listener(spec, needed, db.settings.descriptors))
+
+
+@query(firewall=True)
+def http3_ports(db: Db, gateway: Ref) -> tuple[int, ...]:
+    """Return the ports of a Gateway at which HTTP/3 is spoken."""
+    specs = (port_listener(db, gateway, each) for each in gateway_ports(db, gateway))
+    return tuple(each.port.number for each in specs if each is not None and each.http3_chains)
 
 
 @query

@@ -11,7 +11,7 @@ from translator.gateway.gateways import is_managed
 from translator.gateway.ports import gateway_ports
 from translator.ir.backend import Backend
 from translator.ir.l4 import L4Chain
-from translator.ir.listener import HttpChain, RouteConfigKey
+from translator.ir.listener import HttpChain, PortListener, RouteConfigKey
 from translator.refs import Ref
 from translator.resources.clusters import closed_resource, cluster_resource, endpoints_resource, gateway_backends
 from translator.resources.datagrams import datagram_cluster_resource, datagram_endpoints_resource
@@ -27,6 +27,7 @@ from translator.resources.listener_filters import (
     internal_listener_resource,
 )
 from translator.resources.listeners import (
+    http3_listener_resource,
     listener_resource,
     port_listener,
     secret_resource,
@@ -53,17 +54,7 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
     for port in gateway_ports(db, gateway):
         spec = port_listener(db, gateway, port)
         if spec is not None:
-            outputs[listener_resource, (gateway, port)] = None
-            outputs |= dict.fromkeys(output for each in spec.chains for output in _chain_outputs(each.chain))
-            if any(isinstance(each.chain, HttpChain) for each in spec.chains):
-                names = (each.name for each in discovered_filters(db))
-                outputs |= dict.fromkeys((extension_config_resource, (gateway, each)) for each in names)
-            if port.protocol == "UDP":
-                outputs[datagram_cluster_resource, (gateway, port)] = None
-                table = RouteConfigKey(spec.gateway, port.number, protocol=port.protocol)
-                outputs[datagram_endpoints_resource, (table,)] = None
-            if any(each.drops_datagrams for each in spec.datagrams):
-                outputs[closed_resource, ()] = None
+            outputs |= dict.fromkeys(_port_outputs(db, gateway, spec))
         outputs |= dict.fromkeys((secret_resource, (each,)) for each in served_certificates(db, gateway, port))
         outputs |= dict.fromkeys((trust_bundle_resource, (each,)) for each in served_trust_bundles(db, gateway, port))
     if outputs:
@@ -72,6 +63,23 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
             outputs |= dict.fromkeys(_of_service(gateway) if backend == DEPLOYED else _of_backend(backend))
         outputs |= dict.fromkeys((generic_secret_resource, (each,)) for each in needs.secrets)
     return frozenset(outputs)
+
+
+def _port_outputs(db: Db, gateway: Ref, spec: PortListener) -> Iterator[Output]:
+    """Yield what is served on one port, and by what."""
+    port = spec.port
+    yield listener_resource, (gateway, port)
+    if spec.http3_chains:
+        yield http3_listener_resource, (gateway, port)
+    yield from (output for each in spec.chains for output in _chain_outputs(each.chain))
+    if any(isinstance(each.chain, HttpChain) for each in spec.chains):
+        yield from ((extension_config_resource, (gateway, each.name)) for each in discovered_filters(db))
+    if port.protocol == "UDP":
+        yield datagram_cluster_resource, (gateway, port)
+        table = RouteConfigKey(spec.gateway, port.number, protocol=port.protocol)
+        yield datagram_endpoints_resource, (table,)
+    if any(each.drops_datagrams for each in spec.datagrams):
+        yield closed_resource, ()
 
 
 def _of_service(gateway: Ref) -> Iterator[Output]:

@@ -8,15 +8,17 @@ from typing import Any, NamedTuple
 from translator.db import Db
 from translator.engine.query import query
 from translator.envoy.hooks import LISTENER
-from translator.extension import PolicyUnit, policy_units
+from translator.extension import FilterOutcome, PolicyUnit, policy_units
 from translator.gateway.listeners import ListenerState
 from translator.gateway.ports import accepted_listeners, gateway_ports
+from translator.ir.listener import ListenerSetting
 from translator.objects.gateway_api.policy import Policy
-from translator.outcome import Outcome
+from translator.outcome import Outcome, Problem
 from translator.policies.effective import Stack, effective, of_kind
 from translator.policies.merging import leaves
 from translator.refs import Ref
-from translator.resources.listener_policies import listener_stack, policies_of
+from translator.resources.http3 import http3_obstacle
+from translator.resources.listener_policies import listener_policies, listener_stack, policies_of, traits
 from translator.routes.units import unit_settings
 from translator.status.place_report import PlaceReport, ReportBuilder, add_origins, add_problems, dotted
 from translator.status.policy_targets import TargetPlace
@@ -76,9 +78,23 @@ def _notes(db: Db, policy: Policy, place: TargetPlace, concerned: list[_At]) -> 
         if all(each.state.port != port for each in concerned):
             yield f"{place} has no listener with port {port}: correct the port, or remove the item of spec.perPort."
     for unit in _units(db, policy) if concerned else ():
+        for at in concerned:
+            if note := _http3_note(db, unit, at):
+                yield note
         if not any(_has(each, unit) for each in concerned):
             kinds = ", ".join(sorted(unit.protocols))
             yield f"{unit.path} has no effect at {place}: it is for listeners of {kinds}; remove it."
+
+
+def _http3_note(db: Db, unit: PolicyUnit, at: _At) -> str:
+    """Return why a listener that a unit asks for HTTP/3 cannot speak it; "" if it can, or is not asked."""
+    asked = unit_settings(db, of_kind(at.stack, unit.policy.kind), unit.field).value or () if _has(at, unit) else ()
+    if not any(isinstance(each, ListenerSetting) and each.speaks_http3 for each in asked):
+        return ""
+    settings = (setting for each in (at.chain, at.socket) for setting in listener_policies(db, each).settings)
+    obstacle = http3_obstacle(db, at.state.gateway, at.state.port, settings)
+    where = TargetPlace(at.state.ref.owner, at.state.ref.name)
+    return f"{unit.path} has no effect at {where}: {obstacle}." if obstacle else ""
 
 
 def _concerned(db: Db, place: TargetPlace, gateway: Ref) -> Iterator[_At]:
@@ -100,7 +116,7 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, at: 
     if not own:
         return
     report.set |= own
-    found, read = effective(db, stack, unit.field), unit_settings(db, stack, unit.field)
+    found, read = effective(db, stack, unit.field), _read_at(db, stack, unit, at)
     add_problems(db, unit, policy, read, found, own, report, CLOSED)
     kept, lost = set[str](), dict[str, str]()
     if not any(True for _ in leaves(found.value, policy.spec.unit_info(unit.field))):
@@ -111,6 +127,15 @@ def _add_unit(db: Db, policy: Policy, unit: PolicyUnit, place: TargetPlace, at: 
         report.lost |= dict.fromkeys(own, instead)
         return
     report.lost |= {path: lost.get(path) or lost.get("", "another policy") for path in own if path not in kept}
+
+
+def _read_at(db: Db, stack: Stack, unit: PolicyUnit, at: _At) -> FilterOutcome:
+    """Return the settings of a unit at a listener, or why it cannot have them."""
+    read = unit_settings(db, stack, unit.field)
+    of_listener = (each for each in read.value or () if isinstance(each, ListenerSetting))
+    faults = [fault for each in of_listener if (fault := each.fault_at(traits(at.state)))]
+    wrong = (Problem("Accepted", "Invalid", f"{unit.path}: {each}.") for each in faults)
+    return Outcome(None, (*read.problems, *wrong)) if faults else read
 
 
 def _own(policy: Policy, unit: PolicyUnit, stack: Stack) -> Iterator[str]:

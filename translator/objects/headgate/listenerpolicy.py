@@ -9,11 +9,23 @@ from pydantic.fields import FieldInfo
 
 from translator.api_group import GROUP
 from translator.objects.gateway_api.policy import Policy
+from translator.objects.headgate.clientcertificates import ClientCertificateValidation
+from translator.objects.headgate.clientconnections import (
+    AcceptedAtOnce,
+    ClientConnectionLimit,
+    ClientKeepalive,
+    ConnectTimeout,
+    ProxyProtocol,
+    SocketBuffer,
+)
+from translator.objects.headgate.clienttls import ClientTls
+from translator.objects.headgate.http3 import Http3
 from translator.objects.headgate.httpsettings import HttpSettings
 from translator.objects.headgate.policy import AttachedPolicySpec
 from translator.objects.headgate.types import Quantity
 from translator.objects.schema.base import Fields, unique
 from translator.objects.schema.documentation import Doc
+from translator.objects.schema.merging import ATOMIC
 from translator.objects.schema.scalars import PortNumber
 
 MAX_PORTS: Final = 64
@@ -29,6 +41,26 @@ class ListenerConfig(Fields):
         Quantity | None, Doc(envoy="Listener.per_connection_buffer_limit_bytes", default="32Ki")
     ] = None
     """How many bytes are held of a connection whose other side is too slow to read."""
+    proxy_protocol: ProxyProtocol | None = None
+    """Whether connections begin with a PROXY header: of a port as a whole."""
+    tcp_keepalive: ClientKeepalive | None = None
+    """How connections of clients that are gone are found: of a port as a whole."""
+    socket_buffer_limit: SocketBuffer = None
+    """How many bytes the kernel holds of a connection each way, of a port as a whole. By default as the kernel has
+    it."""
+    max_accept_per_socket_event: AcceptedAtOnce = None
+    """How many connections are accepted before others are served again, of a port as a whole. By default all that
+    wait."""
+    connection_limit: ClientConnectionLimit | None = None
+    """How many connections there may be at once."""
+    transport_socket_connect_timeout: ConnectTimeout = None
+    """How long clients may take for a TLS handshake."""
+    client_certificate_validation: Annotated[ClientCertificateValidation | None, ATOMIC] = None
+    """Which clients have to present which certificate."""
+    tls: ClientTls | None = None
+    """How TLS is spoken."""
+    http3: Http3 | None = None
+    """Whether HTTP/3 is spoken too, at HTTPS listeners."""
     http_settings: HttpSettings | None = None
     """How HTTP is spoken to clients, at listeners of HTTP and HTTPS."""
 

@@ -77,7 +77,8 @@ def _choice(ctx: Mapping[str, Any], given: object) -> str:
     listed = str(ctx["expected"]).replace("'", "")
     choices = listed.replace(" or ", ", ").split(", ")
     if not isinstance(given, str):
-        return f"must be {listed}"
+        number = isinstance(given, int | float) and not isinstance(given, bool)
+        return f"must be {listed}" + (": put it in quotes" if number and str(given) in choices else "")
     close = closest(given, choices)
     return f"must be {listed}, not {given[:64]!r}" + (f"; did you mean {close}?" if close else "")
 

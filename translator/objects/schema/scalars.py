@@ -63,6 +63,8 @@ REDIRECT_URI: Final = (
 )
 OAUTH_SCOPE: Final = r"^[!#-\[\]-~]+$"
 METADATA_NAME: Final = "^[-A-Za-z0-9._/]+$"
+KEY_HASH: Final = r"^[A-Za-z0-9+/]{43}=$"
+CERTIFICATE_HASH: Final = "^([0-9a-fA-F]{64}|([0-9a-fA-F]{2}:){31}[0-9a-fA-F]{2})$"
 
 DATABASE_FILE: Final = r"^/[^\x00-\x1f\x7f]*\.mmdb$"
 GRPC_NAME: Final = "^[A-Za-z_][A-Za-z0-9_.]*$"
@@ -109,6 +111,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     REDIRECT_URI: "must be a URL with a path, like https://shop.example.com/oauth2/redirect, or like "
     "%REQ(x-forwarded-proto)%://%REQ(:authority)%/oauth2/redirect for that of the request",
     OAUTH_SCOPE: "must be a scope, like openid: visible ASCII characters but '\"' and '\\'",
+    KEY_HASH: "must be a SHA-256 in base64, as `openssl dgst -sha256 -binary | base64` prints it: 44 characters",
+    CERTIFICATE_HASH: "must be a SHA-256 in 64 hexadecimal digits, with colons between each two of them or without",
     METADATA_NAME: "may hold letters, digits, '-', '.', '_' and '/'",
     DATABASE_FILE: "must be the absolute path of a database, like /geo/city.mmdb",
     GRPC_NAME: "must be the name of a service or method in its .proto file, like shop.Checkout",
