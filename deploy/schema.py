@@ -6,6 +6,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from types import UnionType
 from typing import Any, Final, Union, get_args, get_origin
 
@@ -185,10 +186,15 @@ def docstrings(model: type[Fields]) -> Iterator[tuple[str, str]]:
     """Yield the docstrings below fields, by the fields' names, inherited ones before those of the class itself."""
     for base in reversed(model.__mro__):
         if issubclass(base, Fields) and base is not Fields:
-            yield from _owndocstrings(base)
+            yield from _own_docstrings(base)
 
 
-def _owndocstrings(model: type[Fields]) -> Iterator[tuple[str, str]]:
+@cache  # each model is met at many places, and its source takes milliseconds to read
+def _own_docstrings(model: type[Fields]) -> tuple[tuple[str, str], ...]:
+    return tuple(_read_docstrings(model))
+
+
+def _read_docstrings(model: type[Fields]) -> Iterator[tuple[str, str]]:
     (node,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(node, ast.ClassDef)
     for field, text in zip(node.body, node.body[1:], strict=False):
