@@ -49,6 +49,11 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.acl.FORBIDDEN",
         "translator.extensions.client_address.FORBIDDEN",
     ),
+    "what holds where a policy does not say it": (
+        "translator.extensions.endpoint_health.TIMEOUT",
+        "translator.extensions.endpoint_health.INTERVAL",
+        "translator.extensions.endpoint_health.*HEALTHY",
+    ),
     "a place in an order": (
         "translator.ir.backend.PROTOCOL",
         "translator.ir.backend.TLS",

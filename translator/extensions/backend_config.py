@@ -9,7 +9,9 @@ from translator.engine.query import query
 from translator.extension import Extension
 from translator.extensions import (
     circuit_breakers,
+    endpoint_health,
     load_balancer,
+    outlier_detection,
     upstream_connections,
     upstream_http,
     upstream_proxy_protocol,
@@ -24,6 +26,8 @@ from translator.refs import Ref
 
 READERS: Final[tuple[Reader, ...]] = (
     load_balancer.read,
+    endpoint_health.read,
+    outlier_detection.read,
     upstream_connections.read,
     upstream_http.read,
     circuit_breakers.read,

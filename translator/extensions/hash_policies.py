@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, RouteAction
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
 from translator.envoy.hooks import RouteHook
 from translator.extension import Extension, FilterOutcome, PolicyContext, PolicyUnit, RuleCheck
+from translator.extensions.hash_messages import write_hash_policy
 from translator.ir.http import RouteMatch, Rule, RuleSetting
 from translator.ir.listener import ListenerContext
-from translator.objects.headgate.forwarding import HashCookie, HashPolicy
+from translator.objects.headgate.forwarding import HashPolicy
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.outcome import Outcome
 
@@ -25,26 +26,7 @@ class HashPolicies(RuleSetting, RouteHook):
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``HashPolicy``s."""
         for each in self.policies:
-            _write(route.route.hash_policy.add(terminal=bool(each.terminal)), each)
-
-
-def _write(message: RouteAction.HashPolicy, found: HashPolicy) -> None:
-    if found.header is not None:
-        message.header.header_name = found.header.name
-    elif found.cookie is not None:
-        _write_cookie(message.cookie, found.cookie)
-    elif found.query_param is not None:
-        message.query_parameter.name = found.query_param.name
-    else:
-        message.connection_properties.source_ip = True
-
-
-def _write_cookie(message: RouteAction.HashPolicy.Cookie, found: HashCookie) -> None:
-    message.name, message.path = found.name, found.path or ""
-    if found.ttl is not None:
-        message.ttl.FromMilliseconds(found.ttl)
-    for each in found.attributes or ():
-        message.attributes.add(name=each.name, value=each.value or "")
+            write_hash_policy(route.route.hash_policy.add(), each)
 
 
 def read(context: PolicyContext) -> FilterOutcome:

@@ -40,7 +40,6 @@ class BackendSetting:
     Attributes:
         encrypts: whether connections to the backend are encrypted.
         proxyless: whether gRPC's own xDS clients can connect so.
-        hashes: whether it has the load balancer choose endpoints by a hash of requests.
         order: its place among the settings of a backend, whose hooks are called in this order: `TLS` asks for the
             protocol that others have chosen, and `AROUND_TLS` wraps what it has written.
         discovers: whether it says itself how the endpoints of the cluster are found.
@@ -51,7 +50,6 @@ class BackendSetting:
     __slots__ = ()
     encrypts: ClassVar[bool] = False
     proxyless: ClassVar[bool] = False
-    hashes: ClassVar[bool] = False
     order: ClassVar[int] = 0
     discovers: ClassVar[bool] = False
     for_clients_only: ClassVar[bool] = False
@@ -73,6 +71,11 @@ class BackendSetting:
     @property
     def limits_retries(self) -> bool:
         """Return whether it says how many retries there may be at once, so that no budget of a rule does."""
+        return False
+
+    @property
+    def hashes(self) -> bool:
+        """Return whether it has the load balancer choose endpoints by the hash that routes make of requests."""
         return False
 
     @property

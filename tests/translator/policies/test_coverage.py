@@ -38,6 +38,11 @@ LEAVES = tuple(
 )
 
 WITHOUT_LIVE = {
+    **{
+        each: "a proxy does not know its zone yet"
+        for each in LEAVES
+        if each.path.startswith("spec.loadBalancer.zoneAware.preferLocal.")
+    },
     Field("TrafficPolicy", "spec.httpUpgrade[].connect.terminate"): "no listener of Headgate's takes CONNECT yet",
 }
 """Fields that no live test can set, and why."""

@@ -6,7 +6,9 @@ from typing import Annotated, ClassVar
 from translator.api_group import GROUP
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.headgate.circuitbreakers import CircuitBreakerLimits
+from translator.objects.headgate.healthchecks import HealthCheck
 from translator.objects.headgate.loadbalancing import LoadBalancer
+from translator.objects.headgate.outliers import OutlierDetection
 from translator.objects.headgate.policy import TargetedPolicySpec
 from translator.objects.headgate.upstreamconnections import (
     AddressesOfClients,
@@ -38,6 +40,10 @@ class BackendConfigPolicySpec(TargetedPolicySpec):
 
     load_balancer: Annotated[LoadBalancer | None, Doc(envoy="Cluster.load_balancing_policy")] = None
     """How an endpoint is chosen for each request."""
+    health_check: HealthCheck | None = None
+    """Has proxies ask endpoints whether they are healthy."""
+    outlier_detection: OutlierDetection | None = None
+    """Spares endpoints whose requests fail."""
     connect_timeout: ConnectTime = None
     """How long it may take to connect to an endpoint. By default 5s."""
     per_connection_buffer_limit_bytes: ConnectionBuffer = None

@@ -33,7 +33,8 @@ def _share(value: object) -> int:
     )
 
 
-def _int_or_string(rule: str, message: str) -> WithJsonSchema:
+def int_or_string(rule: str, message: str) -> WithJsonSchema:
+    """Return the schema of a type whose values are whole numbers or strings that fulfil a rule in CEL."""
     rules = [{"rule": rule, "message": message}]
     return WithJsonSchema({"x-kubernetes-int-or-string": True, "x-kubernetes-validations": rules, "maxLength": 32})
 
@@ -41,7 +42,7 @@ def _int_or_string(rule: str, message: str) -> WithJsonSchema:
 Share = Annotated[
     int,
     PlainValidator(_share),
-    _int_or_string(
+    int_or_string(
         "type(self) == int ? self >= 0 && self <= 100"
         " : self.matches('^(100([.]0{1,4})?|[0-9]{1,2}([.][0-9]{1,4})?)%$')",
         "must be a share: a whole number from 0 to 100, or a string like '0.25%', with up to four decimals",
@@ -73,7 +74,7 @@ def _quantity(value: object) -> int:
 Quantity = Annotated[
     int,
     PlainValidator(_quantity),
-    _int_or_string(
+    int_or_string(
         "type(self) == int ? self >= 0"
         " : self.matches('^[0-9]{1,16}([.][0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$')",
         "must be a quantity of bytes, like 64Ki, 10Mi or 1000",
