@@ -99,6 +99,27 @@ POLICY: Final = {
         "cors": {"allowOrigins": ["*"]},
     },
 }
+LISTENER_POLICY: Final = {
+    "apiVersion": HEADGATE_API,
+    "kind": "ListenerPolicy",
+    "metadata": {"name": "hello"},
+    "spec": {
+        "targetRefs": [{"group": GATEWAY_API.partition("/")[0], "kind": "Gateway", "name": GATEWAY}],
+        "default": {"httpSettings": {"acceptHttp10": True}},
+    },
+}
+CONNECTIONS: Final = {
+    "apiVersion": HEADGATE_API,
+    "kind": "BackendConfigPolicy",
+    "metadata": {"name": "hello"},
+    "spec": {"targetRefs": [{"group": "", "kind": "Service", "name": "hello"}], "loadBalancer": {"random": {}}},
+}
+BACKEND: Final = {
+    "apiVersion": HEADGATE_API,
+    "kind": "Backend",
+    "metadata": {"name": "hello"},
+    "spec": {"static": {"hosts": [{"host": "192.0.2.1", "port": 443}]}},
+}
 EXTENSION: Final = {
     "apiVersion": HEADGATE_API,
     "kind": "GatewayExtension",
@@ -134,6 +155,7 @@ XBACKEND: Final = {
         "port": {"number": 443},
     },
 }
+BY_MEMORY: Final = {"controlledResources": ["memory"]}
 UNPROBED: Final = {"spec": {"containers": [{"name": "envoy", "readinessProbe": None}]}}
 """A pod template of proxies that are ready without an xDS server."""
 
@@ -168,24 +190,26 @@ async def deploy(controller: Controller, watched: Kube) -> None:
     gateway["spec"]["listeners"] = [*gateway["spec"]["listeners"], HTTPS, TLS, *PORTS]
     await watched.apply(
         tls_secret("certificate", "example.com"),
-        parameters("p", **base, hpa={"maxReplicas": 2}, pdb={"minAvailable": 1}),
+        parameters("p", **base, hpa={"maxReplicas": 2}, vpa=BY_MEMORY, pdb={"minAvailable": 1}),
         gateway,
         *hello("hello", "example.com"),
         *(GRPC_ROUTE, TLS_ROUTE, *L4_ROUTES, SERVICE, XBACKEND, POLICY, EXTENSION, BACKEND_POLICY, LISTENER_SET),
+        *(LISTENER_POLICY, CONNECTIONS, BACKEND),
         *UNSUPPORTED,
     )
     routes = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
-    for kind in (*routes, "TrafficPolicy", "GatewayExtension", "BackendTLSPolicy", "ListenerSet", "XBackend"):
+    policies = ("TrafficPolicy", "ListenerPolicy", "BackendConfigPolicy", "BackendTLSPolicy")
+    for kind in (*routes, *policies, "GatewayExtension", "ListenerSet", "Backend", "XBackend"):
         await watched.condition(kind, "hello", "Accepted", "True")
     for each in UNSUPPORTED:
         await watched.condition(each["kind"], "hello", "Accepted", "False")
     await watched.condition("GatewayParameters", "p", "Accepted", "True")
-    await until("budget", partial(asked, controller.audit, watched, "create", "poddisruptionbudgets"))
+    await until("autoscaler", partial(asked, controller.audit, watched, "create", "verticalpodautoscalers"))
     await watched.apply(parameters("p", **base, kind="DaemonSet"))
     await gone(watched, "Deployment", PROXIES)
     await watched.apply(parameters("p", selfManaged=True))
     await gone(watched, "Service", PROXIES)
-    for resource in ("serviceaccounts", "configmaps", "daemonsets"):
+    for resource in ("serviceaccounts", "configmaps", "daemonsets", "verticalpodautoscalers"):
         await until(f"end of {resource}", partial(asked, controller.audit, watched, "delete", resource))
 
 

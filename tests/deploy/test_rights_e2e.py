@@ -18,6 +18,8 @@ from tests.deploy.release import Release
 from tests.deploy.rights import Audit, Right, granted, permissions_of
 from tests.e2e.installation import Installation
 from tests.e2e.kube import Kube, until
+from translator.objects.kubernetes.workloads import VerticalPodAutoscaler
+from translator.objects.schema.base import KubernetesObject
 from translator.registry import KINDS
 from watchers.kubernetes.discovery import is_served
 from watchers.kubernetes.errors import ApiError
@@ -37,12 +39,13 @@ async def watched(kube: Kube) -> AsyncIterator[Kube]:
 
 @pytest.fixture
 async def unserved(kube: Kube) -> AsyncIterator[frozenset[str]]:
-    """Have the cluster serve the kinds of the experimental channel too; return the kinds that it cannot serve.
+    """Have the cluster serve the kinds of the experimental channel and the vertical autoscaler; return those it cannot.
 
     Those are of groups of Kubernetes itself, where no definition counts: ClusterTrustBundles, if they are not enabled.
     """
     groups = {each["name"] for each in (await kube.client.get("/apis"))["groups"]}
-    missing = [each for each in KINDS.values() if not await is_served(kube.client, each)]
+    kinds: tuple[type[KubernetesObject], ...] = (*KINDS.values(), VerticalPodAutoscaler)
+    missing = [each for each in kinds if not await is_served(kube.client, each)]
     defined = [each for each in missing if each.group not in groups]
     try:
         await kube.apply(*map(definition, defined))
@@ -123,8 +126,10 @@ async def test_every_permission_is_used(
     assert {each.namespace for each in audit.api_requests} == set(parts)
     for namespace, rules in parts.items():
         expected = granted(rules)
-        # An extension is nobody's in particular: the cluster's own Headgate may have written its status before.
-        written = {each for each in expected if each.verb in ("get", "patch") and "gatewayextensions" in each.resource}
+        # These are nobody's in particular: the cluster's own Headgate may have written their statuses before.
+        shared = ("gatewayextensions", "backends")
+        kinds = {each: each.resource.partition("/")[0] for each in expected if each.verb in ("get", "patch")}
+        written = {each for each, kind in kinds.items() if kind in shared}
         of_others = {each for each in expected if each.resource in unserved} | written
         assert audit.used(namespace, expected) - of_others == expected - of_others
     # Everybody may read the readiness of the API server, and which kinds it serves (ClusterRole system:discovery).
