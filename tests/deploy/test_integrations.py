@@ -57,6 +57,24 @@ def test_gateways_and_routes_are_accepted(name: str) -> None:
                 assert accepted["status"] == "True", accepted
 
 
+def test_the_collector_gets_the_spans() -> None:
+    """The policy of the example is in effect at its Gateway, and names the port at which the collector listens."""
+    found = {each["kind"]: each for each in DOCUMENTS["opentelemetry.yaml"]}
+    ours = [each for each in found.values() if each["kind"] in KINDS and each["kind"] != "Deployment"]
+    texts = [yaml.safe_dump({**each, "metadata": {**each["metadata"], "generation": 1}}) for each in ours]
+    cluster = Cluster(CLASS, *texts)
+    (ancestor,) = cluster.translator.statuses[Ref("ListenerPolicy", "default", "opentelemetry")]["ancestors"]
+    status = {each["type"]: each["status"] for each in ancestor["conditions"]}
+    assert (status["Accepted"], status["ResolvedRefs"], status["Attached"]) == ("True", "True", "True")
+    provider = found["ListenerPolicy"]["spec"]["default"]["httpSettings"]["tracing"]["provider"]
+    port = provider["openTelemetry"]["grpcService"]["backendRef"]["port"]
+    collector = yaml.safe_load(found["ConfigMap"]["data"]["collector.yaml"])
+    assert collector["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"].endswith(f":{port}")
+    assert [each["port"] for each in found["Service"]["spec"]["ports"]] == [port]
+    named = {each for one in collector["service"]["pipelines"].values() for each in one["processors"]}
+    assert named == set(collector["processors"])
+
+
 def queries() -> list[str]:
     """Return the queries of Prometheus in the examples, with values in place of the variables."""
     text = yaml.safe_dump([document for found in DOCUMENTS.values() for document in found], width=10_000)

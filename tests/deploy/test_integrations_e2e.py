@@ -30,6 +30,7 @@ CORE: Final = {
     "Gateway": "gateways",
     "HTTPRoute": "httproutes",
     "GatewayParameters": "gatewayparameters",
+    "ListenerPolicy": "listenerpolicies",
 }
 KINDS: Final = (
     "argoproj.io_analysistemplates",
