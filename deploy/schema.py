@@ -15,6 +15,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
 from translator.objects.schema.base import CelRule, CheckedFields, Fields
+from translator.objects.schema.documentation import JudgedByModel
 
 Schema = dict[str, Any]
 
@@ -119,6 +120,8 @@ def _described(schema: Schema, model: type[Fields]) -> Schema:
             if of_field.get("x-kubernetes-list-type") == "set":
                 of_field["items"][MAP_TYPE] = "atomic"  # the API server compares items of sets as a whole
             _without_optional_keys(of_field)
+            if any(isinstance(each, JudgedByModel) for each in _metadata(field)):
+                _drop_rules(of_field)
         schema["properties"][field.alias or name] = _ordered(of_field)
     if issubclass(model, CheckedFields):
         schema |= _validations(model.rules)
@@ -170,6 +173,13 @@ def _uniqueness(field: FieldInfo) -> Schema:
                 MAP_KEYS: [to_camel(name) for name in keys.split(",")],
             }
     return {}
+
+
+def _drop_rules(schema: Any) -> None:
+    if isinstance(schema, dict):
+        schema.pop(VALIDATIONS, None)
+    for each in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        _drop_rules(each)
 
 
 def _without_optional_keys(schema: Schema) -> None:

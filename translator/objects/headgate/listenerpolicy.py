@@ -24,7 +24,7 @@ from translator.objects.headgate.httpsettings import HttpSettings
 from translator.objects.headgate.policy import AttachedPolicySpec
 from translator.objects.headgate.types import Quantity
 from translator.objects.schema.base import Fields, unique
-from translator.objects.schema.documentation import Doc
+from translator.objects.schema.documentation import Doc, JudgedByModel
 from translator.objects.schema.merging import ATOMIC
 from translator.objects.schema.scalars import PortNumber
 
@@ -82,6 +82,7 @@ class ListenerPolicySpec(AttachedPolicySpec):
     per_port: Annotated[
         tuple[PortConfig, ...],
         Field(max_length=MAX_PORTS),
+        JudgedByModel(),
         unique("port", "has the port of another item: have one item for each port"),
     ] = ()
     """What the listeners of single ports do: merged over `default`, or in place of it (`inheritance: Replace`)."""

@@ -111,7 +111,8 @@ class Disableable(CheckedFields):
         others = [info.alias or name for name, info in cls.model_fields.items() if name in excluded]
         given = " || ".join(f"has(self.{each})" for each in others)
         message = f"must not be set together with {', '.join(others)}: remove one of them"
-        cls.rules = (CelRule(f"!has(self.disable) || !({given})", message, "disable"), *cls.rules)
+        if others:
+            cls.rules = (CelRule(f"!has(self.disable) || !({given})", message, "disable"), *cls.rules)
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield a violation if it is switched off and set at once."""

@@ -31,3 +31,12 @@ class TypeName:
     """
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedByModel:
+    """A marker of a list whose items have no rules of CEL in the definition: the model alone judges them.
+
+    The API server multiplies the estimated cost of the rules by the length of the list, and rejects a definition that
+    is too dear.
+    """
