@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import pytest
+import re2
 import yaml
 from pydantic import Field
 
@@ -66,6 +67,8 @@ def test_schemas_are_structural_and_bounded(kind: Any) -> None:
         assert "type" in each or "x-kubernetes-int-or-string" in each
         assert not {"$ref", "anyOf", "title", "patternProperties", "const"} & each.keys()
         assert each.get("type") != "array" or "maxItems" in each
+        if "pattern" in each:
+            re2.compile(each["pattern"])  # Go's expressions have the same limits
         for key in each.get("x-kubernetes-list-map-keys", ()):
             assert key in each["items"].get("required", ()) or "default" in each["items"]["properties"][key]
     assert version["subresources"] == {"status": {}}

@@ -17,7 +17,7 @@ RoleArn = Annotated[
     str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]{1,512}$", max_length=600)
 ]
 SessionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=,.@-]{2,64}$")]
-ExternalId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=,.@:/-]{2,1224}$")]
+ExternalId = Annotated[str, StringConstraints(min_length=2, max_length=1224, pattern="^[A-Za-z0-9_=,.@:/-]+$")]
 EndpointUrl = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+/?$", max_length=512)]
 
 DEFAULT_REGION: Final = "us-east-1"
