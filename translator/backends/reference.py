@@ -79,6 +79,25 @@ def backend_of_policy(
     return for_calls(Outcome(made, tuple(_at(field, each) for each in resolved.problems)), field)
 
 
+def group_member(db: Db, owner: Ref, reference: BackendObjectReference, field: str) -> Outcome[Backend | None]:
+    """Resolve a reference of a Backend to what is one of its own; grants are those of the Backend's kind.
+
+    Args:
+        db: the database.
+        owner: the Backend.
+        reference: the reference.
+        field: where it stands, for messages.
+    """
+    found = db.registry.backend_of(reference.group, reference.kind)
+    if found is None:
+        return _no_backend(db, reference, field)
+    ref = Ref(reference.kind, reference.namespace or owner.namespace, reference.name)
+    if problem := refused(db, db.registry.kinds[owner.kind].group, owner, found, ref, field):
+        return Outcome(None, (problem,))
+    resolved = found.resolve(db, ref, reference.port or 0)
+    return Outcome(resolved.value, tuple(_at(field, each) for each in resolved.problems))
+
+
 def for_calls(resolved: Outcome[Backend | None], field: str) -> Outcome[Backend | None]:
     """Return a backend that the proxy itself calls, or sends copies to; none if that is not for these.
 
@@ -87,6 +106,12 @@ def for_calls(resolved: Outcome[Backend | None], field: str) -> Outcome[Backend 
     found = resolved.value
     if found is None or not any(each.for_clients_only for each in found.settings):
         return resolved
+    if any(each.rule_settings("") for each in found.settings):
+        text = (
+            f"{field}: a Backend of groups is for the backendRefs of routes, where failed requests are tried again; "
+            f"refer to one of its members."
+        )
+        return Outcome(None, (*resolved.problems, Problem("ResolvedRefs", "UnsupportedValue", text)))
     text = (
         f"{field}: {Ref(*found.key)} may get requests of clients only: where its names lead is not checked for calls "
         f"of the proxy itself, nor for copies of requests; refer to a Service, or to a Backend of IP addresses."

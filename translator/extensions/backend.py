@@ -13,7 +13,7 @@ from translator.backends.service import TLS_PROTOCOLS
 from translator.db import Db
 from translator.engine.query import query
 from translator.extension import Extension
-from translator.extensions import backend_aws, backend_forward_proxy, backend_static
+from translator.extensions import backend_aws, backend_forward_proxy, backend_groups, backend_static
 from translator.extensions.backend_members import BackendMember
 from translator.ir.backend import Backend, BackendEndpoint
 from translator.kinds import BackendKind
@@ -22,7 +22,10 @@ from translator.outcome import Outcome, Problem, not_resolved
 from translator.policies.backends import with_policies
 from translator.refs import Ref
 
-MEMBERS: Final = {each.name: each for each in (backend_static.MEMBER, backend_aws.MEMBER, backend_forward_proxy.MEMBER)}
+MEMBERS: Final = {
+    each.name: each
+    for each in (backend_static.MEMBER, backend_aws.MEMBER, backend_forward_proxy.MEMBER, backend_groups.MEMBER)
+}
 """The members of Backends, by their names in the model."""
 
 
@@ -48,13 +51,16 @@ def declared(db: Db, ref: Ref) -> Outcome[Backend | None]:
 
 
 def _below(path: str, problem: Problem) -> Problem:
-    return problem._replace(message=path + problem.message)
+    return problem._replace(message=(path.removesuffix(".") if problem.message[0] == "[" else path) + problem.message)
 
 
 @query(firewall=True)
 def backend(db: Db, ref: Ref, port: int) -> Outcome[Backend | None]:
     """Return the backend that a Backend is, whatever port a reference names, or why it can be none."""
-    resolved = with_policies(db, ref, "", _resolved(db, ref))
+    resolved = _resolved(db, ref)
+    if resolved.value is not None and any(each.rule_settings("") for each in resolved.value.settings):
+        return resolved  # its members have policies of their own
+    resolved = with_policies(db, ref, "", resolved)
     fault = _unencrypted(db, ref, resolved.value)
     return Outcome(None, (*resolved.problems, fault)) if fault is not None else resolved
 

@@ -54,6 +54,14 @@ class BackendSetting:
     discovers: ClassVar[bool] = False
     for_clients_only: ClassVar[bool] = False
 
+    def rule_settings(self, protocol: str) -> tuple[object, ...]:
+        """Return what it means for the rules whose requests go there, which is not for other uses of the backend.
+
+        Args:
+            protocol: what the route speaks where nothing else is said.
+        """
+        return ()
+
     @property
     def certificates(self) -> tuple[BackendKey, ...]:
         """Return the Secrets with the certificates that the cluster gets by SDS, so that these are served."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from translator.backends.reference import backend
 from translator.db import Db
 from translator.extension import FilterContext
-from translator.ir.http import RouteMatch, Rule, WeightedBackend
+from translator.ir.http import RouteMatch, Rule, RuleSetting, WeightedBackend
 from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.objects.gateway_api.rules import FilteredBackendRef, RouteRule
 from translator.objects.schema.base import Fields
@@ -68,6 +69,21 @@ def _rule(
 def _weighted(db: Db, route: Ref, reference: FilteredBackendRef, field: str) -> Outcome[WeightedBackend]:
     found = backend(db, GATEWAY_GROUP, route, reference, field)
     settings = read_filters(FilterContext(db, GATEWAY_GROUP, route, field, reference.filters))
-    failed = settings.value is None
-    weighted = WeightedBackend(None if failed else found.value, reference.weight, settings.value or ())
-    return Outcome(weighted, (*found.problems, *settings.problems))
+    if settings.value is None:
+        return Outcome(WeightedBackend(None, reference.weight), (*found.problems, *settings.problems))
+    made = WeightedBackend(found.value, reference.weight, settings.value)
+    return Outcome(_with_its_own(db, route, made), (*found.problems, *settings.problems))
+
+
+def _with_its_own(db: Db, route: Ref, weighted: WeightedBackend) -> WeightedBackend:
+    """Return a share of a rule's requests with what its backend itself means for these."""
+    found = weighted.backend
+    if found is None or not found.settings:
+        return weighted
+    protocol = db.registry.route(route.kind).backend_protocols[0].value
+    own = {each: each.rule_settings(protocol) for each in found.settings}
+    if not any(own.values()):
+        return weighted
+    left = tuple(each for each in found.settings if not own[each])
+    more = tuple(setting for each in own.values() for setting in each if isinstance(setting, RuleSetting))
+    return replace(weighted, backend=replace(found, settings=left), settings=(*weighted.settings, *more))

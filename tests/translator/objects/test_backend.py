@@ -27,6 +27,11 @@ def static(hosts: str, rest: str = "") -> dict[str, Any]:
     return backend(f"static: {{hosts: [{hosts}]{rest}}}")
 
 
+def group(members: str, count: int = 1) -> dict[str, Any]:
+    """Return a Backend of so many groups with these members."""
+    return backend(f"priorityGroups: [{', '.join([f'{{backendRefs: [{members}]}}'] * count)}]")
+
+
 def forward_proxy(field: str, values: list[str]) -> dict[str, Any]:
     """Return a forward proxy with a list."""
     return backend(f"dynamicForwardProxy: {{{field}: {values}}}")
@@ -55,6 +60,11 @@ def forward_proxy(field: str, values: list[str]) -> dict[str, Any]:
         (static(f"{{{HOST}}}, {{{HOST}, weight: 2}}"), "spec.static.hosts[1]: must not be there twice"),
         (static(f"{{{HOST}}}", ", appProtocol: kubernetes.io/h3"), "spec.static.appProtocol"),
         (backend(f"static: {{hosts: [{{{HOST}}}]}}, dynamicForwardProxy: {{}}"), "spec: exactly one of"),
+        (backend("priorityGroups: []"), "spec.priorityGroups"),
+        (backend("priorityGroups: [{backendRefs: []}]"), "spec.priorityGroups[0].backendRefs"),
+        (backend("priorityGroups: [{backendRefs: [{name: a}]}]"), "spec.priorityGroups[0].backendRefs[0].port"),
+        (group("{name: a, port: 1, weight: -1}"), "spec.priorityGroups[0].backendRefs[0].weight"),
+        (group("{name: a, port: 1}, {name: a, port: 1, weight: 2}"), "spec.priorityGroups[0].backendRefs[1]"),
         (backend("dynamicForwardProxy: {enableTls: 'yes'}"), "spec.dynamicForwardProxy.enableTls"),
         (backend("dynamicForwardProxy: {allowedHosts: ['a.*']}"), "spec.dynamicForwardProxy.allowedHosts[0]"),
         (backend("dynamicForwardProxy: {allowedHosts: ['a:80']}"), "spec.dynamicForwardProxy.allowedHosts[0]"),
@@ -80,13 +90,11 @@ def test_the_type_is_not_read() -> None:
         (1024, lambda count: static(", ".join(f"{{host: 10.0.0.1, port: {each}}}" for each in range(1, count + 1)))),
         (128, lambda count: static(f"{{{HOST}, weight: {count}}}")),
         (107, lambda count: static(f"{{unix: /{'a' * (count - 1)}}}")),
-        (64, lambda count: backend(f"dynamicForwardProxy: {{allowedHosts: {[f'h{each}' for each in range(count)]}}}")),
-        (
-            64,
-            lambda count: backend(
-                f"dynamicForwardProxy: {{allowPrivate: {[f'10.{each}.0.1' for each in range(count)]}}}"
-            ),
-        ),
+        (8, lambda count: group("{name: a, port: 1}", count)),
+        (16, lambda count: group(", ".join(f"{{name: a, port: {each}}}" for each in range(1, count + 1)))),
+        (1_000_000, lambda count: group(f"{{name: a, port: 1, weight: {count}}}")),
+        (64, lambda count: forward_proxy("allowedHosts", [f"h{each}" for each in range(count)])),
+        (64, lambda count: forward_proxy("allowPrivate", [f"10.{each}.0.1" for each in range(count)])),
     ],
 )
 def test_the_most(most: int, written: Any) -> None:

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from translator.api_group import GROUP
 from translator.objects.headgate.awsbackend import AwsBackend
 from translator.objects.headgate.forwardproxybackend import DynamicForwardProxy
+from translator.objects.headgate.prioritygroups import MOST_GROUPS, PriorityGroup
 from translator.objects.headgate.staticbackend import StaticBackend
 from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation, NamespacedObject
 from translator.objects.schema.documentation import Doc
 
-MEMBERS: Final[tuple[str, ...]] = ("static", "aws", "dynamic_forward_proxy")
+MEMBERS: Final[tuple[str, ...]] = ("static", "aws", "dynamic_forward_proxy", "priority_groups")
 """The members, by their names in the model: exactly one is set."""
 
 
@@ -40,6 +41,8 @@ class HeadgateBackendSpec(CheckedFields):
     """Whatever host a request names."""
     aws: AwsBackend | None = None
     """A function of AWS Lambda."""
+    priority_groups: Annotated[tuple[PriorityGroup, ...], Field(min_length=1, max_length=MOST_GROUPS)] | None = None
+    """Groups of Services and Backends: a request that fails at one is sent to the next."""
 
     @property
     def member(self) -> str:
