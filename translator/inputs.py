@@ -131,6 +131,8 @@ class Settings:
             ReferenceGrants.
         policy_affected: targets of policies get the condition `PolicyAffected` (GEP-713).
         allow_http_issuers: OpenID issuers, and what is fetched from them, may have http URLs.
+        access_log_folder: the folder in which access logs of policies may write files, beside the streams of the proxy;
+            "" if in none.
         rate_limit_service: where the rate limit service is that policies mean which name none; standalone, where
             Headgate deploys none.
         local_backends: Backends may be at loopback and link-local addresses and at sockets of Unix. This lets whoever
@@ -152,6 +154,7 @@ class Settings:
     rate_limit_service: ServiceAddress | None = None
     local_backends: bool = False
     own_folders: tuple[str, ...] = ()
+    access_log_folder: str = ""
 
 
 def in_cluster(

@@ -10,6 +10,9 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 
 
 INSUFFICIENT_STORAGE = 507
 UNAVAILABLE = 503
+WITHOUT_BODY = (204, 205, 304)
+"""The statuses of responses that have no body: Envoy would send the one that a format makes all the same, and clients
+take it for the next response."""
 TOO_LONG_FOR_RETRY = "request_payload_exceeded_retry_buffer_limit"
 """Envoy's words for a request that got longer than its buffer for retries while no try was on its way."""
 
@@ -29,4 +32,25 @@ def local_replies() -> hcm_pb2.LocalReplyConfig:
     reason.name = "envoy.access_loggers.extension_filters.cel"
     expression = cel_pb2.ExpressionFilter(expression=f"response.code_details == '{TOO_LONG_FOR_RETRY}'")
     reason.typed_config.Pack(expression, deterministic=True)
+    return made
+
+
+def keep_empty() -> hcm_pb2.ResponseMapper:
+    """Map responses that have no body to themselves, whatever the format of others is."""
+    made = hcm_pb2.ResponseMapper()
+    for status in WITHOUT_BODY:
+        comparison = made.filter.or_filter.filters.add().status_code_filter.comparison
+        comparison.op = accesslog_pb2.ComparisonFilter.EQ
+        comparison.value.default_value, comparison.value.runtime_key = status, "headgate.without_body"
+    made.body_format_override.text_format_source.inline_string = ""
+    return made
+
+
+def keep_direct_responses() -> hcm_pb2.ResponseMapper:
+    """Map what routes respond to itself: redirects, preflights, and bodies that the authors of routes have chosen."""
+    made = hcm_pb2.ResponseMapper()
+    made.filter.extension_filter.name = "envoy.access_loggers.extension_filters.cel"
+    expression = cel_pb2.ExpressionFilter(expression="response.code_details == 'direct_response'")
+    made.filter.extension_filter.typed_config.Pack(expression, deterministic=True)
+    made.body_format_override.text_format_source.inline_string = "%LOCAL_REPLY_BODY%"
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from translator.extensions import (
+    access_log,
     acl,
     admission_control,
     api_key_auth,
@@ -43,6 +44,7 @@ from translator.extensions import (
     listener_headers,
     listener_policy,
     listener_tracing,
+    local_replies,
     mirror,
     oauth2,
     rate_limit,
@@ -97,6 +99,8 @@ EXTENSIONS = (
     tracing.EXTENSION,
     session_persistence.EXTENSION,
     ext_proc.EXTENSION,
+    access_log.EXTENSION,
+    local_replies.EXTENSION,
     traffic_policy.EXTENSION,
     connection_buffers.EXTENSION,
     client_address.EXTENSION,

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from translator.objects.headgate.clientaddress import CLIENT_ADDRESS_RULES, ClientAddressSettings
 from translator.objects.headgate.httplimits import HttpLimits
+from translator.objects.headgate.httplogs import HttpLogs
 from translator.objects.headgate.httpmessages import SERVER_NAME_RULE, HttpMessageSettings
 from translator.objects.headgate.httpprotocols import HttpProtocolSettings
 from translator.objects.headgate.requestsettings import RequestSettings
@@ -14,6 +15,7 @@ from translator.objects.schema.base import CelRule, CheckedFields, FieldViolatio
 class HttpSettings(
     ClientAddressSettings,
     HttpLimits,
+    HttpLogs,
     HttpMessageSettings,
     HttpProtocolSettings,
     RequestSettings,

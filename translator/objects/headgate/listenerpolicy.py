@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from translator.api_group import GROUP
 from translator.objects.gateway_api.policy import Policy
+from translator.objects.headgate.accesslogs import ConnectionAccessLogs
 from translator.objects.headgate.clientcertificates import ClientCertificateValidation
 from translator.objects.headgate.clientconnections import (
     AcceptedAtOnce,
@@ -61,6 +62,9 @@ class ListenerConfig(Fields):
     """How TLS is spoken."""
     http3: Http3 | None = None
     """Whether HTTP/3 is spoken too, at HTTPS listeners."""
+    connection_access_log: ConnectionAccessLogs = None
+    """Logs of connections, in place of the one to the standard output that listeners of TCP and TLS have anyway; `[]`
+    switches it off. Of several listeners on a port that of the first one counts."""
     http_settings: HttpSettings | None = None
     """How HTTP is spoken to clients, at listeners of HTTP and HTTPS."""
 

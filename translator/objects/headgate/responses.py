@@ -74,17 +74,18 @@ class BodyFormat(CheckedFields):
 
 
 def _json_violations(found: Mapping[str, Any]) -> Iterator[FieldViolation]:
-    if not _is_json(found, MOST_LEVELS):
+    if not is_json(found, MOST_LEVELS):
         yield FieldViolation(("json",), f"must be JSON of at most {MOST_LEVELS} levels: leave some out")
         return
     yield from too_long(json.dumps(found, ensure_ascii=False), "json")
 
 
-def _is_json(value: object, levels: int) -> bool:
+def is_json(value: object, levels: int) -> bool:
+    """Return whether a value is JSON that is nested in at most so many levels."""
     if isinstance(value, Mapping):
-        return levels > 0 and all(isinstance(key, str) and _is_json(each, levels - 1) for key, each in value.items())
+        return levels > 0 and all(isinstance(key, str) and is_json(each, levels - 1) for key, each in value.items())
     if isinstance(value, list):
-        return levels > 0 and all(_is_json(each, levels - 1) for each in value)
+        return levels > 0 and all(is_json(each, levels - 1) for each in value)
     return value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
 
 

@@ -62,6 +62,7 @@ REDIRECT_URI: Final = (
     rf"({_URL_AUTHORITY}|%REQ\((:authority|:AUTHORITY)\)%){_OAUTH_SEGMENTS}$"
 )
 OAUTH_SCOPE: Final = r"^[!#-\[\]-~]+$"
+FILE_PATH: Final = r"^/[-A-Za-z0-9._/]+$"
 METADATA_NAME: Final = "^[-A-Za-z0-9._/]+$"
 KEY_HASH: Final = r"^[A-Za-z0-9+/]{43}=$"
 CERTIFICATE_HASH: Final = "^([0-9a-fA-F]{64}|([0-9a-fA-F]{2}:){31}[0-9a-fA-F]{2})$"
@@ -113,6 +114,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     OAUTH_SCOPE: "must be a scope, like openid: visible ASCII characters but '\"' and '\\'",
     KEY_HASH: "must be a SHA-256 in base64, as `openssl dgst -sha256 -binary | base64` prints it: 44 characters",
     CERTIFICATE_HASH: "must be a SHA-256 in 64 hexadecimal digits, with colons between each two of them or without",
+    FILE_PATH: "must be an absolute path of letters, digits, '-', '.', '_' and '/'",
     METADATA_NAME: "may hold letters, digits, '-', '.', '_' and '/'",
     DATABASE_FILE: "must be the absolute path of a database, like /geo/city.mmdb",
     GRPC_NAME: "must be the name of a service or method in its .proto file, like shop.Checkout",
