@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from bench.world import GATEWAY, NAMESPACE, Raw, edit, manifest, world
 from tests.translator.golden.envoy import envoy_error
 from tests.translator.policies.test_random_policies import leading_somewhere
-from tests.translator.values import Maker
+from tests.translator.values import Maker, is_valid
 from translator.extension import Extension
 from translator.inputs import Settings
-from translator.objects.headgate.listenerpolicy import ListenerPolicy, ListenerPolicySpec
+from translator.objects.headgate.listenerpolicy import ListenerConfig, ListenerPolicy, ListenerPolicySpec
 from translator.refs import Ref
 from translator.registry import REGISTRY
 from translator.translator import Translator
@@ -34,7 +34,14 @@ UNITS: Final = tuple(
 
 
 def config(random: Random) -> Raw:
-    """Return what listeners do, in which some random units are set."""
+    """Return what listeners do, in which some random units are set that may be set together."""
+    while True:
+        made = _config(random)
+        if is_valid(ListenerConfig, made):
+            return made
+
+
+def _config(random: Random) -> Raw:
     maker = Maker(random, share=random.choice((0.1, 0.4, 0.8)))
     made: dict[str, Any] = {}
     for unit in random.sample(UNITS, random.randint(1, min(5, len(UNITS)))):
