@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from translator.ir.listener import SocketPort
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.headgate.proxyscaling import HpaParameters
+from translator.objects.kubernetes.service import Service
 from translator.objects.kubernetes.workloads import Deployment
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
@@ -175,6 +176,21 @@ def _service(plan: RenderInput) -> Manifest:
         spec["ipFamilies"] = list(wanted.ip_families)
     spec |= _addresses(plan, wanted.type)
     return _manifest(plan, "Service", {"spec": spec}, wanted.annotations, wanted.labels)
+
+
+def with_udp_ports(made: tuple[Manifest, ...], ports: Collection[int]) -> tuple[Manifest, ...]:
+    """Return manifests of which Services have ports of UDP with the numbers of some of their ports of TCP."""
+    return tuple(_with_udp(each, ports) if ports and each.ref.kind == Service.kind else each for each in made)
+
+
+def _with_udp(service: Manifest, ports: Collection[int]) -> Manifest:
+    spec = service.body["spec"]
+    added = [
+        {**each, "name": f"udp-{each['port']}", "protocol": "UDP"}
+        for each in spec["ports"]
+        if each["port"] in ports and each["protocol"] == "TCP"
+    ]
+    return replace(service, body={**service.body, "spec": {**spec, "ports": [*spec["ports"], *added]}})
 
 
 def _addresses(plan: RenderInput, type_: str) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.envoy.cluster import load_assignment
 from translator.infrastructure.manifest import ProxyManifests
-from translator.infrastructure.manifests import proxy_manifests
+from translator.infrastructure.manifests import proxy_manifests, with_udp_ports
 from translator.infrastructure.names import rate_limit_name
 from translator.ir.backend import Backend, BackendKey
 from translator.objects.kubernetes.service import Service
 from translator.outcome import Outcome
 from translator.refs import Ref
 from translator.resources.filter_needs import gateway_needs
+from translator.resources.listeners import http3_ports
 from xds import ENDPOINT, Resource
 
 
@@ -36,10 +37,14 @@ def rate_limit_endpoints_resource(db: Db, gateway: Ref) -> Resource | None:
 
 @query
 def deployed_manifests(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
-    """Return the manifests of what is deployed for a Gateway: its proxies, and a rate limit service if need be."""
+    """Return the manifests of what is deployed for a Gateway: its proxies, and a rate limit service if need be.
+
+    The Service of the proxies has the ports of HTTP/3, which policies ask for, beside those of listeners.
+    """
     found = proxy_manifests(db, gateway)
-    if found is None or not found.value.rate_limit:
+    if found is None or not found.value.manifests:
         return found
     own = found.value.rate_limit if needs_rate_limit_service(db, gateway) else ()
-    made = replace(found.value, manifests=(*found.value.manifests, *own), rate_limit=())
+    proxies = with_udp_ports(found.value.manifests, http3_ports(db, gateway))
+    made = replace(found.value, manifests=(*proxies, *own), rate_limit=())
     return Outcome(made, found.problems)
