@@ -165,6 +165,7 @@ def in_cluster(
     policy_namespaces: frozenset[str] = frozenset(),
     policy_affected: bool = False,
     allow_http_issuers: bool = False,
+    access_log_folder: str = "",
     local_backends: bool = False,
 ) -> Settings:
     """Make the settings for the objects of a cluster; `Settings` says what its arguments are."""
@@ -179,6 +180,7 @@ def in_cluster(
         policy_namespaces=policy_namespaces,
         policy_affected=policy_affected,
         allow_http_issuers=allow_http_issuers,
+        access_log_folder=access_log_folder,
         local_backends=local_backends,
     )
 

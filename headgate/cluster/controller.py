@@ -70,6 +70,7 @@ class ControllerSettings:
         policy_namespaces: those whose policies may select targets by labels everywhere.
         policy_affected: whether targets of policies get the condition `PolicyAffected`.
         allow_http_issuers: whether OpenID issuers may have http URLs, and be on this machine.
+        access_log_folder: the folder in which access logs of policies may write files; "" if in none.
         local_backends: whether Backends may be at loopback and link-local addresses and at sockets of Unix.
     """
 
@@ -89,6 +90,7 @@ class ControllerSettings:
     policy_affected: bool = False
     allow_http_issuers: bool = False
     local_backends: bool = False
+    access_log_folder: str = ""
 
 
 def run(settings: ControllerSettings) -> None:
@@ -141,6 +143,7 @@ class Controller:
                 policy_affected=settings.policy_affected,
                 allow_http_issuers=settings.allow_http_issuers,
                 local_backends=settings.local_backends,
+                access_log_folder=settings.access_log_folder,
             ),
             on_demand=[model.kind for model in ON_DEMAND],
         )

@@ -8,6 +8,7 @@ import typer
 
 from headgate.commands.options import (
     NO_NAMESPACES,
+    AccessLogFolder,
     AdminAddress,
     AdminHosts,
     AllowHttpIssuers,
@@ -82,6 +83,7 @@ def command(
     policy_affected: WithPolicyAffected = False,
     allow_http_issuers: AllowHttpIssuers = False,
     local_backends: LocalBackends = False,
+    access_log_folder: AccessLogFolder = "",
     class_finalizer: Annotated[
         bool,
         typer.Option(
@@ -127,5 +129,6 @@ def command(
             policy_affected=policy_affected,
             allow_http_issuers=allow_http_issuers,
             local_backends=local_backends,
+            access_log_folder=access_log_folder,
         )
     )

@@ -209,6 +209,17 @@ LocalBackends = Annotated[
         "have proxies connect to what trusts their machine.",
     ),
 ]
+AccessLogFolder = Annotated[
+    str,
+    typer.Option(
+        "--access-log-folder",
+        envvar="HEADGATE_ACCESS_LOG_FOLDER",
+        metavar="DIR",
+        help="A folder in which access logs of ListenerPolicies may write files, beside the standard output of "
+        "proxies; it has to be there and writable where proxies run.",
+        show_default=False,
+    ),
+]
 RateLimitService = Annotated[
     Address | None,
     typer.Option(

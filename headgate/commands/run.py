@@ -11,6 +11,7 @@ from headgate.commands.options import (
     DEFAULT_ADMIN,
     DEFAULT_XDS,
     NO_NAMESPACES,
+    AccessLogFolder,
     AdminAddress,
     AdminHosts,
     AllowHttpIssuers,
@@ -56,6 +57,7 @@ def command(
     policy_affected: WithPolicyAffected = False,
     allow_http_issuers: AllowHttpIssuers = False,
     local_backends: LocalBackends = False,
+    access_log_folder: AccessLogFolder = "",
     rate_limit_service: RateLimitService = None,
     state_dir: StateDir = None,
     log_format: HowToLog = LogFormat.AUTO,
@@ -93,6 +95,7 @@ def command(
             policy_affected=policy_affected,
             allow_http_issuers=allow_http_issuers,
             local_backends=local_backends,
+            access_log_folder=access_log_folder,
             rate_limit_service=rate_limit_service,
         )
     )

@@ -10,6 +10,7 @@ import typer
 
 from headgate.commands.options import (
     NO_NAMESPACES,
+    AccessLogFolder,
     AllowHttpIssuers,
     Context,
     ControllerName,
@@ -70,6 +71,7 @@ def command(
     policy_affected: WithPolicyAffected = False,
     allow_http_issuers: AllowHttpIssuers = False,
     local_backends: LocalBackends = False,
+    access_log_folder: AccessLogFolder = "",
     rate_limit_service: RateLimitService = None,
     output: OutputFormat = Output.YAML,
 ) -> None:
@@ -101,7 +103,9 @@ def command(
         folder = load_cluster(Target(kubeconfig, context))
     else:
         folder = load(files or ())
-    settings = file_settings(policy_namespaces, policy_affected, allow_http_issuers, rate_limit_service, local_backends)
+    settings = file_settings(
+        policy_namespaces, policy_affected, allow_http_issuers, rate_limit_service, local_backends, access_log_folder
+    )
     if of_cluster:
         settings = in_cluster(
             controller_name,
@@ -111,6 +115,7 @@ def command(
             policy_affected=policy_affected,
             allow_http_issuers=allow_http_issuers,
             local_backends=local_backends,
+            access_log_folder=access_log_folder,
         )
     wrong = _print(folder.diagnostics)
     if not of_cluster:

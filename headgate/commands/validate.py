@@ -10,6 +10,7 @@ import typer
 
 from headgate.commands.options import (
     NO_NAMESPACES,
+    AccessLogFolder,
     AllowHttpIssuers,
     EnvoyPath,
     Files,
@@ -35,6 +36,7 @@ def command(
     policy_affected: WithPolicyAffected = False,
     allow_http_issuers: AllowHttpIssuers = False,
     local_backends: LocalBackends = False,
+    access_log_folder: AccessLogFolder = "",
     rate_limit_service: RateLimitService = None,
 ) -> None:
     """Report the problems in files, with file and line, then those that Envoy's own validation finds.
@@ -54,7 +56,9 @@ def command(
     folder = load(files)
     if not folder.objects and not folder.diagnostics:
         raise UserError(f"there is no object in {', '.join(files)}: Headgate reads *.yaml, *.yml and *.json there")
-    settings = file_settings(policy_namespaces, policy_affected, allow_http_issuers, rate_limit_service, local_backends)
+    settings = file_settings(
+        policy_namespaces, policy_affected, allow_http_issuers, rate_limit_service, local_backends, access_log_folder
+    )
     translator = translate(folder, settings)
     found = _print(problems(folder, translator))
     envoy = _envoy(envoy_path)

@@ -49,6 +49,7 @@ def file_settings(
     allow_http_issuers: bool,
     rate_limit_service: Address | None,
     local_backends: bool,
+    access_log_folder: str,
 ) -> Settings:
     """Return the settings for files, with what options of the same names say."""
     return replace(
@@ -58,6 +59,7 @@ def file_settings(
         allow_http_issuers=allow_http_issuers,
         rate_limit_service=ServiceAddress.of(rate_limit_service),
         local_backends=local_backends,
+        access_log_folder=access_log_folder,
     )
 
 

@@ -70,6 +70,7 @@ class RunSettings:
         policy_namespaces: those whose policies may select targets by labels everywhere.
         policy_affected: whether targets of policies get the condition `PolicyAffected`.
         allow_http_issuers: whether OpenID issuers may have http URLs, and be on this machine.
+        access_log_folder: the folder in which access logs of policies may write files; "" if in none.
         local_backends: whether Backends may be at loopback and link-local addresses and at sockets of Unix.
         rate_limit_service: the service that is asked for global limits which name none.
     """
@@ -85,6 +86,7 @@ class RunSettings:
     policy_affected: bool = False
     allow_http_issuers: bool = False
     local_backends: bool = False
+    access_log_folder: str = ""
     rate_limit_service: Address | None = None
 
 
@@ -124,6 +126,7 @@ class _Run:
                 policy_affected=settings.policy_affected,
                 allow_http_issuers=settings.allow_http_issuers,
                 local_backends=settings.local_backends,
+                access_log_folder=settings.access_log_folder,
                 own_folders=own_folders(settings.state),
                 rate_limit_service=ServiceAddress.of(settings.rate_limit_service),
             )

@@ -58,6 +58,7 @@ VALUES: Final = (
     _value("externalNames", True, wrong="yes"),
     _value("allowHttpIssuers", True, wrong="yes"),
     _value("localBackends", True, wrong="yes"),
+    _value("accessLogFolder", "/var/log/proxy", wrong="logs"),
     _value("policyNamespaces", ["a", "b"], wrong=["A_B"]),
     _value("policyAffected", True, wrong="yes"),
     _value("log.level", "debug", wrong="loud"),

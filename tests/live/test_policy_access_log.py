@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -11,17 +12,18 @@ from aiohttp import web
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 
 from headgate_proto.envoy.service.ext_proc.v3.external_processor_pb2 import ProcessingRequest, ProcessingResponse
-from tests.live.access_logs import FILTERS, logs, text_log
+from tests.live.access_logs import FILTERS, LogFile, logs, text_log
 from tests.live.log_services import OTLP, access_log_service, collector
 from tests.live.objects import Manifest, endpoints, exact, gateway, listener_policy, route, rule, service
 from tests.live.processor import Processor, immediate
-from tests.live.proxy import Proxy, free_port
+from tests.live.proxy import Proxy, free_port, running_proxy
 from tests.live.test_access_log import NAMED
 from tests.live.test_listener_filters import filtered
 from tests.live.test_policy_ext_auth import reference_grant
 from tests.live.test_tcp import backend, exchange, tcp_route
 from tests.live.test_tcp import listener as tcp_listener
 from tests.live.upstream import Seen, Upstream
+from translator.inputs import Settings
 
 LOCAL_ADDRESS = "envoy.filters.listener.original_dst.local_ip"
 
@@ -309,3 +311,23 @@ async def test_connections(proxy: Proxy) -> None:
         await proxy.request()
         (text,) = await proxy.access_log.texts()
         assert text.endswith(f" {proxy.port}")
+
+
+async def test_a_folder_of_the_operator(envoy_path: Path, upstreams: dict[str, Upstream], tmp_path: Path) -> None:
+    """Files may be in the folder that the operator allows, and nowhere else; edits lose no line."""
+    async with running_proxy(envoy_path, Settings(access_log_folder=str(tmp_path))) as (proxy, _):
+        await proxy.begin(gateway({"name": "http", "protocol": "HTTP", "port": proxy.port}), service("alpha"))
+        await proxy.apply(endpoints("alpha", [upstreams["alpha"].port]), route(rule("alpha")))
+        file = LogFile(tmp_path / "requests.log")
+        sink = {"path": str(file.path), "stringFormat": "%PATH(NQ)%"}
+        for path in ("/a", "/b"):
+            await proxy.apply(logs({"fileSink": sink}, text_log(path)))
+            assert await statuses(proxy, path) == [200]
+            assert await file.texts() == [path]
+        outside = (f"{tmp_path}/../x", str(tmp_path), f"{tmp_path}x/a", f"{tmp_path}/", f"{tmp_path}//a", "/etc/x")
+        for wrong in outside:
+            await proxy.apply(logs({"fileSink": {"path": wrong}}))
+            conditions = proxy.status("ListenerPolicy", "logs")["ancestors"][0]["conditions"]
+            accepted = next(each for each in conditions if each["type"] == "Accepted")
+            assert (accepted["status"], accepted["reason"]) == ("False", "NotAllowed"), wrong
+            assert f"or a file in {tmp_path}" in accepted["message"]
