@@ -54,26 +54,26 @@ def measure() -> Cost:
     whole = static_bootstrap(resources(snapshot, redacted=False))
     other = free_port()
     bare = json.loads(json.dumps(whole))
-    disabled = _remove_disabled(bare)
+    disabled = remove_disabled(bare)
     for each in bare["static_resources"]["listeners"]:
         each["address"]["socket_address"]["port_value"] = other
-    with _running(whole, port) as full, _running(bare, other) as reduced:
-        _round(full, port)
-        _round(reduced, other)
+    with running(whole, port) as full, running(bare, other) as reduced:
+        cpu_of_requests(full, port)
+        cpu_of_requests(reduced, other)
         pairs = []
         for number in range(ROUNDS):
             # What comes first changes, so that neither has the warmer caches.
             first, second = ((full, port), (reduced, other))[:: 1 if number % 2 else -1]
-            found = {each[1]: _round(*each) for each in (first, second)}
+            found = {each[1]: cpu_of_requests(*each) for each in (first, second)}
             pairs.append((found[port], found[other]))
     ratio = tuple(statistics.quantiles([one / two for one, two in pairs], n=4))
     return Cost(disabled, statistics.median(one for one, _ in pairs), statistics.median(two for _, two in pairs), ratio)
 
 
-def _remove_disabled(value: Any) -> int:
+def remove_disabled(value: Any) -> int:
     """Remove the disabled filters from all connection managers; return how many there were."""
     if isinstance(value, list):
-        return sum(map(_remove_disabled, value))
+        return sum(map(remove_disabled, value))
     if not isinstance(value, dict):
         return 0
     removed = 0
@@ -81,11 +81,11 @@ def _remove_disabled(value: Any) -> int:
         kept = [each for each in value["http_filters"] if not each.get("disabled")]
         removed = len(value["http_filters"]) - len(kept)
         value["http_filters"] = kept
-    return removed + sum(map(_remove_disabled, value.values()))
+    return removed + sum(map(remove_disabled, value.values()))
 
 
 @contextmanager
-def _running(config: dict[str, Any], port: int) -> Iterator[int]:
+def running(config: dict[str, Any], port: int) -> Iterator[int]:
     """Run an Envoy with one worker; yield its process id once it listens."""
     config["admin"]["address"]["socket_address"]["port_value"] = 0
     with tempfile.TemporaryDirectory(prefix="headgate-bench-") as folder:
@@ -93,7 +93,7 @@ def _running(config: dict[str, Any], port: int) -> Iterator[int]:
         path.write_text(json.dumps(config))
         options = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]
         command = [str(envoy_binary()), *options, "--config-path", str(path)]
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             try:
                 _until_listening(port)
                 yield process.pid
@@ -113,7 +113,7 @@ def _until_listening(port: int) -> None:
     raise RuntimeError("Envoy does not listen")
 
 
-def _round(process: int, port: int) -> float:
+def cpu_of_requests(process: int, port: int) -> float:
     """Return the CPU time a request that a number of requests take, one after another, in microseconds."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
         before = _cpu_nanoseconds(process)

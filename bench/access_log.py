@@ -1,0 +1,91 @@
+"""The cost of the access log: Envoy's CPU time a request among many routes, beside that of the same logger by hand."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from bench.endtoend import edited, free_port
+from bench.filters import cpu_of_requests, remove_disabled, running
+from bench.world import GATEWAY, NAMESPACE, edit, gateway, world
+from headgate.envoy.static import static_bootstrap
+from headgate.reporting.proto_json import resources
+from translator.inputs import Settings
+from translator.refs import Ref
+from translator.translator import Translator
+
+ROUTES, HOSTS, SERVICES = 10_000, 1_000, 100
+ROUNDS = 8
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU time a request, in microseconds: the medians of rounds in turns.
+
+    Attributes:
+        ours: of Headgate's configuration, with its log.
+        by_hand: with the routes and the same logger alone: no filters but the router.
+        without: of Headgate's configuration without a log.
+        ratio: the quartiles of `ours` to `by_hand` in rounds that followed each other.
+    """
+
+    ours: float
+    by_hand: float
+    without: float
+    ratio: tuple[float, ...]
+
+
+def measure() -> Cost:
+    """Send requests to the three, in turns."""
+    port = free_port()
+    made = Translator(Settings(offline=True))
+    made.edit([*world(ROUTES, HOSTS, SERVICES), edit(gateway(port)), edit(edited(0))])
+    made.evaluate()
+    snapshot = made.snapshots[Ref("Gateway", NAMESPACE, GATEWAY)]
+    ours = static_bootstrap(resources(snapshot, redacted=False))
+    by_hand, without = json.loads(json.dumps(ours)), json.loads(json.dumps(ours))
+    remove_disabled(by_hand)
+    _keep_the_router(by_hand)
+    _remove_logs(without)
+    with ExitStack() as stack:
+        found: list[tuple[int, int]] = []
+        for config in (ours, by_hand, without):
+            own = free_port()
+            for each in config["static_resources"]["listeners"]:
+                if each["address"]["socket_address"]["port_value"] == port:
+                    each["address"]["socket_address"]["port_value"] = own
+            found.append((stack.enter_context(running(config, own)), own))
+        for each in found:
+            cpu_of_requests(*each)
+        rounds = []
+        for number in range(ROUNDS):
+            # What comes first changes, so that none has the warmer caches.
+            order = found[:: 1 if number % 2 else -1]
+            times = {each: cpu_of_requests(*each) for each in order}
+            rounds.append(tuple(times[each] for each in found))
+    ratio = tuple(statistics.quantiles([one / two for one, two, _ in rounds], n=4))
+    one, two, three = (statistics.median(each) for each in zip(*rounds, strict=True))
+    return Cost(one, two, three, ratio)
+
+
+def _keep_the_router(value: Any) -> None:
+    for each in _members(value, "http_filters"):
+        each[:] = [found for found in each if found["name"] == "envoy.filters.http.router"]
+
+
+def _remove_logs(value: Any) -> None:
+    for each in _members(value, "access_log"):
+        each.clear()
+
+
+def _members(value: Any, name: str) -> list[Any]:
+    """Return all values of a member in a tree."""
+    if isinstance(value, list):
+        return [found for each in value for found in _members(each, name)]
+    if not isinstance(value, dict):
+        return []
+    own = [value[name]] if name in value else []
+    return own + [found for each in value.values() for found in _members(each, name)]
