@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from tests.live.backends import backend, reference, static, to_backend
 from tests.live.name_server import name_server
-from tests.live.objects import endpoints, gateway, route, service, traffic_policy
+from tests.live.objects import Manifest, endpoints, gateway, route, service, traffic_policy
 from tests.live.proxy import Proxy, running_proxy
 from tests.live.upstream import Upstream
 from translator.inputs import Settings
 from translator.own_addresses import OwnAddress
+
+def problem(proxy: Proxy, kind: str, name: str) -> str:
+    """Return what the conditions of a policy that are not as they should be say."""
+    (ancestor,) = proxy.status(kind, name)["ancestors"]
+    return " ".join(each["message"] for each in ancestor["conditions"] if each["status"] == "False")
+
 
 NAMES = {
     "here.test": ["127.0.0.1"],
@@ -113,6 +120,36 @@ async def test_copies_and_calls_go_to_no_name(careful: Proxy, alpha: Upstream, b
     )
     assert (await careful.request()).backend == "beta"
     assert alpha.seen == []
+
+
+def checking(**check: Any) -> Manifest:
+    """Return a policy that has the hosts of the Backend checked."""
+    return {
+        "apiVersion": "gateway.headgate.dev/v1alpha1",
+        "kind": "BackendConfigPolicy",
+        "metadata": {"name": "checking"},
+        "spec": {
+            "targetRefs": [{"group": "gateway.headgate.dev", "kind": "Backend", "name": "hosts"}],
+            "healthCheck": {"http": {"path": "/quitquitquit", "method": "POST"}, **check},
+        },
+    }
+
+
+async def test_no_check_goes_where_requests_may_not(careful: Proxy, alpha: Upstream) -> None:
+    """Hosts by their names are not checked, at no port: checks pass no filter that sees where a name leads."""
+    await careful.apply(to_backend(), static({"host": "here.test", "port": 1}), checking(port=alpha.port))
+    assert (await careful.request()).status == 403
+    assert await careful.admin("/stats?filter=health_check[.]attempt") == ""
+    assert alpha.seen == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "here.test"])
+async def test_no_check_goes_to_headgate_s_own_ports(local: Proxy, alpha: Upstream, beta: Upstream, host: str) -> None:
+    """A policy that has a port of Headgate's own checked has nothing checked, and says why."""
+    await local.apply(to_backend(), static({"host": host, "port": alpha.port}), checking(port=beta.port))
+    assert (await local.request()).backend == "alpha"
+    assert "the administration is or may be at port" in problem(local, "BackendConfigPolicy", "checking")
+    assert beta.seen == []
 
 
 @pytest.mark.parametrize("allowed", [{}, {"allowedHosts": ["*"]}, {"allowPrivate": ["10.0.0.0/8"]}])

@@ -21,6 +21,10 @@ class GuardedHosts(BackendSetting, ClusterHook):
     order: ClassVar[int] = LAST
 
     def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
-        """Write the filter, which sees each address that a name has been resolved to."""
+        """Write the filter, which sees each address that a name has been resolved to.
+
+        Checks of health pass no filter: they would reach what requests must not, so that there are none.
+        """
+        cluster.ClearField("health_checks")
         with http_options(cluster) as options:
             add_filter(options, GUARD, deny_ranges(LOCAL_RANGES))

@@ -21,7 +21,7 @@ from translator.ir.backend import TLS, Backend, BackendSetting
 from translator.kinds import BackendSettings
 from translator.objects.headgate.healthchecks import HealthCheck, HealthCheckEvents, HttpHealthCheck, TcpHealthCheck
 from translator.objects.headgate.overrides import StatusCodeMatch
-from translator.outcome import Outcome
+from translator.outcome import Outcome, Problem
 
 TIMEOUT: Final = 1000
 """Milliseconds that an endpoint may take to answer."""
@@ -124,6 +124,11 @@ def _write_statuses(
 
 
 def read(config: BackendConfig) -> BackendSettings:
-    """Read how endpoints are checked."""
+    """Read how endpoints are checked; never at a port of Headgate's own, which an address of this machine would reach."""
     found = config.spec.health_check
-    return Outcome(() if found is None else (HealthChecking(found),))
+    if found is None:
+        return Outcome(())
+    if own := next((each for each in config.db.settings.own if each.port == found.port), None):
+        text = f"spec.healthCheck.port: {own.use} is or may be at port {own.port}, so it is left out; use another port."
+        return Outcome((), (Problem("Accepted", "Invalid", text),))
+    return Outcome((HealthChecking(found),))
