@@ -76,6 +76,11 @@ def read(config: BackendConfig) -> BackendSettings:
     if maglev is not None and maglev.table_size is not None and not _is_prime(maglev.table_size):
         text = f"spec.loadBalancer.maglev.tableSize: {maglev.table_size} is not a prime; set one, such as 65537."
         return Outcome((), (Problem("Accepted", "Invalid", text),))
+    if found.zone_aware is not None:
+        # Envoy finds its zone, and that of its peers, in a cluster of the proxies themselves, which there is not yet.
+        text = "spec.loadBalancer.zoneAware: proxies do not know their zone yet; remove it, or use weightedZones."
+        without = found.model_copy(update={"zone_aware": None})
+        return Outcome((LoadBalancing(without),), (Problem("Accepted", "UnsupportedValue", text),))
     return Outcome((LoadBalancing(found),))
 
 

@@ -14,7 +14,6 @@ from headgate_proto.envoy.extensions.load_balancing_policies.client_side_weighte
 )
 from headgate_proto.envoy.extensions.load_balancing_policies.common.v3.common_pb2 import (
     ConsistentHashingLbConfig,
-    LocalityLbConfig,
     SlowStartConfig,
 )
 from headgate_proto.envoy.extensions.load_balancing_policies.least_request.v3 import least_request_pb2
@@ -75,20 +74,6 @@ def _write_zones(message: Any, found: LoadBalancer) -> None:
         return
     elif weighs_zones(found):
         message.locality_lb_config.locality_weighted_lb_config.SetInParent()
-    elif found.zone_aware is not None:
-        _write_preference(message.locality_lb_config, found)
-
-
-def _write_preference(config: LocalityLbConfig, found: LoadBalancer) -> None:
-    assert found.zone_aware is not None
-    local, made = found.zone_aware.prefer_local, config.zone_aware_lb_config
-    made.SetInParent()
-    if local.min_endpoints_threshold is not None:
-        made.min_cluster_size.value = local.min_endpoints_threshold
-    if local.routing_enabled is not None:
-        made.routing_enabled.value = local.routing_enabled
-    if local.force is not None:
-        made.force_local_zone.min_size.value = local.force.min_endpoints_in_zone_threshold or 1
 
 
 def _write_slow_start(message: SlowStartConfig, found: SlowStart) -> None:
