@@ -16,14 +16,10 @@ from translator.objects.headgate.policy import TargetedPolicySpec
 
 @cache
 def _backend_settings() -> tuple[Raw, ...]:
-    """Return specs of BackendConfigPolicies, without targets."""
-    names = [each for each in BackendConfigPolicySpec.model_fields if each not in TargetedPolicySpec.model_fields]
-    aliases = {BackendConfigPolicySpec.model_fields[each].alias or each: each for each in names}
-    made = (
-        {key: Maker(Random(seed)).field(BackendConfigPolicySpec, each) for key, each in aliases.items()}
-        for seed in range(8)
-    )
-    return tuple({key: value for key, value in each.items() if value is not None} for each in made)
+    """Return valid specs of BackendConfigPolicies, without targets: fields may exclude or need each other."""
+    targets = {info.alias or name for name, info in TargetedPolicySpec.model_fields.items()}
+    made = (Maker(Random(seed)).struct(BackendConfigPolicySpec) for seed in range(16))
+    return tuple({key: value for key, value in each.items() if key not in targets} for each in made)
 
 
 def backend_config_policies() -> Objects:
@@ -39,9 +35,7 @@ def backend_config_policies() -> Objects:
     targets = fields(
         targetRefs=some(service | service | port, 2, 1, by=itemgetter("name")), targetSelectors=maybe(some(labels, 1))
     )
-    settings = st.sampled_from(_backend_settings()).flatmap(
-        lambda found: fields(**{key: maybe(st.just(each)) for key, each in found.items()})
-    )
+    settings = st.sampled_from(_backend_settings())
     spec = st.tuples(targets, settings).map(lambda both: {**both[0], **both[1]})
     return object_of(
         "gateway.headgate.dev/v1alpha1", "BackendConfigPolicy", ("k1", "k2"), namespace=one("a", "a", "b"), spec=spec
