@@ -30,6 +30,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.redirect.DEFAULT_PORTS",
         "translator.explain.request.DEFAULT_PORTS",
     ),
+    "a default of Envoy's": ("translator.objects.headgate.outliers.BASE_MILLISECONDS",),
     "an HTTP status code": (
         "translator.envoy.route_configuration.MISDIRECTED",
         "translator.envoy.preflights.OK",

@@ -163,7 +163,8 @@ def _plain(
             ],
         }
     }
-    plain: dict[str, Any] = merge(merge(made, own), _stats(parameters.stats))
+    plain: dict[str, Any] = merge(made, own)
+    _choose_stats(plain["stats_config"], parameters.stats)
     return plain
 
 
@@ -183,12 +184,14 @@ def memory_limit(parameters: GatewayParametersSpec) -> int | None:
     return None
 
 
-def _stats(stats: StatsParameters) -> dict[str, Any]:
-    for name, prefixes in (("inclusion_list", stats.include_prefixes), ("exclusion_list", stats.exclude_prefixes)):
-        if prefixes:
-            patterns = [{"prefix": each} for each in prefixes]
-            return {"stats_config": {"stats_matcher": {name: {"patterns": patterns}}}}
-    return {}
+def _choose_stats(config: dict[str, Any], stats: StatsParameters) -> None:
+    """Write which statistics proxies have: besides what is left out anyway, or only those that are asked for."""
+    if stats.include_prefixes:
+        patterns = [{"prefix": each} for each in stats.include_prefixes]
+        config["stats_matcher"] = {"inclusion_list": {"patterns": patterns}}
+    elif stats.exclude_prefixes:
+        patterns = config["stats_matcher"]["exclusion_list"]["patterns"]
+        patterns += [{"prefix": each} for each in stats.exclude_prefixes]
 
 
 def _xds_security(proxies: ProxyDefaults, folders: Folders) -> dict[str, Any]:

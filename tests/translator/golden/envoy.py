@@ -11,11 +11,14 @@ from typing import Any
 
 from headgate.envoy.static import static_bootstrap
 from headgate.reporting.proto_json import resources
+from tests.certificates import self_signed
 from tests.geo_databases import city, write
 from xds.resources.snapshot import Snapshot
 
 Sections = dict[str, list[dict[str, Any]]]
 _DATABASE = re.compile(r'"/[^"]*\.mmdb"')
+PROXY_FILES = "/certs/"
+"""Where the objects of cases say that proxies have certificates."""
 NAMED = ("listeners", "routes", "clusters", "secrets")
 
 
@@ -25,6 +28,7 @@ def envoy_error(envoy: Path, folder: Path, snapshots: Iterable[Snapshot]) -> str
     for number, snapshot in enumerate(snapshots):
         for section, found in _set_apart(resources(snapshot, redacted=False), number).items():
             merged.setdefault(section, []).extend(found)
+    merged = _with_files(merged, folder)
     config = folder / "bootstrap.json"
     config.write_text(_with_databases(json.dumps(static_bootstrap(merged)), folder / "any.mmdb"))
     options = ["--mode", "validate", "--disable-hot-restart", "--log-level", "error"]
@@ -40,6 +44,23 @@ def _with_databases(config: str, database: Path) -> str:
     if found != config:
         write(database, "GeoIP2-City", {"127.0.0.1": city("DE", "BY", "Munich")})
     return found
+
+
+def _with_files(value: Any, folder: Path) -> Any:
+    """Return resources that name files of proxies which exist: a certificate and its key, in a folder of the test."""
+    if isinstance(value, list):
+        return [_with_files(each, folder) for each in value]
+    if not isinstance(value, dict):
+        return value
+    name = value.get("filename", "")
+    if not isinstance(name, str) or not name.startswith(PROXY_FILES):
+        return {key: _with_files(each, folder) for key, each in value.items()}
+    certificate, key = folder / "tls.crt", folder / "tls.key"
+    if not certificate.exists():
+        made = self_signed("proxy.example.com")
+        certificate.write_text(made[0])
+        key.write_text(made[1])
+    return {**value, "filename": str(key if name.endswith(".key") else certificate)}
 
 
 def _set_apart(found: Sections, number: int) -> Sections:

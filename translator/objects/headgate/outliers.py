@@ -1,19 +1,33 @@
 """The field `outlierDetection` of BackendConfigPolicies: endpoints whose responses fail get no requests for a while."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, StrictInt
 
 from translator.objects.headgate.admission import Percent
-from translator.objects.schema.base import Fields
+from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.scalars import Boolean, Count, PositiveMilliseconds
 
 Enforcing = Annotated[StrictInt, Field(ge=0, le=100)]
 
 
-class OutlierDetection(Fields):
+BASE_MILLISECONDS: Final = 30_000
+"""How long an endpoint is ejected the first time where nobody says it: Envoy's own default."""
+
+
+class OutlierDetection(CheckedFields):
     """Ejects endpoints whose requests fail: they get none for a while. Each proxy does so by itself."""
+
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            "!has(self.maxEjectionTime) || duration(self.maxEjectionTime) >="
+            " duration(has(self.baseEjectionTime) ? self.baseEjectionTime : '30s')",
+            "must not be shorter than baseEjectionTime, which is 30s by default: lengthen it, or shorten that",
+            "maxEjectionTime",
+        ),
+    )
 
     consecutive5xx: Annotated[
         Count | None, Field(alias="consecutive5xx"), Doc(envoy="OutlierDetection.consecutive_5xx")
@@ -75,3 +89,9 @@ class OutlierDetection(Fields):
     always_eject_one_endpoint: Annotated[Boolean | None, Doc(envoy="OutlierDetection.always_eject_one_host")] = None
     """Whether one endpoint may always be ejected, although that is more than `maxEjectionPercent`, as it is by default
     of fewer than 10. By default true."""
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Yield a violation if the longest ejection is shorter than the first: Envoy would refuse the cluster."""
+        base = BASE_MILLISECONDS if self.base_ejection_time is None else self.base_ejection_time
+        if self.max_ejection_time is not None and self.max_ejection_time < base:
+            yield FieldViolation(("maxEjectionTime",), self.rules[0].message)
