@@ -17,6 +17,7 @@ from tests.live.upstream import Upstream
 from translator.inputs import Settings
 from translator.own_addresses import OwnAddress
 
+
 def problem(proxy: Proxy, kind: str, name: str) -> str:
     """Return what the conditions of a policy that are not as they should be say."""
     (ancestor,) = proxy.status(kind, name)["ancestors"]

@@ -124,7 +124,7 @@ def _write_statuses(
 
 
 def read(config: BackendConfig) -> BackendSettings:
-    """Read how endpoints are checked; never at a port of Headgate's own, which an address of this machine would reach."""
+    """Read how endpoints are checked; never at a port of Headgate's own, which this machine may have."""
     found = config.spec.health_check
     if found is None:
         return Outcome(())
