@@ -141,6 +141,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
     "a number of Linux": ("translator.extensions.client_connections._*",),
     "what clients are told": ("translator.extensions.http3.MAX_AGE_SECONDS",),
     "how alike two words are": ("translator.objects.parse._LIKENESS",),
+    "how far a field is looked for": ("translator.objects.schema.misplaced._BELOW",),
     "a user id, a target, or Envoy's way to say that there is no limit": (
         "translator.infrastructure.pod.USER",
         "translator.infrastructure.manifests.CPU_PERCENT",

@@ -18,6 +18,18 @@ __all__ = ["MOST_PROBLEMS", "FieldProblem", "Kinds", "Parsed"]
 _GATEWAY_API: Final = frozenset({("gateway.networking.x-k8s.io", "XMesh")})
 """Kinds of the Gateway API, by group, that are no mistake where this version does not read them."""
 
+_OF_OTHERS: Final[Mapping[str, str]] = {
+    "HTTPListenerPolicy": "a ListenerPolicy has its fields in default.httpSettings",
+    "ClientTrafficPolicy": "a ListenerPolicy says how clients are served",
+    "BackendTrafficPolicy": "a TrafficPolicy says how requests are served, and a BackendConfigPolicy of the Services "
+    "how connections are made and endpoints chosen",
+    "SecurityPolicy": "a TrafficPolicy has its fields, and GatewayExtensions what several of these share",
+    "EnvoyExtensionPolicy": "a TrafficPolicy has its fields, and GatewayExtensions the services that they call",
+    "EnvoyProxy": "GatewayParameters say how proxies are deployed, and a ListenerPolicy has logs, traces and geoIP",
+    "HTTPRouteFilter": "a TrafficPolicy or a DirectResponse, named by a filter of type ExtensionRef, does it",
+}
+"""What is there for the purpose of kinds of other gateways; names that are like theirs would mislead."""
+
 _LIKENESS: Final = 0.85
 """How much alike a kind must be to one that is read to be a slip of the pen: not ServiceAccount, nor Endpoints."""
 
@@ -105,6 +117,9 @@ class Kinds(Mapping[str, type[KubernetesObject]]):
         if (group, kind) in _GATEWAY_API:
             text = f"{kind} is not supported by this version of Headgate: it is left out"
             return FieldProblem(("kind",), text, "warning")
+        if instead := _OF_OTHERS.get(kind):
+            text = f"{kind!r} is not a kind that is read here; {instead}"
+            return FieldProblem(("kind",), text, "error" if group in self._groups else "warning")
         close = closest(kind, self, _LIKENESS)
         if close is None and group not in self._groups:
             return FieldProblem(

@@ -343,3 +343,47 @@ def test_a_misspelt_kind_is_an_error(kind: str, meant: str) -> None:
     (problem,) = KINDS.parse({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x"}}).problems
     assert problem.severity == "error"
     assert f"did you mean {meant}?" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"tcpKeepalive": {}}, "spec.tcpKeepalive: is not a field that is known here; it belongs into spec.default"),
+        (
+            {"default": {"maxHeadersCount": 5}},
+            "spec.default.maxHeadersCount: is not a field that is known here; "
+            "it belongs into spec.default.httpSettings",
+        ),
+        (
+            {"acceptHttp10": True},
+            "spec.acceptHttp10: is not a field that is known here; it belongs into spec.default.httpSettings",
+        ),
+        (
+            {"default": {"httpSettings": {"tcpKeepalive": {}}}},
+            "spec.default.httpSettings.tcpKeepalive: is not a field that is known here; it belongs into spec.default",
+        ),
+        (
+            {"default": {"enableProxyProtocol": True}},
+            "spec.default.enableProxyProtocol: is not a field that is known here; write proxyProtocol: {} for it",
+        ),
+        ({"headers": {}}, "spec.headers: is not a field that is known here; it has no effect: remove it"),
+    ],
+)
+def test_fields_of_other_places(spec: dict[str, Any], expected: str) -> None:
+    """A field at the wrong level, or with another gateway's name, is told with where or how to write it."""
+    document = {
+        "apiVersion": "gateway.headgate.dev/v1alpha1",
+        "kind": "ListenerPolicy",
+        "metadata": {"name": "clients"},
+        "spec": {"targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "web"}], **spec},
+    }
+    assert warnings(document) == [expected]
+
+
+@pytest.mark.parametrize("group", ["gateway.headgate.dev", "gateway.envoyproxy.io"])
+def test_kinds_of_other_gateways(group: str) -> None:
+    """A kind of another gateway is told with what is there in its place, not with one that is like it by name."""
+    parsed = KINDS.parse({"apiVersion": f"{group}/v1alpha1", "kind": "BackendTrafficPolicy", "metadata": {"name": "a"}})
+    (problem,) = parsed.problems
+    assert "BackendConfigPolicy" in problem.message
+    assert problem.severity == ("error" if group == "gateway.headgate.dev" else "warning")

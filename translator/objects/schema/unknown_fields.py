@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any, Union, get_args
 
 from translator.objects.schema.base import Fields, Path
+from translator.objects.schema.misplaced import place
 from translator.objects.schema.problem import FieldProblem
 from translator.objects.schema.suggest import closest
 
@@ -29,21 +30,34 @@ def _nested(annotation: Any) -> type[Fields] | None:
     return next(filter(None, map(_nested, get_args(annotation))), None)
 
 
-def unknown_fields(raw: Mapping[str, Any], known: Plan, path: Path = ()) -> Iterator[FieldProblem]:
-    """Yield a warning for each field that is not known, at any level, with the name that was perhaps meant."""
+def unknown_fields(
+    raw: Mapping[str, Any], known: Plan, path: Path = (), above: tuple[tuple[Path, Plan], ...] = ()
+) -> Iterator[FieldProblem]:
+    """Yield a warning for each field that is not known, at any level, with what was perhaps meant.
+
+    Args:
+        raw: the object, or a part of it.
+        known: the names known there.
+        path: where the part is.
+        above: the levels that lead to it, the outermost first.
+    """
+    inner = (*above, (path, known))
     for name, value in raw.items():
         if name not in known:
-            yield FieldProblem((*path, name), f"is not a field that is known here{_meant(name, known)}", "warning")
+            text = f"is not a field that is known here{_meant(name, known, above, path)}"
+            yield FieldProblem((*path, name), text, "warning")
         elif (level := known[name]) is not None:
             if isinstance(value, dict):
-                yield from unknown_fields(value, level, (*path, name))
+                yield from unknown_fields(value, level, (*path, name), inner)
             elif isinstance(value, list):
                 for index, item in enumerate(value):
                     if isinstance(item, dict):
-                        yield from unknown_fields(item, level, (*path, name, index))
+                        yield from unknown_fields(item, level, (*path, name, index), inner)
 
 
-def _meant(name: object, known: Plan) -> str:
+def _meant(name: object, known: Plan, above: tuple[tuple[Path, Plan], ...], path: Path) -> str:
+    if text := place(str(name), known, above, path):
+        return f"; {text}"
     close = closest(name, known)
     return f"; did you mean {close}?" if close else "; it has no effect: remove it"
 
