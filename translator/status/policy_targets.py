@@ -192,6 +192,11 @@ def wrong_kind(db: Db, policy: Ref, group: str, kind: str, path: str, section: s
     known = groups.get(kind, group)
     if known != group:
         return f"{path}.group: {kind} is a kind of the group {known}, not of {group!r}: correct it."
+    if _is_of_backends(db, policy):
+        meant = " or ".join(groups)
+        return (
+            f"{path}: a {policy.kind} cannot target the kind {kind}: name what its requests go to, a {meant}{section}."
+        )
     named = ", ".join(each.title for each in sorted(at))
     text = f"{path}: a {policy.kind} cannot target a {kind}{_meant(kind, [*groups])}{section}; it can target: {named}"
     return f"{text}, of the kinds {', '.join(groups)}."

@@ -164,7 +164,7 @@ RULES = {
     ),
     "Service without a port": (
         "{backendRefs: [{name: a}]}",
-        "backendRefs[0].port: is required for a Service: add one of its ports",
+        "backendRefs[0].port: is required for a Service: add one of its ports, or the group and kind of what is meant",
     ),
     "weight": (
         "{backendRefs: [{name: a, port: 80, weight: 1000001}]}",

@@ -226,7 +226,7 @@ RULES = {
     ),
     "Service without a port": (
         "{backendRefs: [{name: a}]}",
-        "backendRefs[0].port: is required for a Service: add one of its ports",
+        "backendRefs[0].port: is required for a Service: add one of its ports, or the group and kind of what is meant",
     ),
     "XBackend with a port": (
         "{backendRefs: [{group: gateway.networking.x-k8s.io, kind: XBackend, name: a, port: 80}]}",

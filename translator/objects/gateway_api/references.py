@@ -65,7 +65,9 @@ class BackendObjectReference(CheckedFields):
         """Yield a violation if a Service has no port, or an XBackend, which has its own, has one."""
         if self.port is None:
             if self.kind == "Service" and not self.group:
-                yield FieldViolation(("port",), "is required for a Service: add one of its ports")
+                yield FieldViolation(
+                    ("port",), "is required for a Service: add one of its ports, or the group and kind of what is meant"
+                )
         elif self.kind == "XBackend" and self.group == "gateway.networking.x-k8s.io":
             yield FieldViolation(("port",), "must not be set for an XBackend, which has its own: remove it")
 
