@@ -131,6 +131,19 @@ async def test_certificates_of_clients_are_validated(proxy: Proxy, tmp_path: Pat
     assert [not await refused(proxy.port, certificate=each) for each in files] == expected[mode]
 
 
+async def test_certificates_by_hashes_alone_exclude_it(proxy: Proxy, tmp_path: Path) -> None:
+    """Where no authority says whose certificates are valid HTTP/3 is not served, with the reason; TLS goes on."""
+    known = Authority("known")
+    await proxy.apply(
+        tls_secret("own", A),
+        gateway(https(proxy, "own")),
+        listener_policy(http3={}, clientCertificateValidation={"certificateHashes": ["ab" * 32]}),
+        route(rule("alpha")),
+    )
+    assert await refused(proxy.port, certificate=known.client_file(tmp_path))
+    assert any("caCertificateRefs, which HTTP/3 needs" in each["message"] for each in conditions(proxy).values())
+
+
 async def test_a_gateways_own_validation_holds(proxy: Proxy, tmp_path: Path) -> None:
     """Certificates that `spec.tls.frontend` of the Gateway asks for are asked for by QUIC too."""
     known = Authority("known")

@@ -67,6 +67,11 @@ class ClientCertificates(ListenerSetting, DownstreamTlsHook):
     leaf_only: bool
     allow_expired: bool
 
+    @property
+    def excludes_http3(self) -> str:
+        """Envoy takes no QUIC listener that asks for certificates which no authority has issued."""
+        return "" if self.sources else "clientCertificateValidation has no caCertificateRefs, which HTTP/3 needs"
+
     def fault_at(self, listener: ListenerTraits) -> str:
         """Return why a listener cannot validate certificates, or its policies would not see them."""
         if not listener.tls:

@@ -95,3 +95,19 @@ def test_buffers_of_sockets() -> None:
         ("2Gi", False),
     ):
         assert bool(problems(socketBufferLimit=size)) != right
+
+
+@pytest.mark.parametrize(
+    ("keepalive", "right"),
+    [
+        ({"keepAliveProbes": 127}, True),
+        ({"keepAliveProbes": 128}, False),
+        ({"keepAliveTime": "32767s"}, True),
+        ({"keepAliveTime": "32768s"}, False),
+        ({"keepAliveInterval": "32767s"}, True),
+        ({"keepAliveInterval": "10h"}, False),
+    ],
+)
+def test_probes_are_as_linux_has_them(keepalive: dict[str, object], right: bool) -> None:
+    """More probes, or longer times, than Linux takes are wrong: Envoy would refuse the listener."""
+    assert bool(problems(tcpKeepalive=keepalive)) != right

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from translator.objects.headgate.tcpprobes import Probes, ProbeTime
 from translator.objects.headgate.types import Disableable, Quantity
 from translator.objects.schema.base import CelRule, Fields, FieldViolation, unique
 from translator.objects.schema.documentation import Doc
@@ -48,12 +49,12 @@ class ProxyProtocol(Disableable):
 class ClientKeepalive(Fields):
     """Has the kernel ask clients that are silent whether they are still there, and close dead connections."""
 
-    keep_alive_probes: Annotated[PositiveCount | None, Doc(envoy=f"{_KEEPALIVE}.keepalive_probes")] = None
+    keep_alive_probes: Annotated[Probes | None, Doc(envoy=f"{_KEEPALIVE}.keepalive_probes")] = None
     """How many times a client is asked before the connection counts as dead. By default as the kernel has it (9)."""
-    keep_alive_time: Annotated[PositiveMilliseconds | None, Doc(envoy=f"{_KEEPALIVE}.keepalive_time")] = None
+    keep_alive_time: Annotated[ProbeTime | None, Doc(envoy=f"{_KEEPALIVE}.keepalive_time")] = None
     """How long a client has to be silent before it is asked, in seconds, rounded up. By default as the kernel has it
     (2h)."""
-    keep_alive_interval: Annotated[PositiveMilliseconds | None, Doc(envoy=f"{_KEEPALIVE}.keepalive_interval")] = None
+    keep_alive_interval: Annotated[ProbeTime | None, Doc(envoy=f"{_KEEPALIVE}.keepalive_interval")] = None
     """How long after one question the next one is asked, in seconds, rounded up. By default as the kernel has it
     (75s)."""
 

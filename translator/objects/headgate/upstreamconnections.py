@@ -5,10 +5,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, StrictInt
 
+from translator.objects.headgate.tcpprobes import Probes, ProbeTime
 from translator.objects.headgate.types import Quantity
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, raise_violations
 from translator.objects.schema.documentation import Doc
-from translator.objects.schema.scalars import Boolean, Milliseconds, PositiveCount, PositiveMilliseconds
+from translator.objects.schema.scalars import Boolean, Milliseconds, PositiveMilliseconds
 
 _SOME_BYTES: Final = CelRule(
     "type(self) == int ? self > 0 : !self.matches('^[0.]+[a-zA-Z]*$')", "must be at least 1 byte: set a size"
@@ -46,12 +47,12 @@ KernelBuffer = Annotated[
 class UpstreamKeepalive(Fields):
     """Probes by which the system finds out that the other side of a silent connection is gone."""
 
-    keep_alive_probes: Annotated[PositiveCount | None, Doc(envoy="TcpKeepalive.keepalive_probes")] = None
+    keep_alive_probes: Annotated[Probes | None, Doc(envoy="TcpKeepalive.keepalive_probes")] = None
     """How many probes without an answer end the connection. By default as the system of the proxy has it, mostly 9."""
-    keep_alive_time: Annotated[PositiveMilliseconds | None, Doc(envoy="TcpKeepalive.keepalive_time")] = None
+    keep_alive_time: Annotated[ProbeTime | None, Doc(envoy="TcpKeepalive.keepalive_time")] = None
     """How long a connection is silent before the first probe, in whole seconds. By default as the system has it, mostly
     2h."""
-    keep_alive_interval: Annotated[PositiveMilliseconds | None, Doc(envoy="TcpKeepalive.keepalive_interval")] = None
+    keep_alive_interval: Annotated[ProbeTime | None, Doc(envoy="TcpKeepalive.keepalive_interval")] = None
     """The time from one probe to the next, in whole seconds. By default as the system has it, mostly 75s."""
 
 
