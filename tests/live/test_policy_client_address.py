@@ -152,3 +152,24 @@ async def test_behind_filters_of_a_listener(proxy: Proxy, one: Processor) -> Non
     assert await is_client(proxy, {"X-Real-IP": CLIENT})
     assert not await is_client(proxy, {"X-Real-IP": "198.51.100.1"} | forged)
     assert one.streams
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"clientIP": {"customHeader": {"name": "x-real-ip"}}},
+        {"xffNumTrustedHops": 1},
+        {"xffTrustedCIDRs": [f"{LOCAL}/32"]},
+        {"useRemoteAddress": False},
+    ],
+)
+async def test_an_enforced_address_of_the_connection(proxy: Proxy, fields: Manifest) -> None:
+    """Where the Gateway enforces that the address is that of the connection, no other policy has clients believed."""
+    wide = found_by(useRemoteAddress=True)
+    narrow = listener_policy(name="narrow", section="http", httpSettings=fields)
+    sent = {**forwarded(CLIENT), "X-Real-IP": CLIENT}
+    await proxy.apply(ONLY_CLIENT, route(rule("alpha")), narrow)
+    assert await is_client(proxy, sent)
+    wide["spec"]["enforced"] = True
+    await proxy.apply(wide)
+    assert not await is_client(proxy, sent)

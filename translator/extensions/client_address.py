@@ -125,7 +125,7 @@ def _detect(manager: HttpConnectionManager, name: str, config: Message) -> None:
 def _way(context: PolicyContext) -> str:
     """Return which of the fields that exclude each other counts: that of the most specific policy with one.
 
-    Of what is enforced it is the least specific.
+    Of what is enforced it is the least specific; none where that says that it is the address of the connection.
     """
     found = [(context.db.get(Policy, each.policy), each.port) for each in context.stack]
     given = [(policy, port) for policy, port in found if policy is not None]
@@ -134,6 +134,8 @@ def _way(context: PolicyContext) -> str:
         for _, name in reversed(WAYS):
             if policy.spec.unit_value(f"{SETTINGS}{name}", port) is not None:
                 return name
+        if (policy, port) in enforced and policy.spec.unit_value(f"{SETTINGS}use_remote_address", port):
+            return ""  # nobody below may say that clients have another one
     return ""
 
 
