@@ -112,7 +112,7 @@ def test_every_page_about_policies_is_listed() -> None:
     folder = ROOT / "docs" / "policies"
     listed = (folder / "README.md").read_text()
     pages = {each.name for each in folder.glob("*.md")} - {"README.md"}
-    assert pages <= set(re.findall(r"\]\(([a-z-]+\.md)\)", listed))
+    assert pages <= set(re.findall(r"\]\(([a-z0-9-]+\.md)\)", listed))
     fields = TrafficPolicySpec.model_fields.keys() - AttachedPolicySpec.model_fields.keys()
     words = re.findall(r"`(\w+)`", listed)
     named = {*words, *map(to_snake, words)}  # that of `oauth2` would be oauth_2

@@ -28,6 +28,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.backends.rate_limit_service.PORT",
         "translator.infrastructure.rate_limit.*_PORT",
         "translator.extensions.redirect.DEFAULT_PORTS",
+        "translator.extensions.aws_ec2.PORT",
         "translator.explain.request.DEFAULT_PORTS",
     ),
     "a default of Envoy's": ("translator.objects.headgate.outliers.BASE_MILLISECONDS",),

@@ -11,6 +11,7 @@ from translator.inputs import (
     ACKNOWLEDGED,
     APPLY_RESULT,
     DISCOVERY,
+    INSTANCES,
     INVALID,
     PROXY_DEFAULTS,
     REQUESTED,
@@ -24,6 +25,7 @@ from translator.inputs import (
     ProxyDefaults,
     Settings,
 )
+from translator.ir.aws import FoundInstances, InstanceQuery
 from translator.ir.oidc import Discovered
 from translator.kinds import Registry
 from translator.objects.schema.base import KubernetesObject
@@ -100,4 +102,9 @@ class Db:
     def discovered(self, issuer: str) -> Discovered | None:
         """Read what is known of an OpenID issuer; None if nothing is yet."""
         found: Discovered | None = self.input(DISCOVERY, issuer)
+        return found
+
+    def instances(self, asked: InstanceQuery) -> FoundInstances | None:
+        """Read what is known of instances of EC2; None if nothing is yet."""
+        found: FoundInstances | None = self.input(INSTANCES, asked)
         return found

@@ -85,6 +85,8 @@ ACKNOWLEDGED = "Acknowledged"
 REQUESTED = "Requested"
 DISCOVERY = "Discovery"
 """The collection of the results of discovery (`translator.ir.oidc.Discovered`), by the URL of the issuer."""
+INSTANCES = "Instances"
+"""The collection of what is known of instances of EC2 (`translator.ir.aws.FoundInstances`), by the query."""
 
 
 class HostAndPort(Protocol):

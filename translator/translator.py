@@ -28,6 +28,7 @@ from translator.inputs import (
     ACKNOWLEDGED,
     APPLY_RESULT,
     DISCOVERY,
+    INSTANCES,
     INVALID,
     NOT_SYNCED,
     PROXY_DEFAULTS,
@@ -42,6 +43,7 @@ from translator.inputs import (
     ProxyDefaults,
     Settings,
 )
+from translator.ir.aws import FoundInstances, InstanceQuery
 from translator.ir.oidc import Discovered
 from translator.kinds import Registry
 from translator.objects.gateway_api.gateway import Gateway
@@ -249,6 +251,19 @@ class Translator:
     def set_discovery_synced(self, synced: bool) -> None:
         """Set whether an issuer without a result is not known; until then what depends on it stays as it was."""
         self._db.set_synced(DISCOVERY, synced)
+
+    @property
+    def instance_queries(self) -> frozenset[InstanceQuery]:
+        """The queries of instances of EC2 that outputs depend on, as of the last evaluation."""
+        return self._db.referenced(INSTANCES)
+
+    def set_instances(self, asked: InstanceQuery, found: FoundInstances | None) -> None:
+        """Set what is known of instances of EC2; None if nothing is any more."""
+        self._db.set(INSTANCES, asked, found)
+
+    def set_instances_synced(self, synced: bool) -> None:
+        """Set whether nothing is known of a query without a result; until then what depends on it stays as it was."""
+        self._db.set_synced(INSTANCES, synced)
 
     def set_proxy_defaults(self, defaults: ProxyDefaults) -> None:
         """Set the defaults of all proxies in the cluster, such as a new CA certificate."""

@@ -17,7 +17,7 @@ from headgate.cluster.leader import Leader
 from headgate.cluster.metrics import ClusterMetrics
 from headgate.controlplane.acks import AckAggregator
 from headgate.controlplane.clients import GrpcClients
-from headgate.controlplane.discovery import IssuerDiscovery
+from headgate.controlplane.discovery import Discovery
 from headgate.controlplane.inputs import Inputs
 from headgate.controlplane.plane import ControlPlane
 from headgate.controlplane.publisher import SnapshotKeys
@@ -176,7 +176,7 @@ class Controller:
             observer=Observers(metrics, Traces(), clients),
             on_sync_status=sync_statuses.report,
         )
-        self.discovery = IssuerDiscovery(self.inputs, allow_http=settings.allow_http_issuers)
+        self.discovery = Discovery(self.inputs, allow_http=settings.allow_http_issuers)
         leader = self.leader
         events = ClusterEvents(
             *(translator, self.cluster, leader.writer, leader.proxy_reconciler, leader.finalizers), self.discovery

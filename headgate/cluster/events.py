@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headgate.controlplane.discovery import IssuerDiscovery
+from headgate.controlplane.discovery import Discovery
 from headgate.controlplane.events import Events
 from headgate.reporting.condition_log import log_changes
 from headgate.reporting.conditions import ConditionChange
@@ -29,7 +29,7 @@ class ClusterEvents(Events):
         writer: writes statuses.
         proxy_reconciler: applies the manifests of proxies.
         finalizers: sets the finalizer of GatewayClasses.
-        discovery: fetches the metadata of OpenID issuers.
+        discovery: fetches what the translator asks for, such as the metadata of OpenID issuers.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class ClusterEvents(Events):
         writer: StatusWriter,
         proxy_reconciler: ProxyReconciler,
         finalizers: FinalizerReconciler,
-        discovery: IssuerDiscovery,
+        discovery: Discovery,
     ) -> None:
         self._translator = translator
         self._cluster = cluster

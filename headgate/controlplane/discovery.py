@@ -1,14 +1,18 @@
-"""Discovery of OpenID issuers: what the translator asks for is fetched, and what is found is one of its inputs."""
+"""Discovery: what the translator asks for outside of objects is fetched, and what is found is one of its inputs."""
 
 from __future__ import annotations
 
+import asyncio
+
 from headgate.controlplane.inputs import Inputs
+from watchers.ec2.client import InstanceClient
+from watchers.ec2.watcher import instance_watcher
 from watchers.oidc.client import DiscoveryClient
 from watchers.oidc.watcher import DiscoveryWatcher
 
 
-class IssuerDiscovery:
-    """Follows the issuers that a translator asks for.
+class Discovery:
+    """Follows the OpenID issuers, and the instances of EC2, that a translator asks for.
 
     Args:
         inputs: take what is found.
@@ -18,15 +22,20 @@ class IssuerDiscovery:
     def __init__(self, inputs: Inputs, *, allow_http: bool) -> None:
         self._translator = inputs.translator
         self._client = DiscoveryClient(allow_http=allow_http)
-        self._watcher = DiscoveryWatcher(self._client.fetch, inputs.set_discovered, inputs.set_discovery_synced)
-        # After a start, no route is closed for what is fetched within seconds.
+        self._issuers = DiscoveryWatcher(self._client.fetch, inputs.set_discovered, inputs.set_discovery_synced)
+        fetch = InstanceClient().fetch
+        self._instances = instance_watcher(fetch, inputs.set_instances, inputs.set_instances_synced)
+        # After a start, no route is closed, and no endpoint is taken away, for what is fetched within seconds.
         self._translator.set_discovery_synced(False)
+        self._translator.set_instances_synced(False)
 
     def evaluated(self) -> None:
-        """Ask for the issuers that the last evaluation has read."""
-        self._watcher.set_wanted(self._translator.issuers)
+        """Ask for what the last evaluation has read."""
+        self._issuers.set_wanted(self._translator.issuers)
+        self._instances.set_wanted(self._translator.instance_queries)
 
     async def run(self) -> None:
-        """Follow the issuers until cancelled."""
-        async with self._client:
-            await self._watcher.run()
+        """Follow it until cancelled."""
+        async with self._client, asyncio.TaskGroup() as group:
+            group.create_task(self._issuers.run(), name="discovery of issuers")
+            group.create_task(self._instances.run(), name="discovery of instances")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from translator.inputs import ApplyResult, GatewaySyncStatus, ProxyDefaults
+from translator.ir.aws import FoundInstances, InstanceQuery
 from translator.ir.oidc import Discovered
 from translator.refs import Ref
 from translator.translator import Translator
@@ -60,4 +61,14 @@ class Inputs:
     def set_discovery_synced(self) -> None:
         """Set that an OpenID issuer without a result is not known."""
         self.translator.set_discovery_synced(True)
+        self.changed.set()
+
+    def set_instances(self, asked: InstanceQuery, found: FoundInstances | None) -> None:
+        """Set what is known of instances of EC2; None if nothing is any more."""
+        self.translator.set_instances(asked, found)
+        self.changed.set()
+
+    def set_instances_synced(self) -> None:
+        """Set that nothing is known of a query of instances without a result."""
+        self.translator.set_instances_synced(True)
         self.changed.set()

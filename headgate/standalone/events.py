@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headgate.controlplane.discovery import IssuerDiscovery
+from headgate.controlplane.discovery import Discovery
 from headgate.controlplane.events import Events
 from headgate.envoy.bootstrap import bootstrap
 from headgate.envoy.process import Launch
@@ -30,7 +30,7 @@ class RunEvents(Events):
         state: the state directories of Envoys.
         tokens: the tokens that authenticate Envoys.
         envoy: the Envoy to run for every Gateway; None to run none.
-        discovery: fetches the metadata of OpenID issuers.
+        discovery: fetches what the translator asks for, such as the metadata of OpenID issuers.
         descriptors: how many file descriptors each of them may have; None if that is not known.
 
     Attributes:
@@ -43,7 +43,7 @@ class RunEvents(Events):
         state: StateDirectory,
         tokens: ProxyTokens,
         envoy: Path | None,
-        discovery: IssuerDiscovery,
+        discovery: Discovery,
         descriptors: int | None = None,
     ) -> None:
         self._source = source

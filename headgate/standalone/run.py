@@ -15,7 +15,7 @@ import structlog
 
 from headgate.admin.server import AdminState, serving
 from headgate.controlplane.clients import GrpcClients
-from headgate.controlplane.discovery import IssuerDiscovery
+from headgate.controlplane.discovery import Discovery
 from headgate.controlplane.inputs import Inputs
 from headgate.controlplane.plane import ControlPlane
 from headgate.controlplane.publisher import SnapshotKeys
@@ -134,7 +134,7 @@ class _Run:
         keys = SnapshotKeys(translator)
         self.inputs = Inputs(translator)
         self.source = FileSource(settings.paths, partial(self.log_change, keys.ready))
-        self.discovery = IssuerDiscovery(self.inputs, allow_http=settings.allow_http_issuers)
+        self.discovery = Discovery(self.inputs, allow_http=settings.allow_http_issuers)
         self.events = RunEvents(self.source, self.state, self.tokens, settings.envoy, self.discovery, descriptors)
         sync_statuses, clients = SyncStatusReporter(self.inputs), GrpcClients(self.inputs)
         authentication = EnvoyAuthentication(self.tokens, keys, translator, tls=settings.tls is not None)

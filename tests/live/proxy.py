@@ -27,6 +27,7 @@ from tests.live.name_server import ask
 from tests.live.objects import GATEWAY, Manifest, manifests
 from tests.ports import free_port as free_port
 from translator.inputs import Edit, GatewaySyncStatus, Settings
+from translator.ir.aws import FoundInstances
 from translator.ir.oidc import Discovered
 from translator.kinds import Registry
 from translator.objects.parse import Kinds
@@ -34,8 +35,10 @@ from translator.refs import Ref
 from translator.registry import REGISTRY
 from translator.status.nacks import attribute_nacks
 from translator.translator import Translator
+from watchers.ec2.client import InstanceClient
 from watchers.oidc.client import DiscoveryClient
 from watchers.oidc.document import DiscoveryError
+from watchers.polling import PollError
 from xds import Reference
 from xds.resources.snapshot import Snapshot
 from xds.server.server import Server, SyncStatus, Timeouts
@@ -130,6 +133,16 @@ class Proxy:
                 except DiscoveryError as error:
                     found = Discovered(error=str(error))
                 self._translator.set_discovered(issuer, found)
+        await self._settle()
+
+    async def discover_instances(self) -> None:
+        """Ask EC2 what is asked for, and wait until the proxy works by that."""
+        for asked in self._translator.instance_queries:
+            try:
+                found = await InstanceClient().fetch(asked)
+            except PollError as error:
+                found = FoundInstances(error=str(error))
+            self._translator.set_instances(asked, found)
         await self._settle()
 
     async def delete(self, *refs: Ref) -> None:

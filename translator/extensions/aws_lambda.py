@@ -7,8 +7,7 @@ hide; so it gets none that are any, and the next filter signs in its place, with
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from hashlib import sha256
+from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.message import Message
@@ -22,50 +21,12 @@ from headgate_proto.envoy.extensions.filters.http.aws_request_signing.v3.aws_req
 from headgate_proto.envoy.extensions.filters.http.upstream_codec.v3.upstream_codec_pb2 import UpstreamCodec
 from translator.envoy.cluster import http_options
 from translator.envoy.hooks import ClusterHook
+from translator.ir.aws import InlineKeys, Role
 from translator.ir.backend import Backend, BackendSetting
 
 UNUSED: Final = "unused"
 """The keys of the filter whose signature is replaced."""
 SERVICE: Final = "lambda"
-
-
-@dataclass(frozen=True, slots=True)
-class InlineKeys:
-    """Keys of AWS; none shows in a repr."""
-
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    session_token: str = field(default="", repr=False)
-
-    def write(self, provider: AwsCredentialProvider) -> None:
-        """Write the credential."""
-        found = provider.inline_credential
-        found.access_key_id, found.secret_access_key = self.access_key, self.secret_key
-        found.session_token = self.session_token
-
-    @property
-    def digest(self) -> str:
-        """A text that is another one for other keys, and tells nothing of them."""
-        return sha256("\0".join((self.access_key, self.secret_key, self.session_token)).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """A role that the proxies assume."""
-
-    arn: str
-    external_id: str = ""
-    session_name: str = ""
-
-    def write(self, provider: AwsCredentialProvider) -> None:
-        """Write the role."""
-        found = provider.assume_role_credential_provider
-        found.role_arn, found.external_id, found.role_session_name = self.arn, self.external_id, self.session_name
-
-    @property
-    def digest(self) -> str:
-        """The text that stands for it."""
-        return repr(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +62,7 @@ class LambdaFunction(BackendSetting, ClusterHook):
             invoking.invocation_mode = Config.ASYNCHRONOUS
         signing = AwsRequestSigning(service_name=SERVICE, region=self.region)
         if self.credentials is not None:
-            self.credentials.write(signing.credential_provider)
+            _write(self.credentials, signing.credential_provider)
         filters: tuple[tuple[str, Message], ...] = (
             ("envoy.filters.http.aws_lambda", invoking),
             ("envoy.filters.http.aws_request_signing", signing),
@@ -110,3 +71,15 @@ class LambdaFunction(BackendSetting, ClusterHook):
         with http_options(cluster) as options:
             for name, config in filters:
                 options.http_filters.add(name=name).typed_config.Pack(config, deterministic=True)
+
+
+def _write(credentials: InlineKeys | Role, provider: AwsCredentialProvider) -> None:
+    """Write by what requests are signed."""
+    if isinstance(credentials, InlineKeys):
+        inline = provider.inline_credential
+        inline.access_key_id, inline.secret_access_key = credentials.access_key, credentials.secret_key
+        inline.session_token = credentials.session_token
+    else:
+        role = provider.assume_role_credential_provider
+        role.role_arn, role.external_id = credentials.arn, credentials.external_id
+        role.role_session_name = credentials.session_name

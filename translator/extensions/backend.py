@@ -54,6 +54,11 @@ def _below(path: str, problem: Problem) -> Problem:
     return problem._replace(message=(path.removesuffix(".") if problem.message[0] == "[" else path) + problem.message)
 
 
+def _connects(found: HeadgateBackend) -> bool:
+    member, value = _member(found)
+    return member.connections(value)
+
+
 @query(firewall=True)
 def backend(db: Db, ref: Ref, port: int) -> Outcome[Backend | None]:
     """Return the backend that a Backend is, whatever port a reference names, or why it can be none."""
@@ -69,7 +74,7 @@ def backend(db: Db, ref: Ref, port: int) -> Outcome[Backend | None]:
 def connection(db: Db, ref: Ref, port: int, passthrough: bool) -> Outcome[Backend | None]:
     """Return the same for connections, of any protocol; policies do not concern TLS that is passed through."""
     found = db.get(HeadgateBackend, ref)
-    if found is not None and not _member(found)[0].connections:
+    if found is not None and not _connects(found):
         text = f"{ref}: spec.{found.spec.member} is for requests of HTTP only; use another backend."
         return not_resolved("UnsupportedProtocol", text)
     resolved = _resolved(db, ref)
@@ -127,7 +132,7 @@ def endpoints(db: Db, found: Backend) -> tuple[BackendEndpoint, ...]:
     if source is None:
         return ()
     member, value = _member(source)
-    return member.endpoints(value) if member.endpoints is not None else ()
+    return member.endpoints(db, Ref(*found.key), value) if member.endpoints is not None else ()
 
 
 @query

@@ -1,4 +1,4 @@
-"""Backends in AWS: functions of Lambda."""
+"""Backends in AWS: functions of Lambda, and instances of EC2."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from urllib.parse import urlsplit
 
 from translator.backends.guarded import address_fault
 from translator.db import Db
-from translator.extensions.aws_lambda import InlineKeys, LambdaFunction, Role
+from translator.extensions import aws_ec2
+from translator.extensions.aws_lambda import LambdaFunction
 from translator.extensions.backend_members import BackendMember
 from translator.extensions.upstream_tls import BackendTls
 from translator.gateway.secrets import referenced_secret, secret_value
-from translator.ir.backend import Backend, BackendKey, BackendSetting, Protocol
-from translator.objects.headgate.awsbackend import DEFAULT_REGION, AwsAuth, AwsBackend, AwsSecretReference
+from translator.ir.aws import InlineKeys, InstanceQuery, Role
+from translator.ir.backend import Backend, BackendEndpoint, BackendKey, BackendSetting, Protocol
+from translator.objects.headgate.awsbackend import DEFAULT_REGION, AwsAuth, AwsBackend, AwsEc2, AwsSecretReference
 from translator.objects.headgate.references import SecretReference
 from translator.objects.schema.scalars import is_ip_address
 from translator.outcome import Outcome, Problem, gather
@@ -26,16 +28,39 @@ TOKEN: Final = "sessionToken"  # the name of a key
 
 
 def read(db: Db, ref: Ref, found: AwsBackend) -> Outcome[Backend | None]:
+    """Return the backend that a function is, or instances are."""
+    if found.ec2 is None:
+        return _function(db, ref, found)
+    asked = _query(db, ref, found, found.ec2)
+    if asked.value is None:
+        return Outcome(None, asked.problems)
+    return aws_ec2.read(db, ref, found.ec2, asked.value)
+
+
+def endpoints(db: Db, ref: Ref, found: AwsBackend) -> tuple[BackendEndpoint, ...]:
+    """Return the instances; of a function, the cluster has its endpoint itself."""
+    asked = _query(db, ref, found, found.ec2).value if found.ec2 is not None else None
+    return aws_ec2.endpoints(db, found.ec2, asked) if found.ec2 is not None and asked is not None else ()
+
+
+def _query(db: Db, ref: Ref, found: AwsBackend, ec2: AwsEc2) -> Outcome[InstanceQuery | None]:
+    credentials = _credentials(db, ref, found.auth)
+    if credentials.problems:
+        return Outcome(None, credentials.problems)
+    return Outcome(aws_ec2.query(ec2, found.region or DEFAULT_REGION, credentials.value))
+
+
+def _function(db: Db, ref: Ref, found: AwsBackend) -> Outcome[Backend | None]:
     """Return the backend that a function is; none if requests cannot be signed as asked, or could go astray."""
-    region = found.region or DEFAULT_REGION
-    place = _endpoint(db, found.lambda_.endpoint_url, region)
+    region, asked = found.region or DEFAULT_REGION, found.lambda_
+    assert asked is not None, "by the rules of the kind"
+    place = _endpoint(db, asked.endpoint_url, region)
     if isinstance(place, Problem):
         return Outcome(None, (place,))
     encrypted, host, port = place
     credentials = _credentials(db, ref, found.auth)
     if credentials.problems:
         return Outcome(None, credentials.problems)
-    asked = found.lambda_
     partition = "aws-cn" if region.startswith(CHINA) else "aws"
     name = f"{asked.function_name}:{asked.qualifier or '$LATEST'}"
     function = LambdaFunction(
@@ -114,4 +139,4 @@ def _invalid(text: str) -> Problem:
     return Problem("Accepted", "Invalid", text)
 
 
-MEMBER: Final = BackendMember("aws", read)
+MEMBER: Final = BackendMember("aws", read, endpoints, connections=lambda found: found.ec2 is not None)

@@ -21,11 +21,11 @@ class BackendMember:
         read: takes the database, the Backend and the member; returns the backend that it is, without policies, and
             what is wrong with it: problems whose messages begin with the path below the member. None instead of a
             backend if requests to it are refused.
-        endpoints: takes the member, returns its endpoints; None if the cluster finds them by itself.
-        connections: whether connections that are no requests may be forwarded to it.
+        endpoints: takes the same, returns its endpoints; None if the cluster finds them by itself.
+        connections: takes the member, returns whether connections that are no requests may be forwarded to it.
     """
 
     name: str
     read: Callable[[Db, Ref, Any], Outcome[Backend | None]]
-    endpoints: Callable[[Any], tuple[BackendEndpoint, ...]] | None = None
-    connections: bool = False
+    endpoints: Callable[[Db, Ref, Any], tuple[BackendEndpoint, ...]] | None = None
+    connections: Callable[[Any], bool] = lambda _: False

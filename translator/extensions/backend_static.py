@@ -44,7 +44,7 @@ def read(db: Db, ref: Ref, found: StaticBackend) -> Outcome[Backend | None]:
     return Outcome(Backend(BackendKey(*ref), 0, protocol, settings=settings, hosts=hosts))
 
 
-def endpoints(found: StaticBackend) -> tuple[BackendEndpoint, ...]:
+def endpoints(_db: Db, _ref: Ref, found: StaticBackend) -> tuple[BackendEndpoint, ...]:
     """Return the hosts as endpoints."""
     return tuple(_endpoint(each) for each in found.hosts)
 
@@ -87,4 +87,4 @@ def _endpoint(found: StaticHost, *, absolute: bool = False) -> BackendEndpoint:
     )
 
 
-MEMBER: Final = BackendMember("static", read, endpoints, connections=True)
+MEMBER: Final = BackendMember("static", read, endpoints, connections=lambda _: True)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from translator.ir.oidc import ProviderMetadata
+from watchers.polling import PollError
 
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 """The path of the document, below the issuer."""
@@ -15,7 +16,7 @@ MOST_CHARACTERS: Final = 2048
 """Longest URL in a document."""
 
 
-class DiscoveryError(Exception):
+class DiscoveryError(PollError):
     """The metadata of an issuer cannot be read; the message says why, and has nothing of the response's body."""
 
 

@@ -37,6 +37,11 @@ def forward_proxy(field: str, values: list[str]) -> dict[str, Any]:
     return backend(f"dynamicForwardProxy: {{{field}: {values}}}")
 
 
+def ec2(filters: str, rest: str = "") -> dict[str, Any]:
+    """Return instances of EC2 with these filters."""
+    return backend(f"aws: {{ec2: {{filters: [{filters}]{rest}}}}}")
+
+
 @pytest.mark.parametrize(
     ("manifest", "error"),
     [
@@ -71,6 +76,17 @@ def forward_proxy(field: str, values: list[str]) -> dict[str, Any]:
         (backend("dynamicForwardProxy: {allowedHosts: [a, a]}"), "spec.dynamicForwardProxy.allowedHosts[1]"),
         (backend("dynamicForwardProxy: {allowPrivate: [10]}"), "spec.dynamicForwardProxy.allowPrivate[0]"),
         (backend("dynamicForwardProxy: {allowPrivate: [10.0.0.0/33]}"), "spec.dynamicForwardProxy.allowPrivate[0]"),
+        (ec2("{}"), "spec.aws.ec2.filters[0]: must have exactly one of key and keyValue"),
+        (ec2("{key: a, keyValue: {key: a, value: b}}"), "spec.aws.ec2.filters[0]: must have exactly one of key and"),
+        (ec2("{keyValue: {key: a}}"), "spec.aws.ec2.filters[0].keyValue.value"),
+        (ec2("{key: ''}"), "spec.aws.ec2.filters[0].key"),
+        (ec2(""), "spec.aws.ec2.filters"),
+        (ec2(", ".join(["{key: a}"] * 17)), "spec.aws.ec2.filters"),
+        (ec2("{key: a}", ", port: 0"), "spec.aws.ec2.port"),
+        (ec2("{key: a}", ", addressType: IPv6"), "spec.aws.ec2.addressType"),
+        (backend("aws: {}"), "spec.aws: exactly one of lambda and ec2 must be set"),
+        (backend("aws: {lambda: {functionName: a}, ec2: {filters: [{key: a}]}}"), "spec.aws: exactly one of lambda"),
+        (backend("aws: {lambda: {functionName: a}}"), "spec.aws.accountId: is required for lambda"),
     ],
 )
 def test_wrong_values(manifest: dict[str, Any], error: str) -> None:

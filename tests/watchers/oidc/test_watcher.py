@@ -12,7 +12,8 @@ from tests.watchers.oidc.issuers import Waiter
 from translator.ir.oidc import Discovered, ProviderMetadata
 from watchers.oidc import watcher as module
 from watchers.oidc.document import DiscoveryError
-from watchers.oidc.watcher import DiscoveryWatcher, refresh_pause
+from watchers.oidc.watcher import DiscoveryWatcher
+from watchers.polling import refresh_pause
 
 ONE, TWO = "https://one.example.com", "https://two.example.com"
 

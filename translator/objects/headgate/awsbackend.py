@@ -1,4 +1,4 @@
-"""Backends in AWS: functions of Lambda, and how requests to them are signed."""
+"""Backends in AWS: functions of Lambda, instances of EC2, and by which credentials AWS is asked."""
 
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final, Literal
@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation
 from translator.objects.schema.documentation import Doc
-from translator.objects.schema.scalars import Namespace, ObjectName
+from translator.objects.schema.scalars import Namespace, ObjectName, PortNumber
 
 AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$", max_length=32)]
@@ -33,7 +33,7 @@ class AwsSecretReference(Fields):
 
 
 class AssumeRole(Fields):
-    """A role that the proxies assume by the credentials that they find themselves."""
+    """A role that the proxies, or Headgate for `ec2`, assume by the credentials that they find themselves."""
 
     role_arn: Annotated[RoleArn, Doc(envoy="AssumeRoleCredentialProvider.role_arn")]
     """The role."""
@@ -44,7 +44,10 @@ class AssumeRole(Fields):
 
 
 class AwsAuth(CheckedFields):
-    """By which credentials requests are signed; without any, those that proxies find: environment, pod, instance."""
+    """By which credentials requests are signed; without any, those that proxies find: environment, pod, instance.
+
+    For `ec2` it is Headgate that asks AWS, and that finds them.
+    """
 
     rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule("has(self.secretRef) != has(self.assumeRole)", "exactly one of secretRef and assumeRole must be set"),
@@ -97,13 +100,58 @@ class AwsLambda(Fields):
     may be http unless it is a host of AWS."""
 
 
+TagKey = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,128}$", max_length=128)]
+TagValue = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{0,256}$", max_length=256)]
+
+
+class TagWithValue(Fields):
+    """A tag with its value."""
+
+    key: Annotated[TagKey, Doc(envoy="ClusterLoadAssignment.endpoints")]
+    """The key of the tag."""
+    value: Annotated[TagValue, Doc(envoy="ClusterLoadAssignment.endpoints")]
+    """Its value, letter by letter: there are no wildcards."""
+
+
+class TagFilter(CheckedFields):
+    """A tag that instances have."""
+
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule("has(self.key) != has(self.keyValue)", "must have exactly one of key and keyValue"),
+    )
+
+    key: Annotated[TagKey | None, Doc(envoy="ClusterLoadAssignment.endpoints")] = None
+    """The key of a tag, whatever its value."""
+    key_value: TagWithValue | None = None
+    """A tag with its value."""
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Yield a violation unless exactly one member is set."""
+        if (self.key is None) == (self.key_value is None):
+            yield FieldViolation((), f"{self.rules[0].message}: add it, or remove the other")
+
+
+class AwsEc2(Fields):
+    """The running instances of Amazon EC2 that have tags."""
+
+    port: Annotated[PortNumber | None, Doc(envoy="LbEndpoint.endpoint", default="80")] = None
+    """The port of all instances."""
+    address_type: Annotated[
+        Literal["PrivateIP", "PublicIP"] | None, Doc(envoy="LbEndpoint.endpoint", default="PrivateIP")
+    ] = None
+    """Which address of an instance is connected to: that in its network, or that in the Internet."""
+    filters: Annotated[tuple[TagFilter, ...], Field(min_length=1, max_length=16)]
+    """The tags of which an instance must have all."""
+
+
 class AwsBackend(CheckedFields):
     """What is in AWS."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule("has(self.lambda) != has(self.ec2)", "exactly one of lambda and ec2 must be set"),
         CelRule(
-            "has(self.accountId) || has(self.lambda.accountId)",
-            "is required: add it, here or in lambda",
+            "!has(self.lambda) || has(self.accountId) || has(self.lambda.accountId)",
+            "is required for lambda: add it, here or in lambda",
             "accountId",
         ),
     )
@@ -113,16 +161,20 @@ class AwsBackend(CheckedFields):
     account_id: Annotated[AccountId | None, Doc(envoy="aws_lambda.Config.arn")] = None
     """The account of the function."""
     auth: AwsAuth | None = None
-    """By which credentials requests are signed."""
-    lambda_: Annotated[AwsLambda, Field(alias="lambda")]
+    """By which credentials requests are signed, or instances are asked for."""
+    lambda_: Annotated[AwsLambda | None, Field(alias="lambda")] = None
     """A function of Lambda."""
+    ec2: AwsEc2 | None = None
+    """Instances of EC2."""
 
     @property
     def account(self) -> str:
         """The account of the function."""
-        return self.lambda_.account_id or self.account_id or ""
+        return (self.lambda_.account_id if self.lambda_ is not None else None) or self.account_id or ""
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield a violation unless the account of the function is given."""
-        if not self.account:
-            yield FieldViolation(("accountId",), self.rules[0].message)
+        """Yield a violation unless exactly one member is set, and the account of the function is given."""
+        if (self.lambda_ is None) == (self.ec2 is None):
+            yield FieldViolation((), f"{self.rules[0].message}: add it, or remove the other")
+        elif self.lambda_ is not None and not self.account:
+            yield FieldViolation(("accountId",), self.rules[1].message)

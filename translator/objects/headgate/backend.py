@@ -40,7 +40,7 @@ class HeadgateBackendSpec(CheckedFields):
     dynamic_forward_proxy: DynamicForwardProxy | None = None
     """Whatever host a request names."""
     aws: AwsBackend | None = None
-    """A function of AWS Lambda."""
+    """A function of AWS Lambda, or instances of Amazon EC2."""
     priority_groups: Annotated[tuple[PriorityGroup, ...], Field(min_length=1, max_length=MOST_GROUPS)] | None = None
     """Groups of Services and Backends: a request that fails at one is sent to the next."""
 

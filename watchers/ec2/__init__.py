@@ -1,0 +1,1 @@
+"""Discovery of instances of Amazon EC2: asks AWS which ones run that have given tags."""
