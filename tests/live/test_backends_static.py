@@ -58,6 +58,20 @@ async def test_hosts_share_requests_by_weight(local: Proxy, alpha: Upstream, bet
     assert before == set(local.snapshot.resources(CLUSTER))
 
 
+async def test_hosts_have_zones(local: Proxy, alpha: Upstream, beta: Upstream) -> None:
+    """Envoy knows the zone of each host that has one."""
+    inside = {"host": "127.0.0.1", "port": alpha.port, "zone": "here"}
+    await local.apply(to_backend(), static(inside, beta.port))
+    await backends_of(local, 1)
+    found = await local.admin("/clusters")
+    zones = {
+        line.split("::")[1].rpartition(":")[2]: line.rpartition("::")[2]
+        for line in found.splitlines()
+        if "::zone::" in line
+    }
+    assert (zones[str(alpha.port)], zones[str(beta.port)]) == ("here", "")
+
+
 async def test_a_fallback_stands_in(local: Proxy, alpha: Upstream, beta: Upstream) -> None:
     """A fallback gets requests only once no other host is left."""
     standing_in = {"host": "127.0.0.1", "port": beta.port, "fallback": True}

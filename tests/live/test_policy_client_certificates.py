@@ -137,6 +137,7 @@ async def test_names(proxy: Proxy, tmp_path: Path) -> None:
     files["none"] = known.client_file(tmp_path)
     for match, expected in (
         ({"type": "DNS", "suffix": ".example.com"}, {"dns"}),
+        ({"type": "DNS", "contains": "CART.exam", "ignoreCase": True}, {"dns"}),
         ({"type": "URI", "exact": uri}, {"uri"}),
         ({"type": "URI", "prefix": "spiffe"}, {"uri"}),
         ({"type": "Email", "regex": "[a-z]+@example[.]com"}, {"email"}),
@@ -146,11 +147,12 @@ async def test_names(proxy: Proxy, tmp_path: Path) -> None:
         assert {each for each, file in files.items() if await served(proxy, presenting(file))} == expected, match
 
 
-async def test_revoked_certificates_are_refused(proxy: Proxy, tmp_path: Path) -> None:
+@pytest.mark.parametrize("leaf", [False, True])
+async def test_revoked_certificates_are_refused(proxy: Proxy, tmp_path: Path, leaf: bool) -> None:
     """A certificate of a list is refused; a renewed list counts for new connections without a new listener."""
     known = Authority("known")
     one, two = known.client_file(tmp_path), known.client_file(tmp_path)
-    policy = validating("ca", crlRefs=[{"name": "crl"}])
+    policy = validating("ca", crlRefs=[{"name": "crl"}], onlyVerifyLeafCertificateCrl=leaf)
     await begin(proxy, known.config_map("ca"), lists("crl", known.revocation_list(one)), policy)
     assert [await served(proxy, presenting(each)) for each in (one, two)] == [False, True]
     listeners = await proxy.admin("/stats?filter=listener_modified|listener_added")

@@ -112,6 +112,7 @@ class Stage(IntEnum):
 
 ON_DEMAND: Final = frozenset(
     {
+        Stage.ALT_SVC,
         Stage.LATE_HEADERS,
         Stage.HEALTH_CHECK,
         Stage.GRPC_WEB_TYPE,

@@ -7,18 +7,30 @@ from pydantic import Field, StringConstraints
 
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation
 from translator.objects.schema.documentation import Doc
-from translator.objects.schema.scalars import Namespace, ObjectName, PortNumber
+from translator.objects.schema.scalars import (
+    AWS_ACCOUNT,
+    AWS_ENDPOINT,
+    AWS_EXTERNAL_ID,
+    AWS_FUNCTION,
+    AWS_QUALIFIER,
+    AWS_REGION,
+    AWS_ROLE,
+    AWS_SESSION,
+    AWS_TAG_KEY,
+    AWS_TAG_VALUE,
+    Namespace,
+    ObjectName,
+    PortNumber,
+)
 
-AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
-Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$", max_length=32)]
-FunctionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,140}$")]
-Qualifier = Annotated[str, StringConstraints(pattern=r"^(\$LATEST|[A-Za-z0-9_-]{1,128})$")]
-RoleArn = Annotated[
-    str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]{1,512}$", max_length=600)
-]
-SessionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=,.@-]{2,64}$")]
-ExternalId = Annotated[str, StringConstraints(min_length=2, max_length=1224, pattern="^[A-Za-z0-9_=,.@:/-]+$")]
-EndpointUrl = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+/?$", max_length=512)]
+AccountId = Annotated[str, StringConstraints(pattern=AWS_ACCOUNT)]
+Region = Annotated[str, StringConstraints(pattern=AWS_REGION, max_length=32)]
+FunctionName = Annotated[str, StringConstraints(pattern=AWS_FUNCTION)]
+Qualifier = Annotated[str, StringConstraints(pattern=AWS_QUALIFIER)]
+RoleArn = Annotated[str, StringConstraints(pattern=AWS_ROLE, max_length=600)]
+SessionName = Annotated[str, StringConstraints(pattern=AWS_SESSION)]
+ExternalId = Annotated[str, StringConstraints(min_length=2, max_length=1224, pattern=AWS_EXTERNAL_ID)]
+EndpointUrl = Annotated[str, StringConstraints(pattern=AWS_ENDPOINT, max_length=512)]
 
 DEFAULT_REGION: Final = "us-east-1"
 
@@ -100,8 +112,8 @@ class AwsLambda(Fields):
     may be http unless it is a host of AWS."""
 
 
-TagKey = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,128}$", max_length=128)]
-TagValue = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{0,256}$", max_length=256)]
+TagKey = Annotated[str, StringConstraints(pattern=AWS_TAG_KEY, max_length=128)]
+TagValue = Annotated[str, StringConstraints(pattern=AWS_TAG_VALUE, max_length=256)]
 
 
 class TagWithValue(Fields):

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 from translator.objects.headgate.addresses import Cidr
 from translator.objects.schema.base import Fields, unique
 from translator.objects.schema.documentation import Doc
-from translator.objects.schema.scalars import Boolean
+from translator.objects.schema.scalars import ALLOWED_HOST, Boolean
 
 MOST_ALLOWED: Final = 64
 """The most hosts, and ranges of addresses, that a forward proxy may be for."""
@@ -17,7 +17,7 @@ AllowedHost = Annotated[
     StringConstraints(
         min_length=1,
         max_length=253,
-        pattern=r"^([*]|([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*)$",
+        pattern=ALLOWED_HOST,
     ),
 ]
 """A DNS name, one that begins with ``*.`` for all below it, or ``*`` for any host."""

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation, unique
 from translator.objects.schema.documentation import Doc
-from translator.objects.schema.scalars import Boolean, DnsSubdomain, PortNumber
+from translator.objects.schema.scalars import BACKEND_HOST, UNIX_PATH, Boolean, DnsSubdomain, PortNumber
 
 MAX_UNIX_PATH: Final = 107
 """The longest path of a socket of Unix on Linux, in bytes (`sun_path`, without the byte that ends it)."""
@@ -19,12 +19,10 @@ MAX_HOST_WEIGHT: Final = 128
 
 HostName = Annotated[
     str,
-    StringConstraints(
-        min_length=1, max_length=253, pattern=r"^[0-9A-Za-z_]([-0-9A-Za-z_.:]*[0-9A-Za-z_:.])?$|^::[0-9A-Fa-f.:]*$"
-    ),
+    StringConstraints(min_length=1, max_length=253, pattern=BACKEND_HOST),
 ]
 """A DNS name or an IP address; which one it is, and whether it is right, is read later."""
-UnixPath = Annotated[str, StringConstraints(min_length=2, max_length=MAX_UNIX_PATH, pattern=r"^/[!-~]+$")]
+UnixPath = Annotated[str, StringConstraints(min_length=2, max_length=MAX_UNIX_PATH, pattern=UNIX_PATH)]
 """An absolute path of visible characters of ASCII."""
 HostWeight = Annotated[int, Field(strict=True, ge=1, le=MAX_HOST_WEIGHT)]
 AppProtocol = Literal[

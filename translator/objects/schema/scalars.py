@@ -67,6 +67,19 @@ METADATA_NAME: Final = "^[-A-Za-z0-9._/]+$"
 KEY_HASH: Final = r"^[A-Za-z0-9+/]{43}=$"
 CERTIFICATE_HASH: Final = "^([0-9a-fA-F]{64}|([0-9a-fA-F]{2}:){31}[0-9a-fA-F]{2})$"
 
+AWS_TAG_KEY: Final = r"^[^\x00-\x1f\x7f]{1,128}$"
+AWS_TAG_VALUE: Final = r"^[^\x00-\x1f\x7f]{0,256}$"
+BACKEND_HOST: Final = r"^[0-9A-Za-z_]([-0-9A-Za-z_.:]*[0-9A-Za-z_:.])?$|^::[0-9A-Fa-f.:]*$"
+UNIX_PATH: Final = r"^/[!-~]+$"
+ALLOWED_HOST: Final = r"^([*]|([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*)$"
+AWS_ACCOUNT: Final = r"^[0-9]{12}$"
+AWS_REGION: Final = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
+AWS_FUNCTION: Final = r"^[A-Za-z0-9_-]{1,140}$"
+AWS_QUALIFIER: Final = r"^(\$LATEST|[A-Za-z0-9_-]{1,128})$"
+AWS_ROLE: Final = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]{1,512}$"
+AWS_SESSION: Final = r"^[A-Za-z0-9_=,.@-]{2,64}$"
+AWS_EXTERNAL_ID: Final = r"^[A-Za-z0-9_=,.@:/-]+$"
+AWS_ENDPOINT: Final = r"^https?://[A-Za-z0-9.:\[\]-]+/?$"
 DATABASE_FILE: Final = r"^/[^\x00-\x1f\x7f]*\.mmdb$"
 GRPC_NAME: Final = "^[A-Za-z_][A-Za-z0-9_.]*$"
 
@@ -99,6 +112,19 @@ PATTERNS: Final[Mapping[str, str]] = {
     COOKIE_PATH: "must begin with '/', and may hold only visible ASCII characters but ';'",
     COOKIE_ATTRIBUTE: "must be the name of an attribute, like SameSite: letters, digits and '-'",
     COOKIE_VALUE: "may hold only ASCII characters but ';' and control characters",
+    AWS_TAG_KEY: "must be the key of a tag: up to 128 characters, and no control characters",
+    AWS_TAG_VALUE: "must be the value of a tag: up to 256 characters, and no control characters",
+    BACKEND_HOST: "must be a DNS name or an IP address, without a port or brackets",
+    UNIX_PATH: "must be an absolute path, of visible ASCII characters",
+    ALLOWED_HOST: "must be a lower-case DNS name, like api.example.com or *.example.com, or * for all",
+    AWS_ACCOUNT: "must be the 12 digits of an account",
+    AWS_REGION: "must be a region, like eu-west-1",
+    AWS_FUNCTION: "must be the name of a function: letters, digits, '-' and '_', and no ARN",
+    AWS_QUALIFIER: "must be a version or an alias, or $LATEST: letters, digits, '-' and '_'",
+    AWS_ROLE: "must be the ARN of a role, like arn:aws:iam::123456789012:role/headgate",
+    AWS_SESSION: "must be 2 to 64 letters, digits and any of _=,.@-",
+    AWS_EXTERNAL_ID: "may hold letters, digits and any of _=,.@:/-",
+    AWS_ENDPOINT: "must be an http or https URL without a path, like https://lambda.eu-west-1.amazonaws.com",
     HEADER_PREFIX: "may hold lower-case letters, digits and '-'",
     REDIRECT_PATH: "must be a path that begins with one '/', of the characters of a URL: write others like %20",
     ONE_LINE: "must be one line without control characters",
