@@ -175,7 +175,7 @@ async def test_few_connections_are_accepted_at_once(proxy: Proxy) -> None:
     for port in (bounded, free):
         proxy.process.send_signal(signal.SIGSTOP)
         try:
-            waiting = [await asyncio.open_connection("127.0.0.1", port) for _ in range(16)]
+            waiting = [await asyncio.open_connection("127.0.0.1", port) for _ in range(64)]
         finally:
             proxy.process.send_signal(signal.SIGCONT)
         for reader, writer in waiting:
