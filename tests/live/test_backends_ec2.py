@@ -19,6 +19,8 @@ from tests.live.test_backends_static import local, permissive
 from tests.live.upstream import Upstream
 from xds import CLUSTER
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["local", "permissive"]
 OTHER = "127.0.0.2"
 

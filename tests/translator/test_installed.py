@@ -17,6 +17,8 @@ from translator import installed
 from translator.errors import ExtensionError
 from translator.installed import installed_extensions
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "extension"
 CONDITIONS = {"Accepted", "ResolvedRefs", "Attached", "Programmed"}
 ENVIRONMENT = {"PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -217,7 +218,12 @@ def abandoned(state_root: Path, gateway: str, binary: Path) -> int:
     command = [sys.executable, "-c", ABANDON, str(state_root), gateway, str(binary)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": "."})
     assert ended.returncode == -signal.SIGKILL, ended.stderr
-    return int(ended.stdout)
+    process = psutil.Process(int(ended.stdout))
+    for _ in range(200):  # it may not have become Envoy yet
+        if str(binary) in process.cmdline()[:1] and len(process.cmdline()) > 1:
+            break
+        time.sleep(0.05)
+    return process.pid
 
 
 async def test_an_abandoned_envoy_is_adopted(launch: Launch, state_root: Path, supervise: Supervised) -> None:

@@ -46,6 +46,8 @@ async def test_sigquit_stops_the_envoys(headgate: Headgate) -> None:
     assert not psutil.pid_exists(pid)
 
 
+pytestmark = pytest.mark.slow
+
 IN_A_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)

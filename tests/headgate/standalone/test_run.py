@@ -116,6 +116,7 @@ async def test_a_killed_envoy_is_reported_and_restarted(headgate: Headgate) -> N
     assert "Envoy was killed by SIGKILL; starting it again" in headgate.log
 
 
+@pytest.mark.slow
 async def test_envoys_start_and_stop_with_their_gateways(headgate: Headgate) -> None:
     """Each Gateway has its own Envoy, which ends after the Gateway's file is deleted; the others stay."""
     headgate.write("other", GATEWAY.format(name="other", port=free_port()))
@@ -131,6 +132,7 @@ async def test_envoys_start_and_stop_with_their_gateways(headgate: Headgate) -> 
     assert headgate.envoy_pid() == first
 
 
+@pytest.mark.slow
 async def test_the_envoy_of_a_gateway_deleted_between_runs_is_stopped(headgate: Headgate) -> None:
     """The Envoy of a Gateway that was deleted while no Headgate ran is stopped by the next one."""
     await headgate.start()
@@ -144,6 +146,7 @@ async def test_the_envoy_of_a_gateway_deleted_between_runs_is_stopped(headgate: 
     assert "there is no Gateway to serve" in headgate.log
 
 
+@pytest.mark.slow
 async def test_an_error_does_not_stop_the_envoy_of_an_earlier_run(headgate: Headgate) -> None:
     """While a file has an error, the Envoy of an earlier run goes on; it is adopted when the error is corrected."""
     await headgate.start()
@@ -160,6 +163,7 @@ async def test_an_error_does_not_stop_the_envoy_of_an_earlier_run(headgate: Head
     assert headgate.envoy_pid() == pid
 
 
+@pytest.mark.slow
 async def test_a_remaining_envoy_of_an_earlier_run_is_stopped(headgate: Headgate) -> None:
     """Ctrl-C also stops an Envoy of an earlier run that waits for the correction of an error."""
     await headgate.start()
@@ -209,6 +213,7 @@ async def test_a_port_that_becomes_free_is_used(headgate: Headgate) -> None:
     await headgate.answers("/a", 200)
 
 
+@pytest.mark.slow
 async def test_a_broken_file_keeps_its_former_objects(headgate: Headgate) -> None:
     """A file that is no longer YAML is reported with its line, and its former objects stay served."""
     await headgate.start()
@@ -220,6 +225,7 @@ async def test_a_broken_file_keeps_its_former_objects(headgate: Headgate) -> Non
     assert "route.yaml:" in problem
 
 
+@pytest.mark.slow
 async def test_a_second_run_on_the_same_address_is_an_error(headgate: Headgate) -> None:
     """The error of a second run names the first, which goes on."""
     await headgate.start()

@@ -15,6 +15,8 @@ from watchers.ec2 import client as module
 from watchers.ec2.client import InstanceClient, filters, has_tags
 from watchers.polling import PollError
 
+pytestmark = pytest.mark.slow
+
 WEB = InstanceQuery(REGION, (("app", "web"),))
 
 
