@@ -92,7 +92,7 @@ def test_objects_that_nobody_refers_to(large: Translator) -> None:
     ]
     with put_back(large, *(each._replace(object=None) for each in edits)):
         found = cost(large, *edits)
-    assert found.runs <= 1
+    assert found.runs <= 2  # one is whether policies for backends select the Service
     assert (found.resources, found.statuses) == ({}, [])
 
 
@@ -160,7 +160,7 @@ def test_changing_the_policy_of_the_gateway(large: Translator) -> None:
         first = cost(large, edit(policy))
         assert first.resources == tables
         assert first.statuses == ["TrafficPolicy shop/web"]
-        assert first.runs <= HOSTS + 29  # each virtual host has a route more, for preflights
+        assert first.runs <= HOSTS + 31  # each virtual host has a route more, for preflights
         found = cost(large, edit(traffic_policy("Gateway", "web", allowOrigins=["https://b.com"])))
         assert found.resources == tables
         assert found.statuses == []

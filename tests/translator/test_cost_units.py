@@ -65,7 +65,7 @@ def test_a_filter_of_the_gateway(large: Translator) -> None:
         found, queries = counted(large, first)
         assert found.resources == TABLES
         assert queries["route_entries"] == queries["rules"] == 0
-        assert found.runs <= HOSTS + 25
+        assert found.runs <= HOSTS + 29
         found, queries = counted(large, policy("Gateway", GATEWAY.name, **buffer(2000)))
         assert found.resources == TABLES
         assert queries["route_entries"] == queries["encoded_host"] == 0

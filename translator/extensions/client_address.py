@@ -31,7 +31,7 @@ PREFIX: Final = "envoy.http.original_ip_detection."
 
 
 @dataclass(frozen=True, slots=True)
-class ClientAddress(ListenerSetting, ConnectionManagerHook):
+class ClientAddress(ListenerSetting):
     """Part of what says which address is the client's; the parts are written in the order of the units.
 
     The first of the connection managers of a listener with filters finds the address, and tells the second one.
@@ -41,7 +41,7 @@ class ClientAddress(ListenerSetting, ConnectionManagerHook):
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteAddress(ClientAddress):
+class RemoteAddress(ClientAddress, ConnectionManagerHook):
     """Whether it is the address of the connection."""
 
     used: bool
@@ -52,7 +52,7 @@ class RemoteAddress(ClientAddress):
 
 
 @dataclass(frozen=True, slots=True)
-class TrustedHops(ClientAddress):
+class TrustedHops(ClientAddress, ConnectionManagerHook):
     """How many proxies in front add to X-Forwarded-For."""
 
     number: int
@@ -63,7 +63,7 @@ class TrustedHops(ClientAddress):
 
 
 @dataclass(frozen=True, slots=True)
-class TrustedRanges(ClientAddress):
+class TrustedRanges(ClientAddress, ConnectionManagerHook):
     """The addresses of the proxies in front."""
 
     cidrs: tuple[str, ...]
@@ -78,7 +78,7 @@ class TrustedRanges(ClientAddress):
 
 
 @dataclass(frozen=True, slots=True)
-class AddressHeader(ClientAddress):
+class AddressHeader(ClientAddress, ConnectionManagerHook):
     """A header with the address, and whether requests without it are refused."""
 
     name: str
@@ -93,7 +93,7 @@ class AddressHeader(ClientAddress):
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionAddress(ClientAddress):
+class ConnectionAddress(ClientAddress, ConnectionManagerHook):
     """The address of the connection, whatever else is said."""
 
     def apply_to_connection_manager(self, manager: HttpConnectionManager) -> None:
@@ -102,7 +102,7 @@ class ConnectionAddress(ClientAddress):
 
 
 @dataclass(frozen=True, slots=True)
-class SkippedAppend(ClientAddress):
+class SkippedAppend(ClientAddress, ConnectionManagerHook):
     """Whether X-Forwarded-For is left as it came."""
 
     skipped: bool
