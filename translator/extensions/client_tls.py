@@ -7,25 +7,18 @@ from typing import Final
 
 from headgate_proto.envoy.config.listener.v3.listener_pb2 import Listener
 from headgate_proto.envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
-from headgate_proto.envoy.extensions.transport_sockets.tls.v3.common_pb2 import TlsParameters
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3.tls_pb2 import DownstreamTlsContext
 from translator.envoy.hooks import DownstreamTlsHook, ListenerHook
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
+from translator.extensions.tls_parameters import VERSIONS
 from translator.ir.listener import ListenerSetting
 from translator.objects.headgate.clienttls import ClientTls
 from translator.objects.headgate.listenerpolicy import ListenerPolicy
+from translator.objects.headgate.tlsparameters import HIGHEST, LOWEST
 from translator.outcome import Outcome
 
 OF_TLS: Final = frozenset({"HTTPS", "TLS"})
 """The protocols of listeners that terminate TLS."""
-DEFAULT_MINIMUM: Final = "1.2"
-NEWEST: Final = "1.3"
-_VERSIONS: Final = {
-    "1.0": TlsParameters.TLSv1_0,
-    "1.1": TlsParameters.TLSv1_1,
-    "1.2": TlsParameters.TLSv1_2,
-    "1.3": TlsParameters.TLSv1_3,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +48,14 @@ class Handshakes(ListenerSetting, DownstreamTlsHook):
     @property
     def excludes_http3(self) -> str:
         """Versions below 1.3 cannot be those of QUIC."""
-        return "" if self.maximum == NEWEST else f"tls.maxVersion is {self.maximum}, and HTTP/3 needs 1.3"
+        return "" if self.maximum == HIGHEST else f"tls.maxVersion is {self.maximum}, and HTTP/3 needs 1.3"
 
     def apply_to_downstream_tls(self, context: DownstreamTlsContext) -> None:
         """Write the parameters; ways to take up sessions are only taken away, never given back."""
         common = context.common_tls_context
-        common.tls_params.tls_minimum_protocol_version = _VERSIONS[self.minimum]
-        if self.maximum != NEWEST:
-            common.tls_params.tls_maximum_protocol_version = _VERSIONS[self.maximum]
+        common.tls_params.tls_minimum_protocol_version = VERSIONS[self.minimum]
+        if self.maximum != HIGHEST:
+            common.tls_params.tls_maximum_protocol_version = VERSIONS[self.maximum]
         common.tls_params.cipher_suites.extend(self.ciphers)
         common.tls_params.ecdh_curves.extend(self.curves)
         common.tls_params.signature_algorithms.extend(self.signatures)
@@ -100,10 +93,10 @@ def read(context: PolicyContext) -> ListenerOutcome:
     found = context.effective.value
     assert isinstance(found, ClientTls)
     resumption = found.session_resumption
-    maximum = found.max_version or NEWEST
+    maximum = found.max_version or HIGHEST
     settings: list[ListenerSetting] = [
         Handshakes(
-            found.min_version or min(DEFAULT_MINIMUM, maximum),
+            found.min_version or min(LOWEST, maximum),
             maximum,
             found.cipher_suites or (),
             found.ecdh_curves or (),

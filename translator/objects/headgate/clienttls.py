@@ -5,52 +5,13 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from translator.objects.headgate.tlsparameters import CipherSuite, Curve, SignatureAlgorithm, TlsVersion
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, unique
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.scalars import PRINTABLE, Boolean
 
-Version = Literal["1.0", "1.1", "1.2", "1.3"]
-"""A version of TLS, as text: 1.0 would be the number 1."""
-
-CipherSuite = Literal[
-    "ECDHE-ECDSA-AES128-GCM-SHA256",
-    "ECDHE-RSA-AES128-GCM-SHA256",
-    "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "ECDHE-RSA-AES256-GCM-SHA384",
-    "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "ECDHE-RSA-CHACHA20-POLY1305",
-    "ECDHE-ECDSA-AES128-SHA256",
-    "ECDHE-RSA-AES128-SHA256",
-    "ECDHE-ECDSA-AES128-SHA",
-    "ECDHE-RSA-AES128-SHA",
-    "ECDHE-ECDSA-AES256-SHA",
-    "ECDHE-RSA-AES256-SHA",
-    "AES128-GCM-SHA256",
-    "AES256-GCM-SHA384",
-    "AES128-SHA",
-    "AES256-SHA",
-    "DES-CBC3-SHA",
-]
-"""The cipher suites that Envoy's library has for certificates; it refuses a listener that names another one."""
-
-Curve = Literal["X25519MLKEM768", "MLKEM1024", "X25519", "P-256", "P-384", "P-521"]
-"""The groups for the exchange of keys that it has."""
-
-SignatureAlgorithm = Literal[
-    "ecdsa_secp256r1_sha256",
-    "ecdsa_secp384r1_sha384",
-    "ecdsa_secp521r1_sha512",
-    "ed25519",
-    "rsa_pss_rsae_sha256",
-    "rsa_pss_rsae_sha384",
-    "rsa_pss_rsae_sha512",
-    "rsa_pkcs1_sha256",
-    "rsa_pkcs1_sha384",
-    "rsa_pkcs1_sha512",
-    "rsa_pkcs1_sha1",
-    "ecdsa_sha1",
-]
-"""The algorithms of signatures that it has."""
+ClientCipherSuite = Literal[CipherSuite, "DES-CBC3-SHA"]
+"""A cipher suite that Envoy takes from clients: one more than it has for backends."""
 
 Alpn = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=PRINTABLE)]
 
@@ -89,12 +50,12 @@ class ClientTls(CheckedFields):
         ),
     )
 
-    min_version: Annotated[Version | None, Doc(envoy=f"{_PARAMETERS}.tls_minimum_protocol_version")] = None
+    min_version: Annotated[TlsVersion | None, Doc(envoy=f"{_PARAMETERS}.tls_minimum_protocol_version")] = None
     """The lowest version. By default 1.2; 1.0 and 1.1 also need `cipherSuites` with one that ends in `-SHA`."""
-    max_version: Annotated[Version | None, Doc(envoy=f"{_PARAMETERS}.tls_maximum_protocol_version")] = None
+    max_version: Annotated[TlsVersion | None, Doc(envoy=f"{_PARAMETERS}.tls_maximum_protocol_version")] = None
     """The highest version. By default 1.3. HTTP/3 needs 1.3: with a lower one it is not served."""
     cipher_suites: Annotated[
-        tuple[CipherSuite, ...] | None,
+        tuple[ClientCipherSuite, ...] | None,
         Field(min_length=1, max_length=32),
         unique(None, _AGAIN),
         Doc(envoy=f"{_PARAMETERS}.cipher_suites"),
