@@ -9,7 +9,7 @@ from translator.objects.gateway_api.references import BackendObjectReference
 from translator.objects.headgate.expressions import FORMAT_CHARACTERS
 from translator.objects.headgate.logfilters import ConnectionLogFilter, LogFilter
 from translator.objects.headgate.responses import MOST_LEVELS, JsonObject, is_json
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, unique
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one, unique
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.scalars import FILE_PATH, METADATA_NAME, Boolean, HeaderName, PreciseHostname
 
@@ -137,9 +137,7 @@ class OpenTelemetryLog(Fields):
 
 
 SINKS: Final = "must have exactly one of fileSink, grpcService and openTelemetry"
-ONE_SINK: Final = CelRule(
-    "[has(self.fileSink), has(self.grpcService), has(self.openTelemetry)].filter(x, x).size() == 1", SINKS
-)
+ONE_SINK: Final = exactly_one("fileSink", "grpcService", "openTelemetry", message=SINKS)
 
 
 class SomeLog(CheckedFields):

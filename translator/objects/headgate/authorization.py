@@ -9,7 +9,7 @@ from translator.objects.gateway_api.matches import HTTPMethod
 from translator.objects.headgate.addresses import Cidr
 from translator.objects.headgate.expressions import Condition
 from translator.objects.headgate.types import Disableable, StringMatch
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.scalars import LABEL_VALUE, ONE_LINE, Boolean, Count, HeaderName, Hostname
 
@@ -237,10 +237,7 @@ class Authorization(Disableable):
     """
 
     rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            "[has(self.disable), has(self.policy), has(self.rules)].filter(x, x).size() == 1",
-            "exactly one of policy, rules and disable must be set",
-        ),
+        exactly_one("disable", "policy", "rules", message="exactly one of policy, rules and disable must be set"),
         CelRule("has(self.policy) == has(self.action)", "policy and action must be set together, or neither"),
         CelRule(
             "!has(self.defaultAction) || has(self.rules)",

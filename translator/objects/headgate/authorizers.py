@@ -12,7 +12,7 @@ from translator.objects.headgate.expressions import HeaderFormat
 from translator.objects.headgate.references import ExtensionReference, SecretReference
 from translator.objects.headgate.services import GrpcService, ServiceRetry
 from translator.objects.headgate.types import Disableable, Share
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, unique
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one, unique
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.header_names import ALL_CHANGEABLE, ChangeableHeader
 from translator.objects.schema.scalars import (
@@ -195,9 +195,11 @@ class ExtAuth(Disableable):
     """Asks authorizers about each request. Where several are named all have to allow it, in their order."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            "[has(self.extensionRef), has(self.extensionRefs), has(self.disable)].filter(x, x).size() == 1",
-            "exactly one of extensionRef, extensionRefs and disable must be set",
+        exactly_one(
+            "extensionRef",
+            "extensionRefs",
+            "disable",
+            message="exactly one of extensionRef, extensionRefs and disable must be set",
         ),
         CelRule(
             "!has(self.contextSecrets) || !has(self.contextExtensions)"

@@ -11,7 +11,7 @@ from translator.objects.gateway_api.references import BackendObjectReference
 from translator.objects.headgate.policy import MatchLabels
 from translator.objects.headgate.references import SecretReference
 from translator.objects.headgate.types import Disableable
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, unique
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one, unique
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.header_names import ChangeableHeader
 from translator.objects.schema.merging import ATOMIC
@@ -35,11 +35,6 @@ def _only_one(model: type[Fields], found: Fields, *members: str) -> Iterator[Fie
         )
 
 
-def _one_rule(*members: str) -> CelRule:
-    found = ", ".join(f"has(self.{each})" for each in members)
-    return CelRule(f"[{found}].filter(x, x).size() == 1", f"exactly one of {', '.join(members)} must be set")
-
-
 UserLine = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 """A line of htpasswd: a name, a colon, and the hash of a password."""
 
@@ -48,7 +43,7 @@ class BasicAuth(Disableable):
     """Has clients give a name and a password (RFC 7617); others get 401."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
-        _one_rule("users", "secretRef", "disable"),
+        exactly_one("users", "secretRef", "disable"),
         CelRule(
             "!has(self.forwardUsernameHeader) || self.forwardUsernameHeader.lowerAscii() != "
             "(has(self.authenticationHeader) ? self.authenticationHeader.lowerAscii() : 'authorization')",
@@ -147,7 +142,7 @@ ClientName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 class ApiKeyAuth(Disableable):
     """Has clients send a key that is known; others get 401."""
 
-    rules: ClassVar[tuple[CelRule, ...]] = (_one_rule("secretRef", "secretSelector", "disable"),)
+    rules: ClassVar[tuple[CelRule, ...]] = (exactly_one("secretRef", "secretSelector", "disable"),)
 
     key_sources: Annotated[
         tuple[KeySource, ...] | None,
@@ -223,7 +218,7 @@ class CredentialInjection(Disableable):
     """Gives requests the credential that a backend asks for: a Secret's text, or a token of the proxy's own."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
-        _one_rule("secretRef", "oauth2ClientCredentials", "disable"),
+        exactly_one("secretRef", "oauth2ClientCredentials", "disable"),
         CelRule(
             "!has(self.oauth2ClientCredentials) || !(has(self.header) || has(self.prefix))",
             "must not be set together with header and prefix: its tokens are in Authorization, after Bearer",

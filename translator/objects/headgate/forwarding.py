@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, StrictInt, StringConstraints
 from translator.objects.gateway_api.references import BackendObjectReference
 from translator.objects.headgate.headers import Host
 from translator.objects.headgate.types import Share
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, unique
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one, unique
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.header_names import ALL_CHANGEABLE
 from translator.objects.schema.merging import ATOMIC, ByKey
@@ -151,9 +151,12 @@ class HashPolicy(CheckedFields):
     """A part of requests; those in which it is the same are sent to one endpoint."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            "[has(self.header), has(self.cookie), has(self.queryParam), has(self.sourceIP)].filter(x, x).size() == 1",
-            "exactly one of header, cookie, queryParam and sourceIP must be set",
+        exactly_one(
+            "header",
+            "cookie",
+            "queryParam",
+            "sourceIP",
+            message="exactly one of header, cookie, queryParam and sourceIP must be set",
         ),
     )
 

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field, StringConstraints
 
 from translator.objects.headgate.types import Disableable, Regex, StringMatch
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, unique
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one, unique
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.header_names import ALL_CHANGEABLE, ChangeableHeader
 from translator.objects.schema.merging import ATOMIC, ByKey
@@ -178,10 +178,13 @@ class HostRewrite(Disableable):
     """What the Host of requests becomes on the way to the backend: one of the members."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            "[has(self.disable), has(self.auto), has(self.header), has(self.literal), has(self.pathRegex)]"
-            ".filter(x, x).size() == 1",
-            "exactly one of auto, header, literal, pathRegex and disable must be set",
+        exactly_one(
+            "disable",
+            "auto",
+            "header",
+            "literal",
+            "pathRegex",
+            message="exactly one of auto, header, literal, pathRegex and disable must be set",
         ),
     )
     one_of: ClassVar[tuple[tuple[str, ...], ...]] = (_MEMBERS,)

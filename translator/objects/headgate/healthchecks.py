@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, StrictInt, StringConstraints
 
 from translator.objects.headgate.headers import Host
 from translator.objects.headgate.overrides import StatusCodeMatch
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, raise_violations
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one, raise_violations
 from translator.objects.schema.documentation import Doc, TypeName
 from translator.objects.schema.scalars import COOKIE_PATH, Boolean, Milliseconds, PortNumber, PositiveMilliseconds
 
@@ -96,10 +96,7 @@ class HealthCheck(CheckedFields):
     """Has each proxy ask each endpoint whether it is healthy; only such ones get requests."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            "[has(self.http), has(self.grpc), has(self.tcp)].filter(x, x).size() == 1",
-            "exactly one of http, grpc and tcp must be set",
-        ),
+        exactly_one("http", "grpc", "tcp", message="exactly one of http, grpc and tcp must be set"),
     )
 
     timeout: Annotated[PositiveMilliseconds | None, Doc(envoy="HealthCheck.timeout")] = None

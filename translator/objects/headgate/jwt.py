@@ -8,7 +8,7 @@ from pydantic import Field, StrictInt, StringConstraints
 from translator.objects.gateway_api.references import BackendObjectReference
 from translator.objects.headgate.references import ExtensionReference, SecretReference
 from translator.objects.headgate.types import Disableable, StringMatch
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, unique
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one, unique
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.header_names import ChangeableHeader
 from translator.objects.schema.merging import ATOMIC
@@ -115,9 +115,11 @@ class LocalJwks(CheckedFields):
 
     one_of: ClassVar[tuple[tuple[str, ...], ...]] = (("inline", "config_map_ref", "secret_ref"),)
     rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            "[has(self.inline), has(self.configMapRef), has(self.secretRef)].filter(x, x).size() == 1",
-            "exactly one of inline, configMapRef and secretRef must be set",
+        exactly_one(
+            "inline",
+            "configMapRef",
+            "secretRef",
+            message="exactly one of inline, configMapRef and secretRef must be set",
         ),
     )
 

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from translator.languages import cel
 from translator.objects.gateway_api.matches import HTTPHeaderMatch
 from translator.objects.headgate.types import Share
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.scalars import Boolean, Count
 
@@ -95,8 +95,7 @@ class OneFilter(CheckedFields):
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
         """Make the rule of a subclass, which knows the members."""
         super().__pydantic_init_subclass__(**kwargs)
-        given = ", ".join(f"has(self.{info.alias or name})" for name, info in cls.model_fields.items())
-        cls.rules = (CelRule(f"[{given}].filter(x, x).size() == 1", SINGLE),)
+        cls.rules = (exactly_one(*(info.alias or name for name, info in cls.model_fields.items()), message=SINGLE),)
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield a violation unless exactly one member is set."""

@@ -17,7 +17,7 @@ from translator.objects.headgate.responses import (
     too_long,
 )
 from translator.objects.headgate.types import StatusCode
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.scalars import REDIRECT_PATH, ObjectName, PortNumber, PreciseHostname
 
@@ -182,9 +182,11 @@ class ResponseOverride(CheckedFields):
     """Another response in place of those that match."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            "[has(self.response), has(self.redirect), has(self.responseRef)].filter(x, x).size() == 1",
-            "exactly one of response, redirect and responseRef must be set",
+        exactly_one(
+            "response",
+            "redirect",
+            "responseRef",
+            message="exactly one of response, redirect and responseRef must be set",
         ),
     )
 

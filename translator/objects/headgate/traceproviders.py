@@ -9,7 +9,7 @@ from translator.objects.gateway_api.references import BackendObjectReference
 from translator.objects.headgate.expressions import Condition
 from translator.objects.headgate.services import GrpcService
 from translator.objects.headgate.types import Share
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.merging import ATOMIC
 from translator.objects.schema.scalars import AUTHORIZER_PATH, ONE_LINE, Boolean, PositiveMilliseconds, PreciseHostname
@@ -33,9 +33,7 @@ class OneOf(CheckedFields):
         """Add the rule to those of a subclass, which knows the fields."""
         super().__pydantic_init_subclass__(**kwargs)
         names = cls._aliases()
-        given = ", ".join(f"has(self.{each})" for each in names.values())
-        text = f"exactly one of {', '.join(names.values())} must be set"
-        cls.rules = (CelRule(f"[{given}].filter(x, x).size() == 1", text), *cls.rules)
+        cls.rules = (exactly_one(*names.values()), *cls.rules)
         cls.one_of = (tuple(names),)
 
     @classmethod

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from translator.objects.headgate.expressions import Format
 from translator.objects.headgate.types import Disableable, Share
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.merging import ByKey
 from translator.objects.schema.scalars import HeaderName
@@ -75,10 +75,13 @@ class TracingAttribute(CheckedFields):
 
     one_of: ClassVar[tuple[tuple[str, ...], ...]] = (MEMBERS,)
     rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            "[has(self.literal), has(self.environment), has(self.requestHeader), has(self.metadata), has(self.format)]"
-            ".filter(x, x).size() == 1",
-            "exactly one of literal, environment, requestHeader, metadata and format must be set",
+        exactly_one(
+            "literal",
+            "environment",
+            "requestHeader",
+            "metadata",
+            "format",
+            message="exactly one of literal, environment, requestHeader, metadata and format must be set",
         ),
     )
 

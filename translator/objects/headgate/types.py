@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one
 from translator.objects.schema.documentation import Doc, TypeName
 from translator.objects.schema.merging import ATOMIC
 from translator.objects.schema.scalars import Boolean
@@ -127,10 +127,13 @@ class StringMatch(CheckedFields):
     """Compares a text with exactly one of its members."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            "[has(self.exact), has(self.prefix), has(self.suffix), has(self.contains), has(self.regex)]"
-            ".filter(x, x).size() == 1",
-            "exactly one of exact, prefix, suffix, contains and regex must be set",
+        exactly_one(
+            "exact",
+            "prefix",
+            "suffix",
+            "contains",
+            "regex",
+            message="exactly one of exact, prefix, suffix, contains and regex must be set",
         ),
     )
 

@@ -92,6 +92,17 @@ class CelRule(NamedTuple):
     field: str = ""
 
 
+def exactly_one(*names: str, message: str = "") -> CelRule:
+    """Return the rule that exactly one of some fields is set.
+
+    Args:
+        names: their names in JSON.
+        message: what to do about it, if it is not to name all of them.
+    """
+    given = ", ".join(f"has(self.{each})" for each in names)
+    return CelRule(f"[{given}].filter(x, x).size() == 1", message or f"exactly one of {', '.join(names)} must be set")
+
+
 class CheckedFields(Fields):
     """Fields with rules that span several of them; a subclass says in `violations` what is wrong."""
 
