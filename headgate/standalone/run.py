@@ -43,7 +43,7 @@ from translator.inputs import Settings as TranslatorSettings
 from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.outcome import Problem
 from translator.translator import Translator
-from watchers.files.background import in_thread
+from watchers.background import in_thread
 from watchers.files.source import FileSource
 from watchers.files.store import FileStoreChange
 from watchers.sources import SourceMux

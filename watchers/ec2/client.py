@@ -6,10 +6,10 @@ import asyncio
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from translator.ir.aws import FoundInstances, InlineKeys, Instance, InstanceQuery, Role
+from watchers.background import in_thread
 from watchers.polling import PollError
 
 MOST_CALLS: Final = 4
@@ -36,8 +36,6 @@ SESSION: Final = "headgate"
 """The name of the sessions of roles that set none."""
 INSTALL: Final = "botocore is not installed: install it where Headgate runs, by `pip install 'headgate[aws]'`"
 
-Value = TypeVar("Value")
-
 
 class InstanceClient:
     """Asks AWS for the running instances that have given tags.
@@ -60,7 +58,7 @@ class InstanceClient:
         """
         await self._turns.acquire()
         # The turn is over when the thread is, not when nobody waits for it any more.
-        return await _in_a_thread(lambda: self._ask(asked), self._turns.release)
+        return await in_thread(lambda: self._ask(asked), self._turns.release)
 
     def _ask(self, asked: InstanceQuery) -> FoundInstances:
         try:
@@ -176,30 +174,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ConnectionError | HTTPClientError):
         return " ".join(str(error).split())[:MOST_CHARACTERS].rstrip(".")
     return f"AWS could not be asked: {type(error).__name__}"
-
-
-async def _in_a_thread(work: Callable[[], Value], done: Callable[[], None]) -> Value:
-    """Run work in a thread that holds up nobody's exit; `done` is called once it has ended, whoever still waits."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Value] = loop.create_future()
-
-    def end(value: Value | None, error: BaseException | None) -> None:
-        done()
-        if future.cancelled():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(value)  # type: ignore[arg-type]
-
-    def run() -> None:
-        value, error = None, None
-        try:
-            value = work()
-        except BaseException as raised:
-            error = raised
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(end, value, error)
-
-    threading.Thread(target=run, name="instances of EC2", daemon=True).start()
-    return await future

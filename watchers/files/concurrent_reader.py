@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Collection
 from functools import partial
 
+from watchers.background import in_thread
 from watchers.diagnostics import printable
-from watchers.files.background import in_thread
 from watchers.files.contents import FileContents, unreadable
 from watchers.files.read_pool import ReadPool
 from watchers.files.reader import Content, FileReader, Found

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from translator.inputs import Edit
+from watchers.background import in_thread
 from watchers.diagnostics import Diagnostic, Place, printable
-from watchers.files.background import in_thread
 from watchers.files.concurrent_reader import ConcurrentReader
 from watchers.files.confirmation import Confirmation, Pauses
 from watchers.files.contents import ABSENT, FileContents

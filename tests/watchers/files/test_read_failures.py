@@ -12,8 +12,8 @@ import pytest
 
 from tests.watchers.files.following import PATIENCE, QUICK, following
 from tests.watchers.files.written import config_map, documents, write
+from watchers.background import in_thread
 from watchers.files import reader as reader_module
-from watchers.files.background import in_thread
 from watchers.files.contents import FileContents, read
 from watchers.files.inotify import DirectoryWatch
 from watchers.files.tree import Signature

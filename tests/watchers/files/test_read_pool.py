@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from watchers.files.background import in_thread
+from watchers.background import in_thread
 from watchers.files.read_pool import MAX_THREADS, ReadPool, TooExpensive, processor_limit
 
 Interrupt = Callable[[], None]

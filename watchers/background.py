@@ -9,11 +9,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def in_thread(work: Callable[[], T]) -> T:
+async def in_thread(work: Callable[[], T], ended: Callable[[], None] = lambda: None) -> T:
     """Run work in a separate thread; return its result.
 
     Unlike with `asyncio.to_thread`, work that never ends, as on a network file system without a response, prevents
     neither the event loop from closing nor the process from ending.
+
+    Args:
+        work: the work.
+        ended: called once the work has ended, whether or not its result is still waited for.
 
     Raises:
         BaseException: the exception of the work.
@@ -22,6 +26,7 @@ async def in_thread(work: Callable[[], T]) -> T:
     future: asyncio.Future[T] = loop.create_future()
 
     def deliver(result: T | None, error: BaseException | None) -> None:
+        ended()
         if future.cancelled():
             return
         if error is not None:
