@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from headgate_proto.envoy.config.accesslog.v3.accesslog_pb2 import AccessLog as AccessLogMessage
 from headgate_proto.envoy.config.listener.v3.listener_pb2 import Listener
@@ -18,6 +18,7 @@ from translator.envoy.hooks import ConnectionManagerHook, ListenerHook
 from translator.envoy.log_sinks import COLLECTOR_TIMEOUT, CollectorLog, FileLog, ServiceLog, Sink, json_text
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
 from translator.extensions.log_filters import filter_problems, write_log_filter
+from translator.gateway.protocols import OF_CONNECTIONS, OF_HTTP
 from translator.ir.backend import Backend, Protocol
 from translator.ir.listener import ListenerSetting
 from translator.languages.formats import check_format
@@ -35,10 +36,6 @@ from translator.objects.headgate.accesslogs import (
 from translator.objects.headgate.listenerpolicy import ListenerPolicy
 from translator.objects.headgate.logfilters import ConnectionFilter
 from translator.outcome import Outcome, Problem
-
-OF_HTTP: Final = frozenset({"HTTP", "HTTPS"})
-OF_CONNECTIONS: Final = OF_HTTP | {"TLS", "TCP"}
-"""The protocols of listeners that have requests, and connections."""
 
 SomeLog = AccessLog | ConnectionAccessLog
 

@@ -17,7 +17,7 @@ from headgate_proto.envoy.extensions.http.original_ip_detection.custom_header.v3
 from headgate_proto.envoy.extensions.http.original_ip_detection.xff.v3.xff_pb2 import XffConfig
 from translator.envoy.hooks import ConnectionManagerHook
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
-from translator.extensions.manager_options import OF_HTTP
+from translator.gateway.protocols import OF_HTTP
 from translator.ir.listener import ListenerSetting
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.headgate.clientaddress import WAYS, ClientIP

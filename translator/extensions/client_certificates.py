@@ -17,6 +17,7 @@ from translator.envoy.names import trust_bundle_name
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
 from translator.extensions.matchers import write_string_match
 from translator.gateway.ca_certificates import ca_fault, resolved_source
+from translator.gateway.protocols import OF_TLS
 from translator.gateway.revocation_lists import revocation_fault, revocation_list
 from translator.ir.backend import BackendKey
 from translator.ir.listener import ListenerSetting, ListenerTraits
@@ -33,8 +34,6 @@ from translator.outcome import Outcome, Problem, gather, not_resolved
 from translator.permissions.reference_grants import Grantee, GrantTarget, not_permitted
 from translator.refs import Ref
 
-OF_TLS: Final = frozenset({"HTTPS", "TLS"})
-"""The protocols of listeners that terminate TLS."""
 REQUIRE: Final = "Require"
 INSECURE: Final = "AllowInsecureFallback"
 _TYPES: Final = {

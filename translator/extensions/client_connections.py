@@ -13,15 +13,11 @@ from headgate_proto.envoy.extensions.filters.listener.proxy_protocol.v3 import p
 from headgate_proto.envoy.extensions.filters.network.connection_limit.v3 import connection_limit_pb2
 from translator.envoy.hooks import FilterChainHook, ListenerHook
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
+from translator.gateway.protocols import OF_CONNECTIONS, OF_TLS
 from translator.ir.listener import ListenerSetting
 from translator.objects.headgate.clientconnections import ClientConnectionLimit, ClientKeepalive, ProxyProtocol
 from translator.objects.headgate.listenerpolicy import ListenerPolicy
 from translator.outcome import Outcome
-
-OF_CONNECTIONS: Final = frozenset({"HTTP", "HTTPS", "TLS", "TCP"})
-"""The protocols of listeners that have connections."""
-OF_TLS: Final = frozenset({"HTTPS", "TLS"})
-"""The protocols of listeners that terminate TLS."""
 
 _VERSIONS: Final = {"V1": ProxyProtocolConfig.V1, "V2": ProxyProtocolConfig.V2}
 _SOL_SOCKET: Final = 1

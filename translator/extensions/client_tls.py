@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from headgate_proto.envoy.config.listener.v3.listener_pb2 import Listener
 from headgate_proto.envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
@@ -11,14 +10,12 @@ from headgate_proto.envoy.extensions.transport_sockets.tls.v3.tls_pb2 import Dow
 from translator.envoy.hooks import DownstreamTlsHook, ListenerHook
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
 from translator.extensions.tls_parameters import VERSIONS
+from translator.gateway.protocols import OF_TLS
 from translator.ir.listener import ListenerSetting
 from translator.objects.headgate.clienttls import ClientTls
 from translator.objects.headgate.listenerpolicy import ListenerPolicy
 from translator.objects.headgate.tlsparameters import HIGHEST, LOWEST
 from translator.outcome import Outcome
-
-OF_TLS: Final = frozenset({"HTTPS", "TLS"})
-"""The protocols of listeners that terminate TLS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from headgate_proto.envoy.config.listener.v3.listener_pb2 import Listener
 from translator.envoy.hooks import ListenerHook
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
+from translator.gateway.protocols import OF_CONNECTIONS
 from translator.ir.listener import ListenerSetting
 from translator.objects.headgate.listenerpolicy import ListenerPolicy
 from translator.outcome import Outcome
-
-OF_CONNECTIONS: Final = frozenset({"HTTP", "HTTPS", "TLS", "TCP"})
-"""The protocols of listeners that have connections."""
 
 
 @dataclass(frozen=True, slots=True)

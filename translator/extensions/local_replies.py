@@ -15,6 +15,7 @@ from translator.envoy.local_reply import keep_direct_responses, keep_empty
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
 from translator.extensions.local_response import EMPTY, Body, LocalResponse, formatted_body, header_pairs
 from translator.extensions.log_filters import filter_problems, write_log_filter
+from translator.gateway.protocols import OF_HTTP
 from translator.ir.listener import ListenerSetting
 from translator.objects.headgate.listenerpolicy import ListenerPolicy
 from translator.objects.headgate.localreplies import LocalReplyConfig, LocalReplyMapper
@@ -121,9 +122,5 @@ def _format(found: BodyFormat | None, field: str) -> Outcome[Body | None]:
 
 EXTENSION = Extension(
     "local replies",
-    units=(
-        PolicyUnit(
-            ListenerPolicy, "http_settings.local_replies", read, LocalReplies, protocols=frozenset({"HTTP", "HTTPS"})
-        ),
-    ),
+    units=(PolicyUnit(ListenerPolicy, "http_settings.local_replies", read, LocalReplies, protocols=OF_HTTP),),
 )

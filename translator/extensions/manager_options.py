@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
 from translator.envoy.hooks import ConnectionManagerHook
 from translator.extension import ListenerOutcome, PolicyContext, PolicyUnit
+from translator.gateway.protocols import OF_HTTP
 from translator.ir.listener import ListenerSetting
 from translator.objects.headgate.listenerpolicy import ListenerPolicy
 from translator.outcome import Outcome
-
-OF_HTTP: Final = frozenset({"HTTP", "HTTPS"})
-"""The protocols of listeners that serve HTTP."""
 
 Write = Callable[[HttpConnectionManager, Any], None]
 
