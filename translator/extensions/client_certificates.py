@@ -16,7 +16,7 @@ from translator.envoy.hooks import DownstreamTlsHook
 from translator.envoy.names import trust_bundle_name
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
 from translator.extensions.matchers import write_string_match
-from translator.gateway.ca_certificates import ca_fault, resolved_source
+from translator.gateway.ca_certificates import ca_fault, permitted_source
 from translator.gateway.protocols import OF_TLS
 from translator.gateway.revocation_lists import revocation_fault, revocation_list
 from translator.ir.backend import BackendKey
@@ -31,7 +31,7 @@ from translator.objects.headgate.clientcertificates import (
 from translator.objects.headgate.listenerpolicy import ListenerPolicy
 from translator.objects.kubernetes.core import ConfigMap
 from translator.outcome import Outcome, Problem, gather, not_resolved
-from translator.permissions.reference_grants import Grantee, GrantTarget, not_permitted
+from translator.permissions.reference_grants import grant_for, not_permitted
 from translator.refs import Ref
 
 REQUIRE: Final = "Require"
@@ -124,8 +124,8 @@ def read(context: PolicyContext) -> ListenerOutcome:
     names = found.subject_alt_names or ()
     if wrong := next(_wrong_patterns(context.field, names), None):
         return Outcome(None, (wrong,))
-    authorities = _authorities(context, found.ca_certificate_refs or ())
-    lists = _revocation_lists(context, found.crl_refs or ())
+    authorities = _sources(_authority(context, *each) for each in enumerate(found.ca_certificate_refs or ()))
+    lists = _sources(_revocation_list(context, *each) for each in enumerate(found.crl_refs or ()))
     problems = (*authorities.problems, *lists.problems)
     # Of several authorities those that are known count; without one of the lists, who was shut out could come in.
     if lists.problems or (found.ca_certificate_refs and all(ca_fault(context.db, each) for each in authorities.value)):
@@ -148,47 +148,29 @@ def _wrong_patterns(field: str, names: Iterable[SubjectAltNameMatch]) -> Iterato
             yield Problem("Accepted", "Invalid", f"{field}.subjectAltNames[{place}].regex: {fault}.")
 
 
-def _authorities(context: PolicyContext, references: Iterable[CaCertificateReference]) -> Outcome[tuple[Ref, ...]]:
-    """Return the objects with CA certificates that may be referred to, whether they can be used or not.
-
-    So one of them that breaks or is mended changes no listener.
-    """
-    found = gather(_authority(context, place, each) for place, each in enumerate(references))
+def _sources(outcomes: Iterable[Outcome[Ref | None]]) -> Outcome[tuple[Ref, ...]]:
+    found = gather(outcomes)
     return Outcome(tuple(dict.fromkeys(each for each in found.value if each is not None)), found.problems)
 
 
 def _authority(context: PolicyContext, place: int, reference: CaCertificateReference) -> Outcome[Ref | None]:
-    field = f"{context.field}.caCertificateRefs[{place}]"
-    owner = context.origin("")
-    namespace = reference.namespace or owner.namespace
-    target = GrantTarget(reference.group, reference.kind, reference.name)
-    if problem := not_permitted(context.db, _grantee(owner, namespace), target, field):
-        return Outcome(None, (problem,))
-    return resolved_source(context.db, reference, namespace, field, "InvalidCACertificateKind")
+    """Return the object with CA certificates if it may be referred to, whether it can be used or not.
 
-
-def _revocation_lists(
-    context: PolicyContext, references: Iterable[RevocationListReference]
-) -> Outcome[tuple[Ref, ...]]:
-    found = gather(_revocation_list(context, place, each) for place, each in enumerate(references))
-    return Outcome(tuple(dict.fromkeys(each for each in found.value if each is not None)), found.problems)
+    So one that breaks or is mended changes no listener.
+    """
+    owner, field = context.origin(""), f"{context.field}.caCertificateRefs[{place}]"
+    return permitted_source(context.db, owner, reference, reference.namespace or owner.namespace, field)
 
 
 def _revocation_list(context: PolicyContext, place: int, reference: RevocationListReference) -> Outcome[Ref | None]:
-    field = f"{context.field}.crlRefs[{place}]"
-    owner = context.origin("")
-    namespace = reference.namespace or owner.namespace
-    target = GrantTarget(ConfigMap.group, ConfigMap.kind, reference.name)
-    if problem := not_permitted(context.db, _grantee(owner, namespace), target, field):
+    owner, field = context.origin(""), f"{context.field}.crlRefs[{place}]"
+    target = Ref(ConfigMap.kind, reference.namespace or owner.namespace, reference.name)
+    if problem := not_permitted(context.db, *grant_for(context.db, owner, target), field):
         return Outcome(None, (problem,))
-    source = revocation_list(namespace, reference.name)
+    source = revocation_list(target.namespace, target.name)
     if fault := revocation_fault(context.db, source):
         return not_resolved("InvalidRevocationList", f"{field}: {fault}")
     return Outcome(source)
-
-
-def _grantee(owner: Ref, namespace: str) -> Grantee:
-    return Grantee(ListenerPolicy.group, ListenerPolicy.kind, owner.namespace, namespace)
 
 
 EXTENSION = Extension(

@@ -17,6 +17,7 @@ from translator.objects.kubernetes.clustertrustbundle import ClusterTrustBundle
 from translator.objects.kubernetes.core import ConfigMap, Secret
 from translator.objects.schema.base import KubernetesObject
 from translator.outcome import Outcome, Problem, not_resolved
+from translator.permissions.reference_grants import Grantee, GrantTarget, not_permitted
 from translator.refs import Ref
 
 CA_KEY: Final = "ca.crt"
@@ -126,6 +127,26 @@ def resolved_source(
         return not_resolved(other_kind, f"{field}: {source}")
     fault = ca_fault(db, source)
     return Outcome(source, (Problem("ResolvedRefs", "InvalidCACertificateRef", f"{field}: {fault}"),) if fault else ())
+
+
+def permitted_source(
+    db: Db, owner: Ref, reference: LocalObjectReference, namespace: str, field: str
+) -> Outcome[Ref | None]:
+    """Return what `resolved_source` does, for clients, if the object may be referred to; None if it may not be.
+
+    Args:
+        db: the database.
+        owner: the object that refers to it: grants are those of its kind.
+        reference: the reference.
+        namespace: the namespace of objects that are in one.
+        field: its path, for messages.
+    """
+    grantee = Grantee(db.registry.kinds[owner.kind].group, owner.kind, owner.namespace, namespace)
+    target = GrantTarget(reference.group, reference.kind, reference.name)
+    # What is not permitted is not looked at any further, not even at its kind.
+    if problem := not_permitted(db, grantee, target, field):
+        return Outcome(None, (problem,))
+    return resolved_source(db, reference, namespace, field, "InvalidCACertificateKind")
 
 
 @query

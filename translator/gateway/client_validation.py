@@ -7,13 +7,11 @@ from typing import Final
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.gateway.ca_certificates import ca_fault, resolved_source
+from translator.gateway.ca_certificates import ca_fault, permitted_source
 from translator.gateway.gateways import gateway_spec
 from translator.gateway.listeners import ListenerState, listeners
-from translator.objects.gateway_api.gateway import FrontendTLSConfig, FrontendTLSValidation, Gateway
-from translator.objects.gateway_api.references import ObjectReference
+from translator.objects.gateway_api.gateway import FrontendTLSConfig, FrontendTLSValidation
 from translator.outcome import Outcome, Problem, gather
-from translator.permissions.reference_grants import Grantee, GrantTarget, not_permitted
 from translator.refs import Ref
 
 INSECURE: Final = "AllowInsecureFallback"
@@ -45,7 +43,9 @@ def client_validation(db: Db, gateway: Ref, port: int) -> Outcome[ClientValidati
     validation, path = found
     fields = (f"{path}.caCertificateRefs[{place}]" for place in range(len(validation.ca_certificate_refs)))
     pairs = zip(fields, validation.ca_certificate_refs, strict=True)
-    resolved = gather(_resolve(db, gateway, reference, field) for field, reference in pairs)
+    resolved = gather(
+        permitted_source(db, gateway, each, each.namespace or gateway.namespace, field) for field, each in pairs
+    )
     usable = dict.fromkeys(each for each in resolved.value if each is not None)
     problems = resolved.problems
     if all(ca_fault(db, each) for each in usable):
@@ -100,14 +100,3 @@ def _effective(db: Db, gateway: Ref, port: int) -> tuple[FrontendTLSValidation, 
         return None
     validation, path = frontend.validation(port)
     return None if validation is None else (validation, f"spec.tls.frontend.{path}")
-
-
-def _resolve(db: Db, gateway: Ref, reference: ObjectReference, field: str) -> Outcome[Ref | None]:
-    """Return the object that is referred to, None if it may not be, with the problem if it cannot be used."""
-    namespace = reference.namespace or gateway.namespace
-    grantee = Grantee(Gateway.group, Gateway.kind, gateway.namespace, namespace)
-    target = GrantTarget(reference.group, reference.kind, reference.name)
-    # What is not permitted is not looked at any further, not even at its kind.
-    if problem := not_permitted(db, grantee, target, field):
-        return Outcome(None, (problem,))
-    return resolved_source(db, reference, namespace, field, "InvalidCACertificateKind")
