@@ -210,11 +210,8 @@ def _tls(spec: FilterChain) -> tls_pb2.DownstreamTlsContext:
 
 
 def _validate_peers(context: tls_pb2.DownstreamTlsContext, validation: PeerValidation) -> None:
-    """Ask clients for a certificate; without the trust bundle Envoy refuses all connections."""
-    context.require_client_certificate.value = validation.required
-    # Envoy does not know of a session that a client resumes whether its certificate was validated.
-    context.disable_stateless_session_resumption = True
-    context.disable_stateful_session_resumption = True
+    """Validate certificates of clients; without the trust bundle Envoy refuses all connections."""
+    ask_for_certificates(context, validation.required)
     if validation.required:
         context.common_tls_context.validation_context_sds_secret_config.CopyFrom(sds(validation.bundle))
         return
@@ -223,6 +220,14 @@ def _validate_peers(context: tls_pb2.DownstreamTlsContext, validation: PeerValid
         common_pb2.CertificateValidationContext.ACCEPT_UNTRUSTED
     )
     combined.validation_context_sds_secret_config.CopyFrom(sds(validation.bundle))
+
+
+def ask_for_certificates(context: tls_pb2.DownstreamTlsContext, required: bool) -> None:
+    """Ask clients for a certificate; `required` is whether only those with one may connect."""
+    context.require_client_certificate.value = required
+    # Envoy does not know of a session that a client resumes whether its certificate was validated.
+    context.disable_stateless_session_resumption = True
+    context.disable_stateful_session_resumption = True
 
 
 def connection_manager(chain: HttpChain, http_filters: HttpFilters) -> Manager:

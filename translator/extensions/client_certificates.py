@@ -12,6 +12,7 @@ from headgate_proto.envoy.extensions.transport_sockets.tls.v3.common_pb2 import 
 )
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3.tls_pb2 import DownstreamTlsContext
 from translator.envoy.config_source import sds
+from translator.envoy.filter_chain import ask_for_certificates
 from translator.envoy.hooks import DownstreamTlsHook
 from translator.envoy.names import trust_bundle_name
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
@@ -91,10 +92,7 @@ class ClientCertificates(ListenerSetting, DownstreamTlsHook):
         """Write the validation, unless `spec.tls.frontend` of the Gateway has one."""
         if context.HasField("require_client_certificate"):
             return
-        context.require_client_certificate.value = self.mode == REQUIRE
-        # Envoy does not know of a session that a client takes up whether its certificate was validated.
-        context.disable_stateless_session_resumption = True
-        context.disable_stateful_session_resumption = True
+        ask_for_certificates(context, self.mode == REQUIRE)
         common = context.common_tls_context
         if not self.sources:
             self._write(common.validation_context)
