@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from headgate_proto.envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
+from headgate_proto.envoy.config.accesslog.v3.accesslog_pb2 import AccessLog, AccessLogFilter
 from headgate_proto.envoy.config.listener.v3.listener_pb2 import Listener
 from headgate_proto.envoy.extensions.access_loggers.filters.cel.v3.cel_pb2 import ExpressionFilter
 from headgate_proto.envoy.extensions.access_loggers.stream.v3.stream_pb2 import StdoutAccessLog
@@ -67,6 +67,13 @@ def stdout_log(json_format: Mapping[str, Any]) -> AccessLog:
     return made
 
 
+def write_condition(message: AccessLogFilter, expression: str) -> None:
+    """Have a filter take what an expression in CEL holds for."""
+    found = message.extension_filter
+    found.name = "envoy.access_loggers.extension_filters.cel"
+    found.typed_config.Pack(ExpressionFilter(expression=expression), deterministic=True)
+
+
 def log_by_default(manager: HttpConnectionManager) -> None:
     """Have a connection manager log requests to the standard output."""
     manager.access_log.append(stdout_log(REQUEST_FORMAT))
@@ -83,11 +90,10 @@ def log_what_is_answered_here(manager: HttpConnectionManager) -> None:
     The second one knows their routes and backends.
     """
     for each in manager.access_log:
-        own = each.filter.__class__()
-        own.extension_filter.name = "envoy.access_loggers.extension_filters.cel"
-        own.extension_filter.typed_config.Pack(ExpressionFilter(expression=REACHED_NO_BACKEND), deterministic=True)
+        own = AccessLogFilter()
+        write_condition(own, REACHED_NO_BACKEND)
         if each.HasField("filter"):
-            both = each.filter.__class__()
+            both = AccessLogFilter()
             both.and_filter.filters.extend((own, each.filter))
             own = both
         each.filter.CopyFrom(own)

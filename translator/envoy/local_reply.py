@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from headgate_proto.envoy.config.accesslog.v3 import accesslog_pb2
-from headgate_proto.envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as hcm_pb2,
 )
+from translator.envoy.access_log import write_condition
 
 INSUFFICIENT_STORAGE = 507
 UNAVAILABLE = 503
@@ -23,25 +23,24 @@ def local_replies() -> hcm_pb2.LocalReplyConfig:
     mapper = made.mappers.add()
     mapper.status_code.value = UNAVAILABLE
     conditions = mapper.filter.and_filter.filters
-    status = conditions.add().status_code_filter.comparison
-    status.op = accesslog_pb2.ComparisonFilter.EQ
-    status.value.default_value = INSUFFICIENT_STORAGE
-    status.value.runtime_key = "headgate.insufficient_storage"
+    _write_status(conditions.add(), INSUFFICIENT_STORAGE, "headgate.insufficient_storage")
     # A DirectResponse with this status is meant so.
-    reason = conditions.add().extension_filter
-    reason.name = "envoy.access_loggers.extension_filters.cel"
-    expression = cel_pb2.ExpressionFilter(expression=f"response.code_details == '{TOO_LONG_FOR_RETRY}'")
-    reason.typed_config.Pack(expression, deterministic=True)
+    write_condition(conditions.add(), f"response.code_details == '{TOO_LONG_FOR_RETRY}'")
     return made
+
+
+def _write_status(message: accesslog_pb2.AccessLogFilter, status: int, key: str) -> None:
+    """Have a filter take a status; `key` is one of Envoy's runtime, which nothing sets."""
+    comparison = message.status_code_filter.comparison
+    comparison.op = accesslog_pb2.ComparisonFilter.EQ
+    comparison.value.default_value, comparison.value.runtime_key = status, key
 
 
 def keep_empty() -> hcm_pb2.ResponseMapper:
     """Map responses that have no body to themselves, whatever the format of others is."""
     made = hcm_pb2.ResponseMapper()
     for status in WITHOUT_BODY:
-        comparison = made.filter.or_filter.filters.add().status_code_filter.comparison
-        comparison.op = accesslog_pb2.ComparisonFilter.EQ
-        comparison.value.default_value, comparison.value.runtime_key = status, "headgate.without_body"
+        _write_status(made.filter.or_filter.filters.add(), status, "headgate.without_body")
     made.body_format_override.text_format_source.inline_string = ""
     return made
 
@@ -49,8 +48,6 @@ def keep_empty() -> hcm_pb2.ResponseMapper:
 def keep_direct_responses() -> hcm_pb2.ResponseMapper:
     """Map what routes respond to itself: redirects, preflights, and bodies that the authors of routes have chosen."""
     made = hcm_pb2.ResponseMapper()
-    made.filter.extension_filter.name = "envoy.access_loggers.extension_filters.cel"
-    expression = cel_pb2.ExpressionFilter(expression="response.code_details == 'direct_response'")
-    made.filter.extension_filter.typed_config.Pack(expression, deterministic=True)
+    write_condition(made.filter, "response.code_details == 'direct_response'")
     made.body_format_override.text_format_source.inline_string = "%LOCAL_REPLY_BODY%"
     return made

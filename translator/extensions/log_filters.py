@@ -10,7 +10,7 @@ from headgate_proto.envoy.config.accesslog.v3.accesslog_pb2 import (
     ComparisonFilter,
     GrpcStatusFilter,
 )
-from headgate_proto.envoy.extensions.access_loggers.filters.cel.v3.cel_pb2 import ExpressionFilter
+from translator.envoy.access_log import write_condition
 from translator.envoy.fractions import write_share
 from translator.languages import cel
 from translator.languages.regex import check_regex
@@ -87,9 +87,7 @@ def _grpc_status(message: AccessLogFilter, found: Any) -> None:
 
 
 def _cel(message: AccessLogFilter, found: Any) -> None:
-    made = message.extension_filter
-    made.name = "envoy.access_loggers.extension_filters.cel"
-    made.typed_config.Pack(ExpressionFilter(expression=found.match), deterministic=True)
+    write_condition(message, found.match)
 
 
 def _sample(message: AccessLogFilter, found: Any) -> None:
