@@ -10,17 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from google.protobuf.message import Message
-
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from headgate_proto.envoy.extensions.common.aws.v3.credential_provider_pb2 import AwsCredentialProvider
 from headgate_proto.envoy.extensions.filters.http.aws_lambda.v3.aws_lambda_pb2 import Config
 from headgate_proto.envoy.extensions.filters.http.aws_request_signing.v3.aws_request_signing_pb2 import (
     AwsRequestSigning,
 )
-from headgate_proto.envoy.extensions.filters.http.upstream_codec.v3.upstream_codec_pb2 import UpstreamCodec
 from translator.envoy.cluster import http_options
 from translator.envoy.hooks import ClusterHook
+from translator.envoy.upstream_filters import add_filter
 from translator.ir.aws import InlineKeys, Role
 from translator.ir.backend import Backend, BackendSetting
 
@@ -63,14 +61,9 @@ class LambdaFunction(BackendSetting, ClusterHook):
         signing = AwsRequestSigning(service_name=SERVICE, region=self.region)
         if self.credentials is not None:
             _write(self.credentials, signing.credential_provider)
-        filters: tuple[tuple[str, Message], ...] = (
-            ("envoy.filters.http.aws_lambda", invoking),
-            ("envoy.filters.http.aws_request_signing", signing),
-            ("envoy.filters.http.upstream_codec", UpstreamCodec()),
-        )
         with http_options(cluster) as options:
-            for name, config in filters:
-                options.http_filters.add(name=name).typed_config.Pack(config, deterministic=True)
+            add_filter(options, "envoy.filters.http.aws_lambda", invoking)
+            add_filter(options, "envoy.filters.http.aws_request_signing", signing)
 
 
 def _write(credentials: InlineKeys | Role, provider: AwsCredentialProvider) -> None:
