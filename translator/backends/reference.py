@@ -119,6 +119,20 @@ def for_calls(resolved: Outcome[Backend | None], field: str) -> Outcome[Backend 
     return Outcome(None, (*resolved.problems, Problem("ResolvedRefs", "UnsupportedValue", text)))
 
 
+def not_found(db: Db, ref: Ref) -> Outcome[None]:
+    """Return that an object of a kind with a definition of its own is no backend, since it is not there, or not valid.
+
+    Messages begin with the object.
+    """
+    if not db.is_served(ref.kind):
+        text = f"{ref} does not exist: the cluster does not serve the kind; install its definition."
+    elif reason := db.invalid_reason(ref):
+        text = f"{ref} is not valid, and never was: {reason}."
+    else:
+        text = f"{ref} does not exist; create it or correct the reference."
+    return not_resolved("BackendNotFound", text)
+
+
 def _no_backend(db: Db, reference: BackendObjectReference, field: str) -> Outcome[None]:
     kind = qualified_kind(reference.group, reference.kind)
     known = " or ".join(each.model.kind for each in db.registry.backends)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
+from translator.backends.reference import not_found
 from translator.backends.service import TLS_PROTOCOLS
 from translator.db import Db
 from translator.engine.query import query
@@ -95,7 +96,7 @@ def _resolved(db: Db, ref: Ref) -> Outcome[Backend | None]:
     """Return a Backend without its policies, or why it can be none: problems of the one who refers to it."""
     found = db.get(HeadgateBackend, ref)
     if found is None:
-        return not_resolved("BackendNotFound", _missing(db, ref))
+        return not_found(db, ref)
     read = declared(db, ref)
     if not read.problems:
         return read
@@ -115,14 +116,6 @@ def _unencrypted(db: Db, ref: Ref, resolved: Backend | None) -> Problem | None:
         f"so requests to it are refused; add a BackendTLSPolicy that targets it, or remove the appProtocol."
     )
     return Problem("ResolvedRefs", "UnsupportedProtocol", text)
-
-
-def _missing(db: Db, ref: Ref) -> str:
-    if not db.is_served(HeadgateBackend.kind):
-        return f"{ref} does not exist: the cluster does not serve the kind; install its definition."
-    if reason := db.invalid_reason(ref):
-        return f"{ref} is not valid, and never was: {reason}."
-    return f"{ref} does not exist; create it or correct the reference."
 
 
 @query

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from translator.backends.reference import not_found
 from translator.db import Db
 from translator.engine.query import query
 from translator.extension import Extension
@@ -118,7 +119,7 @@ def _resolved(db: Db, ref: Ref) -> Outcome[Backend | None]:
     """Return an XBackend as a backend without a protocol, or why it can be none."""
     found = db.get(XBackend, ref)
     if found is None:
-        return not_resolved("BackendNotFound", _missing(db, ref))
+        return not_found(db, ref)
     read = settings(db, ref)
     if read.value is None or found.spec.external_hostname is None:
         fault = next(each for each in read.problems if each.condition == "Accepted")
@@ -128,14 +129,6 @@ def _resolved(db: Db, ref: Ref) -> Outcome[Backend | None]:
     # where it could lead to Services of other namespaces.
     hostname = found.spec.external_hostname.hostname + ("" if db.settings.standalone else ".")
     return Outcome(Backend(BackendKey(*ref), found.spec.port.number, hostname=hostname, settings=read.value))
-
-
-def _missing(db: Db, ref: Ref) -> str:
-    if not db.is_served(XBackend.kind):
-        return f"{ref} does not exist: the cluster does not serve the kind; install its definition."
-    if reason := db.invalid_reason(ref):
-        return f"{ref} is not valid, and never was: {reason}."
-    return f"{ref} does not exist; create it or correct the reference."
 
 
 @query
