@@ -31,12 +31,10 @@ def backend(
         field: where it stands, for messages.
         passthrough: whether TLS is passed through to it.
     """
-    found = db.registry.backend_of(reference.group, reference.kind)
-    if found is None:
-        return _no_backend(db, reference, field)
-    ref = Ref(reference.kind, reference.namespace or route.namespace, reference.name)
-    if problem := refused(db, group, route, found, ref, field):
-        return Outcome(None, (problem,))
+    named = _named(db, group, route, reference, field)
+    if isinstance(named, Problem):
+        return Outcome(None, (named,))
+    found, ref = named
     routes = db.registry.route(route.kind)
     resolved = _resolved(db, routes, found, ref, reference.port or 0, passthrough)
     if resolved is None:
@@ -60,12 +58,10 @@ def backend_of_policy(
         field: where it stands, for messages.
         protocol: what is spoken where the backend does not say; with HTTP/2 nothing else may be, as gRPC needs it.
     """
-    found = db.registry.backend_of(reference.group, reference.kind)
-    if found is None:
-        return _no_backend(db, reference, field)
-    ref = Ref(reference.kind, reference.namespace or policy.namespace, reference.name)
-    if problem := refused(db, db.registry.kinds[policy.kind].group, policy, found, ref, field):
-        return Outcome(None, (problem,))
+    named = _named(db, db.registry.kinds[policy.kind].group, policy, reference, field)
+    if isinstance(named, Problem):
+        return Outcome(None, (named,))
+    found, ref = named
     resolved = found.resolve(db, ref, reference.port or 0)
     made = resolved.value
     if made is not None and not made.protocol:
@@ -88,12 +84,10 @@ def group_member(db: Db, owner: Ref, reference: BackendObjectReference, field: s
         reference: the reference.
         field: where it stands, for messages.
     """
-    found = db.registry.backend_of(reference.group, reference.kind)
-    if found is None:
-        return _no_backend(db, reference, field)
-    ref = Ref(reference.kind, reference.namespace or owner.namespace, reference.name)
-    if problem := refused(db, db.registry.kinds[owner.kind].group, owner, found, ref, field):
-        return Outcome(None, (problem,))
+    named = _named(db, db.registry.kinds[owner.kind].group, owner, reference, field)
+    if isinstance(named, Problem):
+        return Outcome(None, (named,))
+    found, ref = named
     resolved = found.resolve(db, ref, reference.port or 0)
     return Outcome(resolved.value, tuple(_at(field, each) for each in resolved.problems))
 
@@ -133,11 +127,18 @@ def not_found(db: Db, ref: Ref) -> Outcome[None]:
     return not_resolved("BackendNotFound", text)
 
 
-def _no_backend(db: Db, reference: BackendObjectReference, field: str) -> Outcome[None]:
-    kind = qualified_kind(reference.group, reference.kind)
-    known = " or ".join(each.model.kind for each in db.registry.backends)
-    text = f"{field}: a {kind} is not supported as a backend; refer to one of kind {known}."
-    return not_resolved("InvalidKind", text)
+def _named(
+    db: Db, group: str, owner: Ref, reference: BackendObjectReference, field: str
+) -> tuple[BackendKind, Ref] | Problem:
+    """Return the object that a reference of `owner`, of a kind of `group`, names; or why it may not be a backend."""
+    found = db.registry.backend_of(reference.group, reference.kind)
+    if found is None:
+        kind = qualified_kind(reference.group, reference.kind)
+        known = " or ".join(each.model.kind for each in db.registry.backends)
+        text = f"{field}: a {kind} is not supported as a backend; refer to one of kind {known}."
+        return Problem("ResolvedRefs", "InvalidKind", text)
+    ref = Ref(reference.kind, reference.namespace or owner.namespace, reference.name)
+    return refused(db, group, owner, found, ref, field) or (found, ref)
 
 
 def backend_endpoints(db: Db, backend: Backend) -> tuple[BackendEndpoint, ...]:
