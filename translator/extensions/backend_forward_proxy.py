@@ -15,15 +15,13 @@ from typing import ClassVar, Final
 
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from headgate_proto.envoy.extensions.clusters.dynamic_forward_proxy.v3.cluster_pb2 import ClusterConfig
-from headgate_proto.envoy.extensions.transport_sockets.tls.v3.common_pb2 import TlsParameters
-from headgate_proto.envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
 from translator.backends.guarded import LOCAL_RANGES, PRIVATE_RANGES
 from translator.db import Db
-from translator.envoy.cluster import http_options, spoken
+from translator.envoy.cluster import http_options
 from translator.envoy.hooks import ClusterHook
 from translator.envoy.upstream_filters import GUARD, add_filter, allow_hosts
 from translator.extensions.backend_members import BackendMember
-from translator.extensions.upstream_tls import SOCKET, SYSTEM_CERTIFICATES
+from translator.extensions.upstream_tls_fields import ConfiguredTls
 from translator.ir.backend import LAST, Backend, BackendKey, BackendSetting
 from translator.objects.headgate.forwardproxybackend import DynamicForwardProxy
 from translator.outcome import Outcome, Problem
@@ -70,11 +68,11 @@ class ForwardedHosts(BackendSetting, ClusterHook):
             add_filter(options, GUARD, allow_hosts(self.hosts, self.ports))
         # Otherwise Envoy demands what is for TLS to hosts by their own names.
         made.allow_insecure_cluster_options = True
-        self.write_tls(cluster)
+        self.write_tls(cluster, backend)
         cluster.cluster_type.name = "envoy.clusters.dynamic_forward_proxy"
         cluster.cluster_type.typed_config.Pack(made, deterministic=True)
 
-    def write_tls(self, cluster: Cluster) -> None:
+    def write_tls(self, cluster: Cluster, backend: Backend) -> None:
         """Write how connections are encrypted: as policies say."""
 
 
@@ -84,20 +82,11 @@ class EncryptedHosts(ForwardedHosts):
 
     encrypts: ClassVar[bool] = True
 
-    def write_tls(self, cluster: Cluster) -> None:
-        """Write the ``UpstreamTlsContext``, unless a policy has written one."""
+    def write_tls(self, cluster: Cluster, backend: Backend) -> None:
+        """Write what autoSni and wellKnownCACertificates of a policy would, unless a policy has written something."""
         if cluster.HasField("transport_socket"):
             return
-        with http_options(cluster) as options:
-            options.upstream_http_protocol_options.auto_sni = True
-            options.upstream_http_protocol_options.auto_san_validation = True
-        context = UpstreamTlsContext()
-        context.common_tls_context.alpn_protocols.extend(spoken(cluster))
-        context.common_tls_context.tls_params.tls_minimum_protocol_version = TlsParameters.TLSv1_2
-        context.common_tls_context.tls_params.tls_maximum_protocol_version = TlsParameters.TLSv1_3
-        context.common_tls_context.validation_context.trusted_ca.filename = SYSTEM_CERTIFICATES
-        cluster.transport_socket.name = SOCKET
-        cluster.transport_socket.typed_config.Pack(context, deterministic=True)
+        ConfiguredTls("", follows_host=True).apply_to_cluster(cluster, backend)
 
 
 def read(db: Db, ref: Ref, found: DynamicForwardProxy) -> Outcome[Backend | None]:
