@@ -18,6 +18,7 @@ from translator.envoy.names import secret_name, trust_bundle_name
 from translator.gateway.ca_certificates import ca_fault, resolved_source
 from translator.ir.backend import TLS, Backend, BackendKey, BackendSetting, Protocol
 from translator.objects.gateway_api.backendtlspolicy import SYSTEM, BackendTLSPolicyValidation, SubjectAltName
+from translator.objects.gateway_api.references import LocalObjectReference
 from translator.outcome import Outcome, Problem, gather
 from translator.refs import Ref
 
@@ -160,16 +161,23 @@ def validated_tls(
             f"requests to {refused} are refused; set it to {SYSTEM}, or use caCertificateRefs."
         )
         return Outcome(None, (Problem("Accepted", "Invalid", text),))
-    resolved = gather(
-        resolved_source(db, reference, namespace, f"{field}.caCertificateRefs[{place}]", "InvalidKind")
-        for place, reference in enumerate(validation.ca_certificate_refs)
-    )
-    problems = resolved.problems
-    usable = dict.fromkeys(BackendKey(*each) for each in resolved.value if each is not None and not ca_fault(db, each))
-    if not usable:
+    usable = usable_authorities(db, namespace, validation.ca_certificate_refs, field)
+    if not usable.value:
         text = f"{field}: there is no CA certificate that can be used, so requests to {refused} are refused."
-        return Outcome(None, (*problems, Problem("Accepted", "NoValidCACertificate", text)))
-    return Outcome(BackendTls(validation.hostname, names, tuple(usable)), problems)
+        return Outcome(None, (*usable.problems, Problem("Accepted", "NoValidCACertificate", text)))
+    return Outcome(BackendTls(validation.hostname, names, usable.value), usable.problems)
+
+
+def usable_authorities(
+    db: Db, namespace: str, references: Iterable[LocalObjectReference], field: str
+) -> Outcome[tuple[BackendKey, ...]]:
+    """Return the objects of `caCertificateRefs`, below `field`, whose CA certificates can be used, each once."""
+    sources = gather(
+        resolved_source(db, each, namespace, f"{field}.caCertificateRefs[{place}]", "InvalidKind")
+        for place, each in enumerate(references)
+    )
+    usable = dict.fromkeys(BackendKey(*each) for each in sources.value if each is not None and not ca_fault(db, each))
+    return Outcome(tuple(usable), sources.problems)
 
 
 def _name(found: SubjectAltName) -> tuple[str, str]:

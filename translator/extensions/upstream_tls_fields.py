@@ -14,15 +14,15 @@ from translator.engine.query import query
 from translator.envoy.cluster import http_options
 from translator.extensions.backend_settings import BackendConfig
 from translator.extensions.tls_parameters import write_parameters
-from translator.extensions.upstream_tls import SYSTEM_CERTIFICATES, BackendTls
-from translator.gateway.ca_certificates import CA_KEY, ca_fault, resolved_source
+from translator.extensions.upstream_tls import SYSTEM_CERTIFICATES, BackendTls, usable_authorities
+from translator.gateway.ca_certificates import CA_KEY, ca_fault
 from translator.gateway.certificates import certificate
 from translator.ir.backend import BackendKey
 from translator.kinds import BackendSettings
 from translator.objects.headgate.tlsparameters import TlsVersionsAndAlgorithms
 from translator.objects.headgate.upstreamtls import CertificateFiles, CertificateReference, UpstreamTLS
 from translator.objects.kubernetes.core import Secret
-from translator.outcome import Outcome, Problem, gather, not_resolved
+from translator.outcome import Outcome, Problem, not_resolved
 from translator.permissions.reference_grants import grant_for, not_permitted
 from translator.refs import Ref
 
@@ -232,14 +232,8 @@ def _trust(db: Db, owner: Ref, found: UpstreamTLS, field: str) -> _Trust:
     if found.insecure_skip_verify or found.well_known_ca_certificates is not None or from_file:
         return _Trust()
     if found.ca_certificate_refs is not None:
-        sources = gather(
-            resolved_source(db, each, owner.namespace, f"{field}.caCertificateRefs[{place}]", "InvalidKind")
-            for place, each in enumerate(found.ca_certificate_refs)
-        )
-        usable = dict.fromkeys(
-            BackendKey(*each) for each in sources.value if each is not None and not ca_fault(db, each)
-        )
-        return _Trust(tuple(usable), sources.problems, closed=not usable)
+        usable = usable_authorities(db, owner.namespace, found.ca_certificate_refs, field)
+        return _Trust(usable.value, usable.problems, closed=not usable.value)
     if found.secret_ref is not None:
         secret = _secret(db, owner, found.secret_ref, f"{field}.secretRef")
         if secret.value is None:
