@@ -117,18 +117,12 @@ def _keys(db: Db, ref: Ref, reference: AwsSecretReference) -> Outcome[InlineKeys
     values = []
     for each in (*needed.value, token):
         value = (secret_value(db, each) or b"").strip() if each is not None else b""
-        if not all(0x20 < byte < 0x7F for byte in value):
-            return Outcome(
-                None,
-                (
-                    _invalid(
-                        f"{field}: Secret {each.namespace}/{each.name}: its key {each.key} has "
-                        "characters that no key of AWS has; correct it."
-                    ),
-                )
-                if each
-                else (),
+        if each is not None and not all(0x20 < byte < 0x7F for byte in value):
+            text = (
+                f"{field}: Secret {each.namespace}/{each.name}: its key {each.key} has characters that no key of AWS "
+                f"has; correct it."
             )
+            return Outcome(None, (_invalid(text),))
         values.append(value.decode())
     if not values[0] or not values[1]:
         return Outcome(None, (_invalid(f"{field}: the keys accessKey and secretKey must not be empty; set them."),))
