@@ -6,12 +6,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
 from bench.world import GATEWAY, NAMESPACE, Raw, edit, manifest, world
-from tests.translator.golden.envoy import envoy_error
-from tests.translator.policies.test_random_policies import leading_somewhere
+from tests.translator.policies.random_snapshots import RANDOM, check_accepted, leading_somewhere, some_seeds
 from tests.translator.values import Maker, is_valid
 from translator.extension import Extension
 from translator.inputs import Settings
@@ -75,17 +73,8 @@ def snapshot(seed: int) -> Snapshot:
     return made.snapshots[WEB]
 
 
-@settings(
-    max_examples=4,
-    # A seed says nothing of its size, so that a smaller one is no simpler.
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(seeds=st.lists(st.integers(0, 2**32), min_size=10, max_size=10, unique=True))
+@RANDOM
+@given(seeds=some_seeds(10))
 def test_envoy_takes_what_becomes_of_valid_policies(seeds: list[int], envoy_path: Path, tmp_path: Path) -> None:
     """A real Envoy accepts the resources of Gateways with random valid ListenerPolicies."""
-    made = {seed: snapshot(seed) for seed in seeds}
-    if envoy_error(envoy_path, tmp_path, made.values()):
-        errors = {seed: envoy_error(envoy_path, tmp_path, [found]) for seed, found in made.items()}
-        assert {seed: error for seed, error in errors.items() if error} == {}
-        raise AssertionError("Envoy rejects all together, but none alone")
+    check_accepted(envoy_path, tmp_path, {seed: snapshot(seed) for seed in seeds})

@@ -6,11 +6,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
 from bench.world import GATEWAY, NAMESPACE, Raw, edit, manifest, world
-from tests.translator.golden.envoy import envoy_error
+from tests.translator.policies.random_snapshots import RANDOM, check_accepted, leading_somewhere, some_seeds
 from tests.translator.values import Maker
 from translator.inputs import Settings
 from translator.objects.headgate.gatewayextension import MEMBERS, GatewayExtensionSpec
@@ -29,14 +28,8 @@ TARGETS: tuple[Raw, ...] = (
     {"group": GROUP, "kind": "HTTPRoute", "name": "route-0"},
     {"group": GROUP, "kind": "HTTPRoute", "name": "route-1"},
 )
-KEYS = """
-    {"kty": "EC", "crv": "P-256", "x": "mvRKyuOzy8vOzU-PcubPSsrh3bL3bWPa6NPOKW5QsNY",
-     "y": "h-DTsAKmAhz4Lqmpi7U5Ul-B4bLGRdh9Myg-rZVBJTM"}
-"""
-"""Keys that verify tokens."""
 FIELDS = tuple(name for name in SPEC.model_fields if name not in AttachedPolicySpec.model_fields)
 
-BACKEND = {"name": "a", "port": 8080}
 EXTENDED = frozenset(MEMBERS)
 """The fields that refer to extensions."""
 
@@ -67,23 +60,6 @@ def extension(random: Random) -> Raw:
     return manifest("gateway.headgate.dev/v1alpha1", "GatewayExtension", "a", spec=leading_somewhere(spec))
 
 
-def leading_somewhere(value: Any) -> Any:
-    """Return a value whose references to backends and extensions lead to those that exist, and whose keys are some."""
-    if isinstance(value, list):
-        return [leading_somewhere(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    if "jwks" in value and "local" in value["jwks"]:
-        value = {**value, "jwks": {"local": {"inline": KEYS}}}
-    known = {
-        "backendRef": BACKEND,
-        "jwksBackendRef": BACKEND,
-        "extensionRef": {"name": "a"},
-        "extensionRefs": [{"name": "a"}],
-    }
-    return {key: known.get(key) or leading_somewhere(each) for key, each in value.items()}
-
-
 def snapshot(seed: int) -> Snapshot:
     """Return the snapshot of a Gateway with a few random policies."""
     random = Random(seed)
@@ -96,17 +72,8 @@ def snapshot(seed: int) -> Snapshot:
     return made.snapshots[WEB]
 
 
-@settings(
-    max_examples=4,
-    # A seed says nothing of its size, so that a smaller one is no simpler.
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(seeds=st.lists(st.integers(0, 2**32), min_size=20, max_size=20, unique=True))
+@RANDOM
+@given(seeds=some_seeds(20))
 def test_envoy_takes_what_becomes_of_valid_policies(seeds: list[int], envoy_path: Path, tmp_path: Path) -> None:
     """A real Envoy accepts the resources of Gateways with random valid policies at random levels."""
-    made = {seed: snapshot(seed) for seed in seeds}
-    if envoy_error(envoy_path, tmp_path, made.values()):
-        errors = {seed: envoy_error(envoy_path, tmp_path, [found]) for seed, found in made.items()}
-        assert {seed: error for seed, error in errors.items() if error} == {}
-        raise AssertionError("Envoy rejects all together, but none alone")
+    check_accepted(envoy_path, tmp_path, {seed: snapshot(seed) for seed in seeds})
