@@ -331,3 +331,8 @@ def filter_readers(db: Db) -> tuple[FilterReader, ...]:
 def policy_units(db: Db) -> tuple[PolicyUnit, ...]:
     """Return the units of policies, in the order of their extensions."""
     return cast(tuple[PolicyUnit, ...], db.registry.units)
+
+
+def http_filters(db: Db) -> tuple[HttpFilter, ...]:
+    """Return the HTTP filters that extensions need in every connection manager, in any order."""
+    return tuple(found for each in extensions(db) for found in each.http_filters)

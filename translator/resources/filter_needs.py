@@ -9,7 +9,7 @@ from translator.engine.query import query
 from translator.envoy.filter_configs import FilterNeeds
 from translator.envoy.http_filter import HttpFilter, extension_config
 from translator.envoy.secret import generic_secret
-from translator.extension import extensions
+from translator.extension import http_filters
 from translator.gateway.ports import gateway_ports
 from translator.gateway.secrets import secret_value
 from translator.ir.listener import HttpChain
@@ -25,7 +25,7 @@ from xds import Resource
 
 def discovered_filters(db: Db) -> Iterator[HttpFilter]:
     """Yield the HTTP filters whose configurations are resources of their own."""
-    return (found for each in extensions(db) for found in each.http_filters if found.discovered)
+    return (each for each in http_filters(db) if each.discovered)
 
 
 @query(firewall=True)

@@ -14,7 +14,7 @@ from translator.envoy.filter_chain import routes_manager
 from translator.envoy.filter_configs import FilterNeeds
 from translator.envoy.listener_filters import filters_configuration, internal_cluster, internal_listener
 from translator.envoy.names import internal_listener_name
-from translator.extension import extensions
+from translator.extension import http_filters
 from translator.gateway.listeners import table_listeners
 from translator.ir.listener import HttpChain, RouteConfigKey
 from translator.routes.listener_filters import FiltersOfListener, listener_filters
@@ -48,7 +48,7 @@ def filters_table_resource(db: Db, chain: HttpChain) -> Resource | None:
 
 
 def _manager(db: Db, chain: HttpChain) -> HttpConnectionManager:
-    return routes_manager(chain, [found for each in extensions(db) for found in each.http_filters])
+    return routes_manager(chain, http_filters(db))
 
 
 @query

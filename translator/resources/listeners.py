@@ -21,7 +21,7 @@ from translator.envoy.http3 import http3_listener
 from translator.envoy.listener import forwarded, listener
 from translator.envoy.names import secret_name, trust_bundle_name
 from translator.envoy.secret import secret, trust_bundle_secret
-from translator.extension import extensions
+from translator.extension import http_filters
 from translator.gateway import attachment
 from translator.gateway.ca_certificates import trust_bundle
 from translator.gateway.certificates import certificate, listener_certificates
@@ -214,8 +214,8 @@ def listener_resource(db: Db, gateway: Ref, port: SocketPort) -> Resource | None
     spec = port_listener(db, gateway, port)
     if spec is None:
         return None
-    needed = [found for each in extensions(db) for found in each.http_filters]
-    return replace(Resource.pack(listener(spec, needed, db.settings.descriptors)), origin=tuple(forwarded(spec)))
+    made = Resource.pack(listener(spec, http_filters(db), db.settings.descriptors))
+    return replace(made, origin=tuple(forwarded(spec)))
 
 
 @query
@@ -224,8 +224,7 @@ def http3_listener_resource(db: Db, gateway: Ref, port: SocketPort) -> Resource 
     spec = port_listener(db, gateway, port)
     if spec is None or not spec.http3_chains:
         return None
-    needed = [found for each in extensions(db) for found in each.http_filters]
-    return Resource.pack(http3_listener(spec, needed, db.settings.descriptors))
+    return Resource.pack(http3_listener(spec, http_filters(db), db.settings.descriptors))
 
 
 @query(firewall=True)
