@@ -269,6 +269,10 @@ class PolicyUnit:
         """Whether a policy that a filter of a backendRef names may have it: Envoy has filters there, and no actions."""
         return all(map(FILTER.implemented_by, self._settings))
 
+    def is_for(self, protocol: str) -> bool:
+        """Return whether listeners of a protocol have the unit, which is one of listeners."""
+        return not self.protocols or protocol in self.protocols
+
     def is_closed(self, value: object) -> bool:
         """Return whether requests are refused if an effective value of the unit cannot be read."""
         return self.closed if isinstance(self.closed, bool) else self.closed(value)

@@ -62,10 +62,14 @@ def stacked(level: Level, policies: tuple[Ref, ...]) -> Stack:
 
 def inherited(db: Db, gateway: Ref, listener: ListenerRef) -> Stack:
     """Return the policies that all routes of a listener inherit: its Gateway's, its ListenerSet's, then its own."""
-    some = any_policies(db, shard(gateway)) or (
+    return _inherited(db, gateway, listener) if may_have_policies(db, gateway, listener) else ()
+
+
+def may_have_policies(db: Db, gateway: Ref, listener: ListenerRef) -> bool:
+    """Return whether there may be policies of a listener, its ListenerSet or its Gateway: else nobody asks for them."""
+    return any_policies(db, shard(gateway)) or (
         listener.owner.namespace != gateway.namespace and any_policies(db, shard(listener.owner))
     )
-    return _inherited(db, gateway, listener) if some else ()
 
 
 @query(firewall=True)

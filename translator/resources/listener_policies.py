@@ -10,9 +10,7 @@ from translator.engine.query import query
 from translator.extension import PolicyUnit
 from translator.gateway.listeners import ListenerState
 from translator.ir.listener import ListenerSetting, ListenerTraits
-from translator.policies.attachment import any_policies
-from translator.policies.effective import Stack, at_listener, is_of_listeners, ports_of
-from translator.policies.targets import shard
+from translator.policies.effective import Stack, at_listener, is_of_listeners, may_have_policies, ports_of
 from translator.refs import ListenerRef, Ref
 from translator.routes.units import applied_unit, units_of
 
@@ -47,10 +45,7 @@ def listener_stack(db: Db, gateway: Ref, listener: ListenerRef, port: int) -> St
 
     Of each level, what a policy says for the port comes after what all policies say for all ports.
     """
-    some = any_policies(db, shard(gateway)) or (
-        listener.owner.namespace != gateway.namespace and any_policies(db, shard(listener.owner))
-    )
-    return _listener_stack(db, gateway, listener, port) if some else ()
+    return _listener_stack(db, gateway, listener, port) if may_have_policies(db, gateway, listener) else ()
 
 
 @query(firewall=True)
@@ -62,7 +57,7 @@ def _listener_stack(db: Db, gateway: Ref, listener: ListenerRef, port: int) -> S
 
 def units_at(db: Db, stack: Stack, protocol: str) -> Iterator[PolicyUnit]:
     """Yield the units of a stack that listeners of a protocol have."""
-    return (each for each in units_of(db, stack) if not each.protocols or protocol in each.protocols)
+    return (each for each in units_of(db, stack) if each.is_for(protocol))
 
 
 @query

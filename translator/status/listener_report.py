@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from translator.db import Db
 from translator.engine.query import query
 from translator.envoy.hooks import LISTENER
-from translator.extension import FilterOutcome, PolicyUnit, policy_units
+from translator.extension import FilterOutcome, PolicyUnit
 from translator.gateway.listeners import ListenerState
 from translator.gateway.ports import accepted_listeners, gateway_ports
 from translator.ir.listener import ListenerSetting
@@ -20,7 +20,7 @@ from translator.refs import Ref
 from translator.resources.http3 import http3_obstacle
 from translator.resources.listener_policies import listener_policies, listener_stack, policies_of, traits
 from translator.routes.units import unit_settings
-from translator.status.place_report import PlaceReport, ReportBuilder, add_origins, add_problems, dotted
+from translator.status.place_report import PlaceReport, ReportBuilder, add_origins, add_problems, dotted, units_set_by
 from translator.status.policy_targets import TargetPlace
 
 CLOSED = "The connections of its listeners are closed."
@@ -56,20 +56,11 @@ def listener_reports(db: Db, policy: Ref, place: TargetPlace, gateway: Ref) -> R
     reports = [(place, notes.frozen(()))] if notes.notes or not concerned else []
     for at in concerned:
         report = ReportBuilder()
-        for unit in _units(db, found):
-            if _has(at, unit):
+        for unit in units_set_by(db, found):
+            if unit.is_for(at.state.protocol):
                 _add_unit(db, found, unit, place, at, report)
         reports.append((TargetPlace(at.state.ref.owner, at.state.ref.name), report.frozen(())))
     return tuple(reports)
-
-
-def _units(db: Db, policy: Policy) -> Iterator[PolicyUnit]:
-    said = policy.spec.set_units()
-    return (each for each in policy_units(db) if each.policy.kind == policy.kind and each.field in said)
-
-
-def _has(at: _At, unit: PolicyUnit) -> bool:
-    return not unit.protocols or at.state.protocol in unit.protocols
 
 
 def _notes(db: Db, policy: Policy, place: TargetPlace, concerned: list[_At]) -> Iterator[str]:
@@ -77,18 +68,22 @@ def _notes(db: Db, policy: Policy, place: TargetPlace, concerned: list[_At]) -> 
     for port in policy.spec.ports:
         if all(each.state.port != port for each in concerned):
             yield f"{place} has no listener with port {port}: correct the port, or remove the item of spec.perPort."
-    for unit in _units(db, policy) if concerned else ():
+    for unit in units_set_by(db, policy) if concerned else ():
         for at in concerned:
             if note := _http3_note(db, unit, at):
                 yield note
-        if not any(_has(each, unit) for each in concerned):
+        if not any(unit.is_for(each.state.protocol) for each in concerned):
             kinds = ", ".join(sorted(unit.protocols))
             yield f"{unit.path} has no effect at {place}: it is for listeners of {kinds}; remove it."
 
 
 def _http3_note(db: Db, unit: PolicyUnit, at: _At) -> str:
     """Return why a listener that a unit asks for HTTP/3 cannot speak it; "" if it can, or is not asked."""
-    asked = unit_settings(db, of_kind(at.stack, unit.policy.kind), unit.field).value or () if _has(at, unit) else ()
+    asked = (
+        unit_settings(db, of_kind(at.stack, unit.policy.kind), unit.field).value or ()
+        if unit.is_for(at.state.protocol)
+        else ()
+    )
     if not any(isinstance(each, ListenerSetting) and each.speaks_http3 for each in asked):
         return ""
     settings = (setting for each in (at.chain, at.socket) for setting in listener_policies(db, each).settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -102,8 +103,13 @@ def dotted(leaf: str) -> str:
     return f".{leaf}" if leaf and not leaf.startswith("[") else leaf
 
 
+def units_set_by(db: Db, policy: Policy) -> Iterator[PolicyUnit]:
+    """Yield the units that a policy says something about, in the order of their extensions."""
+    said = policy.spec.set_units()
+    return (each for each in policy_units(db) if each.policy.kind == policy.kind and each.field in said)
+
+
 def rest_applies(db: Db, policy: Policy, unit: PolicyUnit) -> str:
     """Return that the rest of a policy applies beside a unit that does not, if it has more units."""
-    units = (each for each in policy_units(db) if each.policy.kind == policy.kind and each is not unit)
-    more = any(each.field in policy.spec.set_units() for each in units)
+    more = any(each is not unit for each in units_set_by(db, policy))
     return " The rest of the policy applies." if more else ""

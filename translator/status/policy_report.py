@@ -33,6 +33,7 @@ from translator.status.place_report import (
     add_problems,
     dotted,
     rest_applies,
+    units_set_by,
 )
 from translator.status.policy_reads import effective_at, specs_of
 from translator.status.policy_targets import TargetPlace
@@ -45,9 +46,8 @@ def place_report(db: Db, policy: Ref, place: TargetPlace, gateway: Ref) -> Place
     if found is None:
         return PlaceReport()
     report = ReportBuilder()
-    for unit in policy_units(db):
-        if unit.policy.kind == policy.kind and unit.field in found.spec.set_units():
-            _add_unit(db, found, unit, place, gateway, report)
+    for unit in units_set_by(db, found):
+        _add_unit(db, found, unit, place, gateway, report)
     if is_enforced(found) and place.object.kind not in (Gateway.kind, ListenerSet.kind):
         levels = ", ".join(each.title for each in sorted(ENFORCING_LEVELS))
         report.notes[f"spec.enforced has no effect at {place}: it holds at the levels {levels}. Remove it."] = None
