@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -70,3 +70,15 @@ def resolved_refs(problems: Iterable[Problem]) -> Condition:
 
 Status = dict[str, Any]
 """The `status` of an object in its JSON form."""
+
+
+def own_status(problems: Sequence[Problem], accepted: str, generation: int | None) -> Status:
+    """Return the status of an object by itself: Accepted and ResolvedRefs.
+
+    Args:
+        problems: its problems.
+        accepted: the message of Accepted without problems.
+        generation: its `metadata.generation`; None or 0 where it has none, as in files.
+    """
+    found = (verdict("Accepted", problems, "Accepted", accepted), resolved_refs(problems))
+    return {"conditions": [each.json(generation or 1) for each in found]}

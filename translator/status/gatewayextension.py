@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from translator.conditions import Status, resolved_refs, verdict
+from translator.conditions import Status, own_status
 from translator.db import Db
 from translator.engine.query import query
 from translator.kinds import StatusKind
@@ -18,10 +18,7 @@ def extension_status(db: Db, ref: Ref) -> Status | None:
     found = db.get(GatewayExtension, ref)
     if found is None:
         return None
-    problems = provider(db, ref).problems
-    accepted = verdict("Accepted", problems, "Accepted", "The extension is valid.")
-    generation = found.metadata.generation or 1
-    return {"conditions": [accepted.json(generation), resolved_refs(problems).json(generation)]}
+    return own_status(provider(db, ref).problems, "The extension is valid.", found.metadata.generation)
 
 
 STATUS = StatusKind(GatewayExtension, extension_status, not_accepted)

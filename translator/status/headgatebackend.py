@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from translator.conditions import Status, resolved_refs, verdict
+from translator.conditions import Status, own_status
 from translator.db import Db
 from translator.engine.query import query
 from translator.kinds import StatusKind
@@ -17,10 +17,7 @@ def headgate_backend_status(db: Db, ref: Ref) -> Status | None:
     found, read = db.get(HeadgateBackend, ref), db.registry.backend(ref.kind).problems
     if found is None or read is None:
         return None
-    problems = read(db, ref)
-    accepted = verdict("Accepted", problems, "Accepted", "The backend is valid.")
-    generation = found.metadata.generation or 1
-    return {"conditions": [accepted.json(generation), resolved_refs(problems).json(generation)]}
+    return own_status(read(db, ref), "The backend is valid.", found.metadata.generation)
 
 
 STATUS = StatusKind(HeadgateBackend, headgate_backend_status, not_accepted)

@@ -39,9 +39,7 @@ def policy_status(db: Db, ref: Ref) -> Status | None:
     if kind.unsupported:
         return by_ancestor(db, _unsupported(db, found))
     if kind.backend is not None:
-        return by_ancestor(
-            db, dict(sorted(of_backends(db, found, kind.backend(db, ref).problems).items(), key=_urgency))
-        )
+        return _most_urgent_first(db, of_backends(db, found, kind.backend(db, ref).problems))
     reports: Reports = {}
     for _, at, ancestor, problem in (*named(db, found), *selected_places(db, found), *_in_filters(db, found)):
         _add(db, ref, at, ancestor, problem, reports)
@@ -51,6 +49,10 @@ def policy_status(db: Db, ref: Ref) -> Status | None:
     for one in reports.values():
         one.sets_nothing = empty
     entries = {ancestor: [each.json(generation) for each in one.conditions()] for ancestor, one in reports.items()}
+    return _most_urgent_first(db, entries)
+
+
+def _most_urgent_first(db: Db, entries: Entries) -> Status | None:
     return by_ancestor(db, dict(sorted(entries.items(), key=_urgency)))
 
 
