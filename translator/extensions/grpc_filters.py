@@ -6,30 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from headgate_proto.envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import (
-    HeaderMutation as HeaderMutationMessage,
-)
-from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
 from headgate_proto.envoy.extensions.filters.http.grpc_stats.v3.config_pb2 import FilterConfig
 from headgate_proto.envoy.extensions.filters.http.grpc_web.v3.grpc_web_pb2 import GrpcWeb as GrpcWebMessage
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
-from headgate_proto.envoy.extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2 import (
-    HeaderMutation as EarlyHeaderMutation,
-)
 from translator.envoy.cel import text, value_if
 from translator.envoy.hooks import ConnectionManagerHook, HttpFiltersHook
 from translator.envoy.http_filter import HttpFilter, Stage
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
+from translator.extensions.header_operations import Change, change_early
 from translator.gateway.protocols import OF_HTTP
 from translator.ir.listener import ListenerSetting
 from translator.objects.headgate.grpcsettings import GrpcStats, GrpcWeb
 from translator.objects.headgate.listenerpolicy import ListenerPolicy
 from translator.outcome import Outcome
 
-EARLY: Final = "envoy.http.early_header_mutation.header_mutation"
 TYPE: Final = "content-type"
 KEPT_TYPE: Final = "x-headgate-grpc-web"
 """The header that has the content type of a page's call while its route is chosen."""
@@ -52,11 +45,13 @@ class WebCalls(ListenerSetting, ConnectionManagerHook, HttpFiltersHook):
 
     def apply_to_connection_manager(self, manager: HttpConnectionManager) -> None:
         """Have requests look like gRPC while their route is chosen."""
-        made = EarlyHeaderMutation()
-        made.mutations.add(remove=KEPT_TYPE)
-        _set(made.mutations.add(), KEPT_TYPE, value_if(IS_WEB, "request.headers['content-type']"))
-        _set(made.mutations.add(), TYPE, value_if(IS_WEB, text(GRPC)))
-        manager.early_header_mutation_extensions.add(name=EARLY).typed_config.Pack(made, deterministic=True)
+        changes = (
+            Change("remove", KEPT_TYPE),
+            # Of other requests these values are empty, and no header is set.
+            Change("set", KEPT_TYPE, value_if(IS_WEB, "request.headers['content-type']")),
+            Change("set", TYPE, value_if(IS_WEB, text(GRPC))),
+        )
+        change_early(manager, changes)
 
     def http_filters(self) -> Iterator[HttpFilter]:
         """Yield the filters."""
@@ -65,15 +60,9 @@ class WebCalls(ListenerSetting, ConnectionManagerHook, HttpFiltersHook):
 
     def _restore(self) -> HeaderMutation:
         made = HeaderMutation()
-        _set(made.mutations.request_mutations.add(), TYPE, f"%REQ({KEPT_TYPE})%")
-        made.mutations.request_mutations.add(remove=KEPT_TYPE)
+        changes = (Change("set", TYPE, f"%REQ({KEPT_TYPE})%"), Change("remove", KEPT_TYPE))
+        made.mutations.request_mutations.extend(each.message() for each in changes)
         return made
-
-
-def _set(mutation: HeaderMutationMessage, name: str, value: str) -> None:
-    """Have a header set, unless the value is empty."""
-    mutation.append.header.key, mutation.append.header.value = name, value
-    mutation.append.append_action = HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 
 @dataclass(frozen=True, slots=True)

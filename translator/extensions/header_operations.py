@@ -7,6 +7,12 @@ from typing import Final, NamedTuple
 
 from headgate_proto.envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation
 from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    HttpConnectionManager,
+)
+from headgate_proto.envoy.extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2 import (
+    HeaderMutation as EarlyHeaderMutation,
+)
 from headgate_proto.envoy.type.matcher.v3.string_pb2 import StringMatcher
 from translator.languages.formats import check_format, literal
 from translator.languages.regex import check_regex, fully_matches
@@ -18,6 +24,7 @@ ACTIONS: Final = {
     "add_if_absent": HeaderValueOption.ADD_IF_ABSENT,
 }
 
+EARLY: Final = "envoy.http.early_header_mutation.header_mutation"
 STATUS: Final = ":status"
 """The only pseudo-header that the filter removes, if a match is for it: a response without it is an error."""
 
@@ -77,6 +84,12 @@ class NameMatch(NamedTuple):
 
 
 Mutations = tuple[Change | NameMatch, ...]
+
+
+def change_early(manager: HttpConnectionManager, changes: Mutations) -> None:
+    """Have headers of requests changed before anything else reads them."""
+    made = EarlyHeaderMutation(mutations=[each.message() for each in changes])
+    manager.early_header_mutation_extensions.add(name=EARLY).typed_config.Pack(made, deterministic=True)
 
 
 def match_fault(direction: str, member: str, value: str) -> str | None:

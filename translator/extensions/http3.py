@@ -8,11 +8,11 @@ from typing import ClassVar, Final
 
 from google.protobuf.message import Message
 
-from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
 from translator.envoy.hooks import HttpFiltersHook
 from translator.envoy.http_filter import HttpFilter, Stage
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
+from translator.extensions.header_operations import Change
 from translator.ir.listener import ListenerSetting
 from translator.objects.headgate.http3 import Http3
 from translator.objects.headgate.listenerpolicy import ListenerPolicy
@@ -43,11 +43,10 @@ class SpeaksHttp3(ListenerSetting, HttpFiltersHook):
 
     def _header(self) -> Message:
         made = HeaderMutation()
-        added = made.mutations.response_mutations.add().append
         port = self.advertised_port or "%DOWNSTREAM_LOCAL_PORT%"
-        added.header.key, added.header.value = "alt-svc", f'h3=":{port}"; ma={self.max_age}'
-        # A backend's own header would send clients past the gateway.
-        added.append_action = HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+        # A backend's own header would send clients past the gateway, so it is set.
+        change = Change("set", "alt-svc", f'h3=":{port}"; ma={self.max_age}')
+        made.mutations.response_mutations.append(change.message())
         return made
 
 

@@ -10,20 +10,16 @@ from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_muta
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
-from headgate_proto.envoy.extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2 import (
-    HeaderMutation as EarlyHeaderMutation,
-)
 from translator.envoy.hooks import ConnectionManagerHook, HttpFiltersHook
 from translator.envoy.http_filter import HttpFilter, Stage
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
-from translator.extensions.header_operations import Fault, Mutations, read_changes
+from translator.extensions.header_operations import Fault, Mutations, change_early, read_changes
 from translator.gateway.protocols import OF_HTTP
 from translator.ir.listener import ListenerSetting
 from translator.objects.headgate.headers import HeaderOperations
 from translator.objects.headgate.listenerpolicy import ListenerPolicy
 from translator.outcome import Outcome, Problem
 
-EARLY: Final = "envoy.http.early_header_mutation.header_mutation"
 LATE: Final = "headgate.late_headers"
 """The name of the filter of responses: it is the first of the list, so the last that sees them."""
 
@@ -37,9 +33,7 @@ class EarlyHeaders(ListenerSetting, ConnectionManagerHook):
 
     def apply_to_connection_manager(self, manager: HttpConnectionManager) -> None:
         """Add an early ``HeaderMutation``."""
-        made = EarlyHeaderMutation(mutations=[each.message() for each in self.changes])
-        extension = manager.early_header_mutation_extensions.add(name=EARLY)
-        extension.typed_config.Pack(made, deterministic=True)
+        change_early(manager, self.changes)
 
 
 @dataclass(frozen=True, slots=True)
