@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
-from translator.envoy.hooks import ConnectionManagerHook
-from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
-from translator.gateway.protocols import OF_HTTP
-from translator.ir.listener import ListenerSetting
+from translator.extension import Extension
+from translator.extensions.manager_options import ManagerOption, Write, option_units
 from translator.objects.headgate.clientcertdetails import ForwardClientCertDetails
-from translator.objects.headgate.listenerpolicy import ListenerPolicy
-from translator.outcome import Outcome
 
 MODES: Final = {
     "Sanitize": HttpConnectionManager.SANITIZE,
@@ -25,35 +22,23 @@ MODES: Final = {
 }
 
 
+def _write(manager: HttpConnectionManager, asked: ForwardClientCertDetails) -> None:
+    manager.forward_client_cert_details = MODES[asked.mode or "Sanitize"]
+    details = asked.details
+    if details is None:
+        return
+    made = manager.set_current_client_cert_details
+    made.subject.value = bool(details.subject)
+    made.cert, made.chain = bool(details.cert), bool(details.chain)
+    made.dns, made.uri = bool(details.dns), bool(details.uri)
+
+
 @dataclass(frozen=True, slots=True)
-class CertificateHeader(ListenerSetting, ConnectionManagerHook):
+class CertificateHeader(ManagerOption):
     """What becomes of the header."""
 
     of_clients: ClassVar[bool] = True
-    asked: ForwardClientCertDetails
-
-    def apply_to_connection_manager(self, manager: HttpConnectionManager) -> None:
-        """Write ``forward_client_cert_details``, and what is in the header."""
-        manager.forward_client_cert_details = MODES[self.asked.mode or "Sanitize"]
-        details = self.asked.details
-        if details is None:
-            return
-        made = manager.set_current_client_cert_details
-        made.subject.value = bool(details.subject)
-        made.cert, made.chain = bool(details.cert), bool(details.chain)
-        made.dns, made.uri = bool(details.dns), bool(details.uri)
+    writers: ClassVar[Mapping[str, Write]] = {"forward_client_cert_details": _write}
 
 
-def read(context: PolicyContext) -> ListenerOutcome:
-    """Read what becomes of the header."""
-    return Outcome((CertificateHeader(context.effective.value),))
-
-
-EXTENSION = Extension(
-    "client certificate details",
-    units=(
-        PolicyUnit(
-            ListenerPolicy, "http_settings.forward_client_cert_details", read, CertificateHeader, protocols=OF_HTTP
-        ),
-    ),
-)
+EXTENSION = Extension("client certificate details", units=option_units(CertificateHeader))
