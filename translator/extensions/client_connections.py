@@ -12,6 +12,7 @@ from headgate_proto.envoy.config.listener.v3.listener_pb2 import Listener
 from headgate_proto.envoy.extensions.filters.listener.proxy_protocol.v3 import proxy_protocol_pb2
 from headgate_proto.envoy.extensions.filters.network.connection_limit.v3 import connection_limit_pb2
 from translator.envoy.hooks import FilterChainHook, ListenerHook
+from translator.envoy.keepalive import KeepaliveProbes
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
 from translator.gateway.protocols import OF_CONNECTIONS, OF_TLS
 from translator.ir.listener import ListenerSetting
@@ -63,42 +64,21 @@ def read_proxy_protocol(context: PolicyContext) -> ListenerOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Keepalive(ListenerSetting, ListenerHook):
-    """Has the kernel find dead connections.
+    """Has the kernel find dead connections."""
 
-    Attributes:
-        probes: how many questions without an answer; None for the kernel's own number.
-        time: the seconds of silence before the first.
-        interval: the seconds between two.
-    """
-
-    probes: int | None
-    time: int | None
-    interval: int | None
+    probes: KeepaliveProbes
 
     def apply_to_listener(self, listener: Listener) -> None:
         """Write ``tcp_keepalive``."""
-        made = listener.tcp_keepalive
-        made.SetInParent()
-        for field, value in (
-            (made.keepalive_probes, self.probes),
-            (made.keepalive_time, self.time),
-            (made.keepalive_interval, self.interval),
-        ):
-            if value is not None:
-                field.value = value
+        self.probes.write(listener.tcp_keepalive)
 
 
 def read_keepalive(context: PolicyContext) -> ListenerOutcome:
     """Read how dead connections are found."""
     found = context.effective.value
     assert isinstance(found, ClientKeepalive)
-    return Outcome(
-        (Keepalive(found.keep_alive_probes, _seconds(found.keep_alive_time), _seconds(found.keep_alive_interval)),)
-    )
-
-
-def _seconds(milliseconds: int | None) -> int | None:
-    return None if milliseconds is None else -(-milliseconds // 1000)
+    probes = KeepaliveProbes.of(found.keep_alive_probes, found.keep_alive_time, found.keep_alive_interval)
+    return Outcome((Keepalive(probes),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 from google.protobuf.message import Message
 
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
+from translator.envoy.durations import whole_seconds
 from translator.envoy.hooks import HttpFiltersHook
 from translator.envoy.http_filter import HttpFilter, Stage
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
@@ -56,7 +57,7 @@ def read(context: PolicyContext) -> ListenerOutcome:
     assert isinstance(found, Http3)
     if found.disable is not None:
         return Outcome(())
-    max_age = MAX_AGE_SECONDS if found.max_age is None else -(-found.max_age // 1000)
+    max_age = MAX_AGE_SECONDS if found.max_age is None else whole_seconds(found.max_age)
     return Outcome((SpeaksHttp3(found.advertised_port or 0, max_age),))
 
 

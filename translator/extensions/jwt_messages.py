@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import HeaderMatcher
 from headgate_proto.envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
 from headgate_proto.envoy.extensions.filters.http.jwt_authn.v3 import config_pb2
+from translator.envoy.durations import whole_seconds
 from translator.envoy.names import cluster_name
 from translator.extensions.attempts import BACKOFF_FACTOR
 from translator.extensions.jwt_providers import Issuer, RemoteKeys, subjects_pattern
@@ -40,7 +41,7 @@ def write_issuer(provider: config_pb2.JwtProvider, issuer: Issuer) -> None:
         provider.subjects.safe_regex.regex = subjects_pattern(subjects)
     provider.require_expiration = spec.require_expiration is not False
     # 0 would be Envoy's default.
-    provider.clock_skew_seconds = -(-(spec.clock_skew or CLOCK_SKEW) // 1000)
+    provider.clock_skew_seconds = whole_seconds(spec.clock_skew or CLOCK_SKEW)
     provider.forward = bool(spec.forward_token)
     provider.clear_route_cache = bool(spec.recompute_route)
     provider.payload_in_metadata = issuer.metadata_key

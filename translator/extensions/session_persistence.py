@@ -21,6 +21,7 @@ from headgate_proto.envoy.extensions.filters.http.stateful_session.v3.stateful_s
 )
 from headgate_proto.envoy.extensions.http.stateful_session.cookie.v3.cookie_pb2 import CookieBasedSessionState
 from headgate_proto.envoy.extensions.http.stateful_session.header.v3.header_pb2 import HeaderBasedSessionState
+from translator.envoy.durations import whole_seconds
 from translator.envoy.hooks import RouteHook
 from translator.envoy.names import object_of_cluster
 from translator.envoy.route import BROKEN
@@ -151,7 +152,7 @@ def _setting(found: SessionPersistence, name: str, several: bool, strict: bool =
         return StickyHeader(found.header.name, strict)
     assert found.cookie is not None
     permanent = found.cookie.lifetime_type == "Permanent"
-    seconds = -(-(found.absolute_timeout or 0) // 1000) if permanent else 0
+    seconds = whole_seconds(found.absolute_timeout or 0) if permanent else 0
     return StickyCookie(found.cookie.name or name, found.cookie.path or "/", seconds, several, strict)
 
 

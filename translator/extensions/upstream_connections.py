@@ -8,6 +8,7 @@ from typing import Final
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from headgate_proto.envoy.config.core.v3.socket_option_pb2 import SocketOption
 from translator.envoy.hooks import ClusterHook
+from translator.envoy.keepalive import KeepaliveProbes
 from translator.extensions.backend_settings import BackendConfig
 from translator.ir.backend import Backend, BackendSetting
 from translator.kinds import BackendSettings
@@ -54,28 +55,13 @@ class UpstreamConnections(BackendSetting, ClusterHook):
                 option = cluster.upstream_bind_config.socket_options.add(level=1, name=name)
                 option.int_value, option.state = self.socket_buffer, SocketOption.STATE_PREBIND
         if self.keepalive is not None:
-            _write_keepalive(cluster, self.keepalive)
+            found = self.keepalive
+            probes = KeepaliveProbes.of(found.keep_alive_probes, found.keep_alive_time, found.keep_alive_interval)
+            probes.write(cluster.upstream_connection_options.tcp_keepalive)
         if self.preconnect is not None:
             _write_preconnect(cluster, self.preconnect)
         if self.dns is not None and cluster.type in (Cluster.STRICT_DNS, Cluster.LOGICAL_DNS):
             _write_dns(cluster, self.dns)
-
-
-def _write_keepalive(cluster: Cluster, found: UpstreamKeepalive) -> None:
-    """Write the probes; without a number of its own, each is the kernel's."""
-    keepalive = cluster.upstream_connection_options.tcp_keepalive
-    keepalive.SetInParent()
-    if found.keep_alive_probes is not None:
-        keepalive.keepalive_probes.value = found.keep_alive_probes
-    if found.keep_alive_time is not None:
-        keepalive.keepalive_time.value = _seconds(found.keep_alive_time)
-    if found.keep_alive_interval is not None:
-        keepalive.keepalive_interval.value = _seconds(found.keep_alive_interval)
-
-
-def _seconds(milliseconds: int) -> int:
-    """Return whole seconds, which is what the kernel knows: at least one."""
-    return -(-milliseconds // 1000)
 
 
 def _write_preconnect(cluster: Cluster, found: Preconnect) -> None:
