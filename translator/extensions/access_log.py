@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from headgate_proto.envoy.config.accesslog.v3.accesslog_pb2 import AccessLog as AccessLogMessage
 from headgate_proto.envoy.config.listener.v3.listener_pb2 import Listener
@@ -21,7 +20,7 @@ from translator.extensions.log_filters import filter_problems, write_log_filter
 from translator.gateway.protocols import OF_CONNECTIONS, OF_HTTP
 from translator.ir.backend import Backend, Protocol
 from translator.ir.listener import ListenerSetting
-from translator.languages.formats import check_format
+from translator.languages.formats import check_formats
 from translator.objects.headgate.accesslogs import (
     STDERR,
     STDOUT,
@@ -141,11 +140,11 @@ def _file(context: PolicyContext, found: FileSink, field: str, default: Mapping[
         return Outcome(None, (Problem("Accepted", "NotAllowed", f"{field}.path: {fault}"),))
     if found.string_format is not None:
         made = FileLog(path, found.string_format)
-        faults = _faults(f"{field}.stringFormat", [made.text])
+        faults = _faults(f"{field}.stringFormat", made.text)
     else:
         value = default if found.json_format is None else found.json_format
         made = FileLog(path, json_text(value), is_json=True)
-        faults = _faults(f"{field}.jsonFormat", _texts(value))
+        faults = _faults(f"{field}.jsonFormat", value)
     return Outcome(None if faults else made, faults)
 
 
@@ -191,9 +190,9 @@ def _collector(
     attributes = found.attributes
     if attributes is None:
         attributes = default if found.body is None else {}
-    texts = _faults(f"{field}.body", [found.body or ""])
+    texts = _faults(f"{field}.body", found.body or "")
     for name, text in sorted(attributes.items()):
-        texts += _faults(f"{field}.attributes[{name}]", [text])
+        texts += _faults(f"{field}.attributes[{name}]", text)
     call = _call(context, service, f"{field}.grpcService", COLLECTOR_TIMEOUT)
     if call.value is None or texts:
         return Outcome(None, (*texts, *call.problems))
@@ -219,22 +218,10 @@ def _log_name(context: PolicyContext) -> str:
     return context.field.rpartition(".")[2]
 
 
-def _faults(field: str, texts: list[str] | Iterator[str]) -> tuple[Problem, ...]:
-    """Return what is wrong with the first of some formats at a field that Envoy would refuse."""
-    faults = [fault for each in texts if (fault := check_format(each))]
-    return (Problem("Accepted", "Invalid", f"{field}: {faults[0]}."),) if faults else ()
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield the texts in JSON, which are formats; keys are not."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _texts(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
+def _faults(field: str, value: object) -> tuple[Problem, ...]:
+    """Return what is wrong with the first format in a text or JSON at a field that Envoy would refuse."""
+    fault = check_formats(value)
+    return (Problem("Accepted", "Invalid", f"{field}: {fault}."),) if fault else ()
 
 
 EXTENSION = Extension(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from headgate_proto.envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
@@ -80,10 +79,7 @@ def _write(made: ResponseMapper, found: Mapper) -> None:
 
 
 def _write_format(message: SubstitutionFormatString, body: Body) -> None:
-    if body.kind == "json":
-        message.json_format.update(json.loads(body.text))
-    else:
-        message.text_format_source.inline_string = body.text
+    body.write_format(message)
     message.content_type = body.content_type
 
 

@@ -12,7 +12,7 @@ from headgate_proto.envoy.config.core.v3.base_pb2 import DataSource, HeaderValue
 from headgate_proto.envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
 from translator.db import Db
 from translator.gateway.config_maps import config_map_text
-from translator.languages.formats import check_format, literal
+from translator.languages.formats import check_format, check_formats, literal
 from translator.objects.headgate.directresponse import DirectResponseSpec
 from translator.objects.headgate.responses import (
     MAX_BODY_BYTES,
@@ -58,12 +58,17 @@ class Body:
 
     def write(self, message: BodyMessage) -> None:
         """Write the body."""
-        if self.kind == "json":
-            message.body_format.json_format.update(json.loads(self.text))
-        elif self.kind == "text":
-            message.body_format.text_format_source.inline_string = self.text
+        if self.kind != "plain":
+            self.write_format(message.body_format)
         elif self.text:
             message.body.inline_string = self.text
+
+    def write_format(self, message: SubstitutionFormatString) -> None:
+        """Write the format that the body is."""
+        if self.kind == "json":
+            message.json_format.update(json.loads(self.text))
+        else:
+            message.text_format_source.inline_string = self.text
 
 
 EMPTY = Body()
@@ -116,23 +121,13 @@ def formatted_body(found: BodyFormat, field: str) -> Outcome[Body | None]:
     if found.json_ is not None:
         text = json.dumps(found.json_, ensure_ascii=False, sort_keys=True)
         member, made = "json", Body(text, "json", found.content_type or "application/json")
-        texts: Iterable[str] = _texts(found.json_)
+        fault = check_formats(found.json_)
     else:
         member, made = "text", Body(found.text or "", "text", found.content_type or "text/plain")
-        texts = (made.text,)
-    faults = [fault for each in texts if (fault := check_format(each))]
-    if faults:
-        return Outcome(None, (Problem("Accepted", "Invalid", f"{field}.{member}: {faults[0]}."),))
+        fault = check_format(made.text)
+    if fault:
+        return Outcome(None, (Problem("Accepted", "Invalid", f"{field}.{member}: {fault}."),))
     return Outcome(made)
-
-
-def _texts(value: object) -> Iterator[str]:
-    """Yield the texts in JSON; those of keys are taken as they are."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _texts(each)
 
 
 def config_map_body(db: Db, namespace: str, found: ConfigMapKeyReference, field: str) -> Outcome[Body | None]:

@@ -54,6 +54,14 @@ def check_format(text: str) -> str | None:
     return None
 
 
+def check_formats(value: object) -> str | None:
+    """Return what `check_format` does of the first text in JSON that is no format; keys need not be any."""
+    if isinstance(value, str):
+        return check_format(value)
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return next(filter(None, map(check_formats, inner)), None)
+
+
 def check_command(name: str, parameters: str = "", length: str | None = None) -> str | None:
     """Return what is wrong with one command, and what to write instead; None if Envoy takes it."""
     if name in FORBIDDEN:
