@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from headgate_proto.envoy.config.accesslog.v3 import accesslog_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as hcm_pb2,
@@ -10,9 +12,6 @@ from translator.envoy.access_log import write_condition
 
 INSUFFICIENT_STORAGE = 507
 UNAVAILABLE = 503
-WITHOUT_BODY = (204, 205, 304)
-"""The statuses of responses that have no body: Envoy would send the one that a format makes all the same, and clients
-take it for the next response."""
 TOO_LONG_FOR_RETRY = "request_payload_exceeded_retry_buffer_limit"
 """Envoy's words for a request that got longer than its buffer for retries while no try was on its way."""
 
@@ -36,10 +35,13 @@ def _write_status(message: accesslog_pb2.AccessLogFilter, status: int, key: str)
     comparison.value.default_value, comparison.value.runtime_key = status, key
 
 
-def keep_empty() -> hcm_pb2.ResponseMapper:
-    """Map responses that have no body to themselves, whatever the format of others is."""
+def keep_empty(statuses: Iterable[int]) -> hcm_pb2.ResponseMapper:
+    """Map responses whose statuses exclude a body to themselves, whatever the format of others is.
+
+    Envoy would send the body that a format makes all the same, and clients take it for the next response.
+    """
     made = hcm_pb2.ResponseMapper()
-    for status in WITHOUT_BODY:
+    for status in statuses:
         _write_status(made.filter.or_filter.filters.add(), status, "headgate.without_body")
     made.body_format_override.text_format_source.inline_string = ""
     return made

@@ -57,7 +57,7 @@ class LocalReplies(ListenerSetting, ConnectionManagerHook):
     def apply_to_connection_manager(self, manager: HttpConnectionManager) -> None:
         """Write the ``LocalReplyConfig``, behind what Headgate maps itself."""
         config = manager.local_reply_config
-        config.mappers.append(keep_empty())
+        config.mappers.append(keep_empty(BODILESS))
         for each in self.mappers:
             _write(config.mappers.add(), each)
         if self.default is not None:
