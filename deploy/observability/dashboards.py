@@ -20,6 +20,7 @@ from deploy.observability.promql import (
     series,
 )
 from headgate.observability import definitions as d
+from headgate.observability.definitions import MetricDefinition
 
 ERRORS: Final = {CODE_CLASS: '="5"'}
 OF_GATEWAY: Final = {**SELECTED, **LISTENERS}
@@ -30,6 +31,17 @@ def _share(part: str, whole: str) -> str:
     return f"{part} / ({whole} > 0)"
 
 
+def _grouped(labels: str, expression: str, how: str = "sum") -> Mapping[str, str]:
+    """Return an aggregation by labels, with their values as its legend."""
+    legend = " ".join(f"{{{{{each}}}}}" for each in labels.split(", "))
+    return {legend: by(labels, expression, how)}
+
+
+def _rates(title: str, text: str, labels: str, metric: MetricDefinition, unit: str = "cps") -> Panel:
+    """Return a panel of the rates of a counter, by labels."""
+    return Panel(title, text, _grouped(labels, rate(metric)), unit)
+
+
 PROXIES: Final = (
     Row(
         "Clients",
@@ -37,7 +49,7 @@ PROXIES: Final = (
             Panel(
                 "Requests",
                 "Responses to clients, a second.",
-                {"{{gateway}}": by(GATEWAY, rate(envoy.REQUESTS, **OF_GATEWAY))},
+                _grouped(GATEWAY, rate(envoy.REQUESTS, **OF_GATEWAY)),
                 "reqps",
             ),
             Panel(
@@ -149,7 +161,7 @@ PROXIES: Final = (
             Panel(
                 "Live proxies",
                 "Proxies that accept connections; those that are about to stop do not count.",
-                {"{{gateway}}": by(GATEWAY, series(envoy.LIVE, **SELECTED))},
+                _grouped(GATEWAY, series(envoy.LIVE, **SELECTED)),
             ),
             Panel(
                 "Memory",
@@ -172,7 +184,7 @@ PROXIES: Final = (
             Panel(
                 "Connected to Headgate",
                 "Whether proxies are connected; one that is not keeps its last configuration.",
-                {"{{pod}}": by("pod", series(envoy.CONNECTED, **SELECTED), "min")},
+                _grouped("pod", series(envoy.CONNECTED, **SELECTED), "min"),
             ),
         ),
     ),
@@ -201,7 +213,7 @@ HEADGATE: Final = (
             Panel(
                 "Problems",
                 "Problems of reading the cluster, or files; `headgate status` lists them.",
-                {"{{severity}}": by("severity", series(d.DIAGNOSTICS), "max")},
+                _grouped("severity", series(d.DIAGNOSTICS), "max"),
                 is_number=True,
             ),
             Panel(
@@ -233,11 +245,11 @@ HEADGATE: Final = (
                 },
                 "s",
             ),
-            Panel(
+            _rates(
                 "Rejections",
                 "Responses that proxies rejected, by type of resource; statuses name the objects at fault.",
-                {"{{type}}": by("type", rate(d.XDS_NACKS))},
-                "cps",
+                "type",
+                d.XDS_NACKS,
             ),
         ),
     ),
@@ -250,18 +262,8 @@ HEADGATE: Final = (
                 {"p50": quantile(0.5, d.EVALUATION_SECONDS), "p99": quantile(0.99, d.EVALUATION_SECONDS)},
                 "s",
             ),
-            Panel(
-                "Responses",
-                "Responses to proxies, by type of resource.",
-                {"{{type}}": by("type", rate(d.XDS_RESPONSES))},
-                "cps",
-            ),
-            Panel(
-                "Bytes",
-                "Bytes of responses to proxies, by type of resource.",
-                {"{{type}}": by("type", rate(d.XDS_RESPONSE_BYTES))},
-                "Bps",
-            ),
+            _rates("Responses", "Responses to proxies, by type of resource.", "type", d.XDS_RESPONSES),
+            _rates("Bytes", "Bytes of responses to proxies, by type of resource.", "type", d.XDS_RESPONSE_BYTES, "Bps"),
             Panel(
                 "Streams",
                 "Proxies that connect: many of them, again and again, are a sign of a network or a load balancer that "
@@ -274,29 +276,19 @@ HEADGATE: Final = (
     Row(
         "API server",
         (
-            Panel(
+            _rates(
                 "Failed requests",
                 "Requests to the API server that failed, by kind and reason.",
-                {"{{kind}} {{reason}}": by("kind, reason", rate(d.WATCH_FAILURES))},
-                "cps",
+                "kind, reason",
+                d.WATCH_FAILURES,
             ),
-            Panel(
-                "Events",
-                "Events of watches, by kind.",
-                {"{{kind}}": by("kind", rate(d.WATCH_EVENTS))},
-                "cps",
-            ),
-            Panel(
-                "Writes of statuses",
-                "Writes of statuses, by outcome.",
-                {"{{outcome}}": by("outcome", rate(d.STATUS_WRITES))},
-                "cps",
-            ),
-            Panel(
+            _rates("Events", "Events of watches, by kind.", "kind", d.WATCH_EVENTS),
+            _rates("Writes of statuses", "Writes of statuses, by outcome.", "outcome", d.STATUS_WRITES),
+            _rates(
                 "Writes of proxies' objects",
                 "Writes of the objects of proxies, by outcome; `repaired` for long: another client changes them.",
-                {"{{outcome}}": by("outcome", rate(d.DEPLOY_WRITES))},
-                "cps",
+                "outcome",
+                d.DEPLOY_WRITES,
             ),
         ),
     ),
@@ -328,18 +320,18 @@ HEADGATE: Final = (
             Panel(
                 "CPU",
                 "CPU time of Headgate, a second; one core is the most, but for the validation of large files.",
-                {"{{pod}}": by("pod", rate(d.PROCESS_CPU_SECONDS, container='="headgate"'))},
+                _grouped("pod", rate(d.PROCESS_CPU_SECONDS, container='="headgate"')),
             ),
             Panel(
                 "Memory",
                 "Resident memory of Headgate, which grows with the number of routes and endpoints.",
-                {"{{pod}}": by("pod", series(d.PROCESS_RESIDENT_MEMORY, container='="headgate"'))},
+                _grouped("pod", series(d.PROCESS_RESIDENT_MEMORY, container='="headgate"')),
                 "bytes",
             ),
             Panel(
                 "File descriptors",
                 "Open file descriptors of Headgate: one for each proxy, and a few more.",
-                {"{{pod}}": by("pod", series(d.PROCESS_OPEN_FDS, container='="headgate"'))},
+                _grouped("pod", series(d.PROCESS_OPEN_FDS, container='="headgate"')),
             ),
         ),
     ),
