@@ -5,7 +5,8 @@ Envoy has hundreds, whose names follow from its statistics: https://www.envoypro
 
 from __future__ import annotations
 
-from typing import Final
+from functools import partial
+from typing import Final, Literal
 
 from headgate.observability.definitions import MetricDefinition
 
@@ -23,30 +24,19 @@ class EnvoyMetric(MetricDefinition):
     @property
     def series(self) -> tuple[str, ...]:
         """The names of its series, as Prometheus stores them."""
-        suffixes = ("_bucket", "_sum", "_count") if self.type == "histogram" else ("",)
-        return tuple(f"{self.name}{suffix}" for suffix in suffixes)
+        return (self.name,) if self.type == "counter" else super().series
 
 
 _ALL: Final[list[EnvoyMetric]] = []
 
 
-def _counter(name: str, text: str, *labels: str) -> EnvoyMetric:
-    found = EnvoyMetric(f"envoy_{name}", "counter", text, labels)
+def _metric(kind: Literal["counter", "gauge", "histogram"], name: str, text: str, *labels: str) -> EnvoyMetric:
+    found = EnvoyMetric(f"envoy_{name}", kind, text, labels)
     _ALL.append(found)
     return found
 
 
-def _gauge(name: str, text: str, *labels: str) -> EnvoyMetric:
-    found = EnvoyMetric(f"envoy_{name}", "gauge", text, labels)
-    _ALL.append(found)
-    return found
-
-
-def _histogram(name: str, text: str, *labels: str) -> EnvoyMetric:
-    found = EnvoyMetric(f"envoy_{name}", "histogram", text, labels)
-    _ALL.append(found)
-    return found
-
+_counter, _gauge, _histogram = partial(_metric, "counter"), partial(_metric, "gauge"), partial(_metric, "histogram")
 
 REQUESTS: Final = _counter("http_downstream_rq_xx", "Responses to clients, by class of status.", MANAGER, CODE_CLASS)
 REQUEST_TIME: Final = _histogram(
