@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,7 @@ OF_ALERTS: Final = """
 Those with the severity `critical` mean that requests fail, or will soon.
 
 """
+_LABEL: Final = re.compile(r"{{ \$labels\.(\w+) }}")
 
 
 def reference() -> str:
@@ -53,7 +55,7 @@ def reference() -> str:
 def _metrics(definitions: Iterable[MetricDefinition]) -> str:
     rows = ["| Metric | Type | Labels | |", "|---|---|---|---|"]
     for each in definitions:
-        name = each.series[0].removesuffix("_bucket") if each.type == "histogram" else each.series[0]
+        name = each.name if each.type == "histogram" else each.series[0]
         labels = ", ".join(f"`{label}`" for label in each.labels)
         only = f" Only with `headgate {each.command}`." if each.command else ""
         rows.append(f"| `{name}` | {each.type} | {labels} | {each.text}{only} |")
@@ -64,11 +66,7 @@ def _alerts(alerts: Iterable[Alert]) -> str:
     rows = ["| Alert | Severity | After | Means | What to do |", "|---|---|---|---|---|"]
     for each in alerts:
         summary = each.summary.replace("{{ $value | humanizePercentage }}", "more than a few %")
-        for label, word in (("$value", "…"), *((f"$labels.{name}", name) for name in LABELS)):
-            summary = summary.replace(f"{{{{ {label} }}}}", word if word == "…" else f"*{word}*")
+        summary = _LABEL.sub(r"*\1*", summary.replace("{{ $value }}", "…"))
         after = f"{each.minutes} min" if each.minutes else "at once"
         rows.append(f"| {each.name} | {each.severity} | {after} | {summary} | {each.action} |")
     return "\n".join(rows) + "\n"
-
-
-LABELS: Final = ("gateway", "backend", "namespace", "pod", "type", "kind", "outcome", "reason")
