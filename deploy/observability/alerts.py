@@ -7,13 +7,22 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from deploy.observability import envoy
-from deploy.observability.envoy import CODE_CLASS
-from deploy.observability.promql import BACKENDS, GATEWAY, LISTENERS, by, by_backend, increase, rate, series
+from deploy.observability.promql import (
+    BACKENDS,
+    ERRORS,
+    GATEWAY,
+    LISTENERS,
+    OWN,
+    by,
+    by_backend,
+    increase,
+    rate,
+    series,
+)
 from headgate.observability import definitions as d
 from headgate.observability.definitions import MetricDefinition
 
 WINDOW: Final = "5m"
-OURS: Final = '="headgate"'
 REPAIRED: Final = '="repaired"'
 FAILURES: Final = '=~"refused|failed"'
 
@@ -45,7 +54,7 @@ def _max(definition: MetricDefinition, labels: str = GATEWAY) -> str:
 
 def _errors(metric: envoy.EnvoyMetric, matchers: Mapping[str, str]) -> tuple[str, str]:
     """Return the rates of the failed responses and of all."""
-    return rate(metric, WINDOW, **matchers, **{CODE_CLASS: '="5"'}), rate(metric, WINDOW, **matchers)
+    return rate(metric, WINDOW, **matchers, **ERRORS), rate(metric, WINDOW, **matchers)
 
 
 _FAILED, _REQUESTS = _errors(envoy.REQUESTS, LISTENERS)
@@ -132,7 +141,7 @@ CONTROL_PLANE: Final = (
         "HeadgateFileDescriptors",
         "warning",
         10,
-        f"{series(d.PROCESS_OPEN_FDS, container=OURS)} / {series(d.PROCESS_MAX_FDS, container=OURS)} > 0.8",
+        f"{series(d.PROCESS_OPEN_FDS, **OWN)} / {series(d.PROCESS_MAX_FDS, **OWN)} > 0.8",
         f"{_POD} uses most of its file descriptors.",
         "Each proxy needs one. Raise the limit of the container runtime, or the number of replicas.",
     ),

@@ -10,8 +10,10 @@ from deploy.observability.envoy import CODE_CLASS
 from deploy.observability.grafana import Panel, Row, dashboard
 from deploy.observability.promql import (
     BACKENDS,
+    ERRORS,
     GATEWAY,
     LISTENERS,
+    OWN,
     SELECTED,
     by,
     by_backend,
@@ -22,7 +24,6 @@ from deploy.observability.promql import (
 from headgate.observability import definitions as d
 from headgate.observability.definitions import MetricDefinition
 
-ERRORS: Final = {CODE_CLASS: '="5"'}
 OF_GATEWAY: Final = {**SELECTED, **LISTENERS}
 OF_BACKEND: Final = {**SELECTED, **BACKENDS}
 
@@ -320,18 +321,18 @@ HEADGATE: Final = (
             Panel(
                 "CPU",
                 "CPU time of Headgate, a second; one core is the most, but for the validation of large files.",
-                _grouped("pod", rate(d.PROCESS_CPU_SECONDS, container='="headgate"')),
+                _grouped("pod", rate(d.PROCESS_CPU_SECONDS, **OWN)),
             ),
             Panel(
                 "Memory",
                 "Resident memory of Headgate, which grows with the number of routes and endpoints.",
-                _grouped("pod", series(d.PROCESS_RESIDENT_MEMORY, container='="headgate"')),
+                _grouped("pod", series(d.PROCESS_RESIDENT_MEMORY, **OWN)),
                 "bytes",
             ),
             Panel(
                 "File descriptors",
                 "Open file descriptors of Headgate: one for each proxy, and a few more.",
-                _grouped("pod", series(d.PROCESS_OPEN_FDS, container='="headgate"')),
+                _grouped("pod", series(d.PROCESS_OPEN_FDS, **OWN)),
             ),
         ),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from deploy.observability.envoy import CLUSTER, MANAGER
+from deploy.observability.envoy import CLUSTER, CODE_CLASS, MANAGER
 from headgate.observability.definitions import MetricDefinition
 
 GATEWAY: Final = "gateway"
@@ -14,6 +14,10 @@ LISTENERS: Final = {MANAGER: '=~"https?-.*"'}
 """The connections of clients, without those of probes and of the admin interface."""
 BACKENDS: Final = {CLUSTER: '!~"xds|admin|self"'}
 """The clusters of backends, without a proxy's own."""
+ERRORS: Final = {CODE_CLASS: '="5"'}
+"""Responses with a status of 500 and above."""
+OWN: Final = {"container": '="headgate"'}
+"""Headgate's own processes, among others that have metrics of the same names."""
 BACKEND_NAME: Final = "(.+?)(/[0-9a-f]{8})?"
 """The name of a cluster: the first group is the backend, the rest identifies its settings."""
 TARGET_LABELS: Final = (GATEWAY, "namespace", "pod", "container", "job")
