@@ -97,13 +97,8 @@ class ClusterGauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the current metrics."""
-        for definition, depth in (
-            (definitions.DEPLOY_WORKQUEUE_DEPTH, self._deployments()),
-            (definitions.STATUS_WORKQUEUE_DEPTH, self._statuses()),
-        ):
-            found = definition.family()
-            found.add_metric([], depth)
-            yield found
+        yield definitions.DEPLOY_WORKQUEUE_DEPTH.sample(self._deployments())
+        yield definitions.STATUS_WORKQUEUE_DEPTH.sample(self._statuses())
         scales = list(self._scales())
         wanted = ((key_of(each.gateway), each.wanted) for each in scales)
         ready = ((key_of(each.gateway), each.ready) for each in scales)

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import prometheus_client as prometheus
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 
 Command = Literal["", "controller", "run"]
 
@@ -66,6 +67,12 @@ class MetricDefinition:
         """Return an empty family of samples, for a collector."""
         family = CounterMetricFamily if self.type == "counter" else GaugeMetricFamily
         return family(self.name, self.text, labels=self.labels)
+
+    def sample(self, value: float) -> Metric:
+        """Return the family of a metric without labels, with its value."""
+        family = self.family()
+        family.add_metric([], value)
+        return family
 
 
 def _metric(

@@ -149,9 +149,7 @@ class PolicyGauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the number of this moment."""
-        found = definitions.POLICY_TARGETS_MISSING.family()
-        found.add_metric([], self._missing())
-        yield found
+        yield definitions.POLICY_TARGETS_MISSING.sample(self._missing())
 
 
 class RunningProcess(Protocol):
