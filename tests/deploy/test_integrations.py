@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-import promql_parser as promql
 import pytest
 import yaml
 from lupa.lua51 import LuaRuntime  # type: ignore[import-untyped]
 
 from deploy.observability.envoy import ENVOY
 from deploy.observability.promql import BACKEND_NAME
+from tests.deploy.promql_selectors import selectors
 from tests.translator.infrastructure.gateways import CLASS, Cluster, gateway, service
 from tests.translator.infrastructure.test_workload_health import ADDRESS, deployment, endpoints
 from translator.refs import Ref
@@ -95,14 +95,7 @@ def test_queries_select_metrics_of_envoy() -> None:
     known = {name for each in ENVOY for name in each.series}
     assert len(queries()) == 3
     for query in queries():
-        found: list[promql.VectorSelector] = []
-
-        def collect(node: promql.Expr, found: list[promql.VectorSelector] = found) -> bool:
-            if isinstance(node, promql.VectorSelector):
-                found.append(node)
-            return True
-
-        promql.walk(promql.parse(query), collect)
+        found = selectors(query)
         assert found
         for each in found:
             assert each.name in known

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-import promql_parser as promql
 import pytest
 
 from deploy.observability.alerts import CONTROL_PLANE, PROXIES, rule_groups
@@ -17,6 +16,7 @@ from deploy.observability.envoy import CLUSTER, CODE_CLASS, ENVOY
 from deploy.observability.promql import TARGET_LABELS, series
 from deploy.observability.reference import reference
 from headgate.observability.definitions import DEFINITIONS, PROCESS, XDS_NACKS
+from tests.deploy.promql_selectors import selectors
 from tests.deploy.tools import render
 
 LABELS: Final = {name: set(each.labels) for each in (*DEFINITIONS, *PROCESS, *ENVOY) for name in each.series}
@@ -36,19 +36,6 @@ def expressions() -> Iterator[str]:
         yield from (each["expr"].replace("$__rate_interval", "5m") for each in panel["targets"])
     for group in rule_groups():
         yield from (each["expr"] for each in group["rules"])
-
-
-def selectors(expression: str) -> list[promql.VectorSelector]:
-    """Return the selectors of an expression."""
-    found: list[promql.VectorSelector] = []
-
-    def collect(node: promql.Expr) -> bool:
-        if isinstance(node, promql.VectorSelector):
-            found.append(node)
-        return True
-
-    promql.walk(promql.parse(expression), collect)
-    return found
 
 
 def test_expressions_select_metrics_that_are_there() -> None:
