@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import statistics
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from bench.endtoend import edited, free_port
-from bench.filters import cpu_of_requests, remove_disabled, running
+from bench.filters import in_turns, members, running
 from bench.world import GATEWAY, NAMESPACE, edit, gateway, world
 from headgate.envoy.static import static_bootstrap
 from headgate.reporting.proto_json import resources
@@ -47,7 +46,6 @@ def measure() -> Cost:
     snapshot = made.snapshots[Ref("Gateway", NAMESPACE, GATEWAY)]
     ours = static_bootstrap(resources(snapshot, redacted=False))
     by_hand, without = json.loads(json.dumps(ours)), json.loads(json.dumps(ours))
-    remove_disabled(by_hand)
     _keep_the_router(by_hand)
     _remove_logs(without)
     with ExitStack() as stack:
@@ -58,34 +56,15 @@ def measure() -> Cost:
                 if each["address"]["socket_address"]["port_value"] == port:
                     each["address"]["socket_address"]["port_value"] = own
             found.append((stack.enter_context(running(config, own)), own))
-        for each in found:
-            cpu_of_requests(*each)
-        rounds = []
-        for number in range(ROUNDS):
-            # What comes first changes, so that none has the warmer caches.
-            order = found[:: 1 if number % 2 else -1]
-            times = {each: cpu_of_requests(*each) for each in order}
-            rounds.append(tuple(times[each] for each in found))
-    ratio = tuple(statistics.quantiles([one / two for one, two, _ in rounds], n=4))
-    one, two, three = (statistics.median(each) for each in zip(*rounds, strict=True))
+        (one, two, three), ratio = in_turns(found, ROUNDS)
     return Cost(one, two, three, ratio)
 
 
 def _keep_the_router(value: Any) -> None:
-    for each in _members(value, "http_filters"):
+    for each in members(value, "http_filters"):
         each[:] = [found for found in each if found["name"] == "envoy.filters.http.router"]
 
 
 def _remove_logs(value: Any) -> None:
-    for each in _members(value, "access_log"):
+    for each in members(value, "access_log"):
         each.clear()
-
-
-def _members(value: Any, name: str) -> list[Any]:
-    """Return all values of a member in a tree."""
-    if isinstance(value, list):
-        return [found for each in value for found in _members(each, name)]
-    if not isinstance(value, dict):
-        return []
-    own = [value[name]] if name in value else []
-    return own + [found for each in value.values() for found in _members(each, name)]

@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,30 +58,46 @@ def measure() -> Cost:
     for each in bare["static_resources"]["listeners"]:
         each["address"]["socket_address"]["port_value"] = other
     with running(whole, port) as full, running(bare, other) as reduced:
-        cpu_of_requests(full, port)
-        cpu_of_requests(reduced, other)
-        pairs = []
-        for number in range(ROUNDS):
-            # What comes first changes, so that neither has the warmer caches.
-            first, second = ((full, port), (reduced, other))[:: 1 if number % 2 else -1]
-            found = {each[1]: cpu_of_requests(*each) for each in (first, second)}
-            pairs.append((found[port], found[other]))
-    ratio = tuple(statistics.quantiles([one / two for one, two in pairs], n=4))
-    return Cost(disabled, statistics.median(one for one, _ in pairs), statistics.median(two for _, two in pairs), ratio)
+        (with_all, without), ratio = in_turns([(full, port), (reduced, other)], ROUNDS)
+    return Cost(disabled, with_all, without, ratio)
+
+
+def in_turns(proxies: Sequence[tuple[int, int]], rounds: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the median CPU time a request of each proxy, and the quartiles of the ratios of the first to the second.
+
+    Args:
+        proxies: the process ids and ports of the proxies.
+        rounds: how often each gets requests, after one round that does not count.
+    """
+    for each in proxies:
+        _cpu_of_requests(*each)
+    found = []
+    for number in range(rounds):
+        # What comes first changes, so that none has the warmer caches.
+        times = {each: _cpu_of_requests(*each) for each in proxies[:: 1 if number % 2 else -1]}
+        found.append([times[each] for each in proxies])
+    ratio = tuple(statistics.quantiles([one / two for one, two, *_ in found], n=4))
+    return tuple(map(statistics.median, zip(*found, strict=True))), ratio
 
 
 def remove_disabled(value: Any) -> int:
     """Remove the disabled filters from all connection managers; return how many there were."""
-    if isinstance(value, list):
-        return sum(map(remove_disabled, value))
-    if not isinstance(value, dict):
-        return 0
     removed = 0
-    if "http_filters" in value:
-        kept = [each for each in value["http_filters"] if not each.get("disabled")]
-        removed = len(value["http_filters"]) - len(kept)
-        value["http_filters"] = kept
-    return removed + sum(map(remove_disabled, value.values()))
+    for each in members(value, "http_filters"):
+        kept = [found for found in each if not found.get("disabled")]
+        removed += len(each) - len(kept)
+        each[:] = kept
+    return removed
+
+
+def members(value: Any, name: str) -> list[Any]:
+    """Return all values of a member in a tree."""
+    if isinstance(value, list):
+        return [found for each in value for found in members(each, name)]
+    if not isinstance(value, dict):
+        return []
+    own = [value[name]] if name in value else []
+    return own + [found for each in value.values() for found in members(each, name)]
 
 
 @contextmanager
@@ -113,7 +129,7 @@ def _until_listening(port: int) -> None:
     raise RuntimeError("Envoy does not listen")
 
 
-def cpu_of_requests(process: int, port: int) -> float:
+def _cpu_of_requests(process: int, port: int) -> float:
     """Return the CPU time a request that a number of requests take, one after another, in microseconds."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
         before = _cpu_nanoseconds(process)
