@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from translator.backends.guarded import address_fault
+from translator.backends.host_names import absolute
 from translator.db import Db
 from translator.extensions import aws_ec2
 from translator.extensions.aws_lambda import LambdaFunction
@@ -16,7 +17,6 @@ from translator.ir.aws import InlineKeys, InstanceQuery, Role
 from translator.ir.backend import Backend, BackendEndpoint, BackendKey, BackendSetting, Protocol
 from translator.objects.headgate.awsbackend import DEFAULT_REGION, AwsAuth, AwsBackend, AwsEc2, AwsSecretReference
 from translator.objects.headgate.references import SecretReference
-from translator.objects.schema.scalars import is_ip_address
 from translator.outcome import Outcome, Problem, gather
 from translator.refs import Ref
 
@@ -72,8 +72,7 @@ def _function(db: Db, ref: Ref, found: AwsBackend) -> Outcome[Backend | None]:
         asynchronous=asked.invocation_mode == "Async",
     )
     settings: tuple[BackendSetting, ...] = (function, *((BackendTls(host),) if encrypted else ()))
-    absolute = "" if db.settings.standalone or is_ip_address(host) else "."
-    return Outcome(Backend(BackendKey(*ref), port, Protocol.HTTP1.value, host + absolute, settings))
+    return Outcome(Backend(BackendKey(*ref), port, Protocol.HTTP1.value, absolute(db.settings, host), settings))
 
 
 def _endpoint(db: Db, url: str | None, region: str) -> tuple[bool, str, int] | Problem:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from translator.backends.guarded import address_fault, socket_fault
+from translator.backends.host_names import absolute
 from translator.db import Db
 from translator.extensions.backend_guard import GuardedHosts
 from translator.extensions.backend_members import BackendMember
@@ -38,15 +39,15 @@ def read(db: Db, ref: Ref, found: StaticBackend) -> Outcome[Backend | None]:
         return Outcome(None, problems)
     protocol = PROTOCOLS.get(found.app_protocol, "")
     named = any(each.host is not None and not is_ip_address(each.host) for each in found.hosts)
-    hosts = tuple(_endpoint(each, absolute=not db.settings.standalone) for each in found.hosts) if named else ()
+    hosts = endpoints(db, ref, found) if named else ()
     # Where names lead is known once they are resolved.
     settings = (GuardedHosts(),) if named and not db.settings.local_backends else ()
     return Outcome(Backend(BackendKey(*ref), 0, protocol, settings=settings, hosts=hosts))
 
 
-def endpoints(_db: Db, _ref: Ref, found: StaticBackend) -> tuple[BackendEndpoint, ...]:
+def endpoints(db: Db, _ref: Ref, found: StaticBackend) -> tuple[BackendEndpoint, ...]:
     """Return the hosts as endpoints."""
-    return tuple(_endpoint(each) for each in found.hosts)
+    return tuple(_endpoint(db, each) for each in found.hosts)
 
 
 def _faults(db: Db, found: StaticBackend) -> Iterator[Problem]:
@@ -76,12 +77,8 @@ def _invalid(text: str) -> Problem:
     return Problem("Accepted", "Invalid", text)
 
 
-def _endpoint(found: StaticHost, *, absolute: bool = False) -> BackendEndpoint:
-    host = found.unix or found.host or ""
-    # In a pod, a name without a dot at its end would first be looked for among the cluster's own (resolv.conf, search),
-    # where it could lead to Services of other namespaces.
-    if absolute and found.host is not None and not is_ip_address(host) and not host.endswith("."):
-        host += "."
+def _endpoint(db: Db, found: StaticHost) -> BackendEndpoint:
+    host = found.unix or absolute(db.settings, found.host or "")
     return BackendEndpoint(
         host, found.port or 0, found.zone or "", weight=found.weight or 0, priority=int(found.fallback)
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from translator.backends.host_names import absolute
 from translator.db import Db
 from translator.extensions.upstream_tls import BackendTls
 from translator.ir.backend import Backend, BackendKey, Protocol
@@ -40,18 +40,8 @@ def url_backend(db: Db, url: str, field: str) -> Outcome[Backend | None]:
     if own := reached(db.settings.own, host, port):
         return _invalid(f"{field}: {own.use} may be at port {port}, where no request may go; use another port.")
     settings = (BackendTls(host),) if scheme == "https" else ()
-    # In a pod, a name without a dot at its end would first be looked for among the cluster's own (resolv.conf, search),
-    # where it could lead to Services of other namespaces.
-    suffix = "" if db.settings.standalone or _is_address(host) or host.endswith(".") else "."
-    return Outcome(Backend(BackendKey(KIND, "", host), port, Protocol.HTTP1.value, host + suffix, settings))
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+    hostname = absolute(db.settings, host)
+    return Outcome(Backend(BackendKey(KIND, "", host), port, Protocol.HTTP1.value, hostname, settings))
 
 
 def _invalid(text: str) -> Outcome[None]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from translator.backends.host_names import absolute
 from translator.backends.reference import not_found
 from translator.db import Db
 from translator.engine.query import query
@@ -125,9 +126,7 @@ def _resolved(db: Db, ref: Ref) -> Outcome[Backend | None]:
         fault = next(each for each in read.problems if each.condition == "Accepted")
         reason = fault.reason if fault.reason.startswith("Unsupported") else "InvalidBackend"
         return not_resolved(reason, f"{ref}: {fault.message}")
-    # In a pod, a name without a dot at its end would first be looked for among the cluster's own (resolv.conf, search),
-    # where it could lead to Services of other namespaces.
-    hostname = found.spec.external_hostname.hostname + ("" if db.settings.standalone else ".")
+    hostname = absolute(db.settings, found.spec.external_hostname.hostname)
     return Outcome(Backend(BackendKey(*ref), found.spec.port.number, hostname=hostname, settings=read.value))
 
 
