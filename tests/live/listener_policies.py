@@ -1,4 +1,4 @@
-"""ListenerPolicies of tests, and what their statuses say."""
+"""How ListenerPolicies of tests come to be served, and what their statuses say."""
 
 from __future__ import annotations
 
@@ -7,22 +7,8 @@ from typing import Any
 
 import aiohttp
 
-from tests.live.objects import GATEWAY, ROUTES, Manifest
+from tests.live.objects import Manifest
 from tests.live.proxy import Proxy
-
-
-def listener_policy(section: str = "", name: str = "listeners", **config: Any) -> Manifest:
-    """Return a ListenerPolicy for the Gateway of the tests, or a listener of it, that says this of all ports."""
-    target = {"group": ROUTES.partition("/")[0], "kind": "Gateway", "name": GATEWAY}
-    if section:
-        target["sectionName"] = section
-    return {
-        "apiVersion": "gateway.headgate.dev/v1alpha1",
-        "kind": "ListenerPolicy",
-        "metadata": {"name": name},
-        "spec": {"targetRefs": [target], "default": config},
-    }
-
 
 UNTRACED = {"traceparent": f"00-{'1' * 32}-{'1' * 16}-00", "x-b3-sampled": "0"}
 SETTLING = "/settling"

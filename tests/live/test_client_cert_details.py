@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.live.certificates import Authority, client, tls_secret
-from tests.live.listener_policies import apply, listener_policy
-from tests.live.objects import Manifest, gateway, route, rule
+from tests.live.listener_policies import apply
+from tests.live.objects import Manifest, gateway, listener_policy, route, rule
 from tests.live.processor import Processor
 from tests.live.proxy import Proxy
 from tests.live.test_client_certificates import validating, validation

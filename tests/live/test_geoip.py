@@ -10,8 +10,8 @@ import pytest
 
 from tests.geo_databases import city, write
 from tests.live.clients import client_at
-from tests.live.listener_policies import apply, listener_policy, problem
-from tests.live.objects import Manifest, gateway, route, rule, traffic_policy
+from tests.live.listener_policies import apply, problem
+from tests.live.objects import Manifest, gateway, listener_policy, route, rule, traffic_policy
 from tests.live.processor import Processor
 from tests.live.proxy import WITHIN, Proxy, Response
 from tests.live.test_listener_filters import filtered
@@ -170,7 +170,7 @@ async def test_countries_alone(proxy: Proxy, databases: dict[str, str], tmp_path
     both = {"cityDb": databases["cityDb"], "countryDb": str(file)}
     await apply(proxy, looking_up(both, country="x-country", city="x-city"), route(rule("alpha")))
     assert said(await ask(proxy, MUNICH)) == {**FORGED_FIELDS, "country": "LI", "city": "Munich"}
-    await apply(proxy, listener_policy("http", "off", httpSettings={"geoIP": {"disable": {}}}))
+    await apply(proxy, listener_policy(section="http", name="off", httpSettings={"geoIP": {"disable": {}}}))
     assert said(await ask(proxy, MUNICH)) == dict.fromkeys(HEADERS, "forged")
 
 

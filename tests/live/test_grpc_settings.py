@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from tests.live.listener_policies import apply, listener_policy
-from tests.live.objects import Manifest, rule
+from tests.live.listener_policies import apply
+from tests.live.objects import Manifest, listener_policy, rule
 from tests.live.proxy import Proxy, Response
 from tests.live.test_grpc import Backend, grpc_route
 
@@ -74,5 +74,5 @@ async def test_switched_off(proxy: Proxy) -> None:
         await call(proxy)
         assert "grpc.upstream_rq_time" in await proxy.admin("/stats")
         off: Manifest = {"grpcWeb": {"disable": {}}, "grpcStats": {"disable": {}}}
-        await apply(proxy, listener_policy("http", "off", httpSettings=off))
+        await apply(proxy, listener_policy(section="http", name="off", httpSettings=off))
         assert b"web:x" not in (await call(proxy)).body

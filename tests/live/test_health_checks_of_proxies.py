@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.live.listener_policies import apply, listener_policy, problem
-from tests.live.objects import gateway, route, rule, traffic_policy
+from tests.live.listener_policies import apply, problem
+from tests.live.objects import gateway, listener_policy, route, rule, traffic_policy
 from tests.live.processor import Processor
 from tests.live.proxy import Proxy
 from tests.live.test_listener_filters import filtered
@@ -48,10 +48,10 @@ async def test_switched_off(proxy: Proxy) -> None:
     await apply(
         proxy,
         listener_policy(httpSettings={"healthCheck": {"path": "/healthz"}}),
-        listener_policy("http", "off", httpSettings={"healthCheck": {"disable": {}}}),
+        listener_policy(section="http", name="off", httpSettings={"healthCheck": {"disable": {}}}),
         route(rule("alpha")),
     )
     assert (await proxy.request("/healthz")).backend == "alpha"
-    await apply(proxy, listener_policy("http", "off", httpSettings={"healthCheck": {}}))
+    await apply(proxy, listener_policy(section="http", name="off", httpSettings={"healthCheck": {}}))
     await apply(proxy, listener_policy(httpSettings={"healthCheck": {}}))
     assert "httpSettings.healthCheck: has no path" in problem(proxy, "Accepted")["message"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.live.listener_policies import apply, listener_policy, problem
-from tests.live.objects import Manifest, exact, gateway, prefix, route, rule, traffic_policy
+from tests.live.listener_policies import apply, problem
+from tests.live.objects import Manifest, exact, gateway, listener_policy, prefix, route, rule, traffic_policy
 from tests.live.processor import Processor
 from tests.live.proxy import Proxy
 from tests.live.test_listener_filters import filtered

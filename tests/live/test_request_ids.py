@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.live.listener_policies import apply, listener_policy
-from tests.live.objects import gateway, route, rule
+from tests.live.listener_policies import apply
+from tests.live.objects import gateway, listener_policy, route, rule
 from tests.live.processor import Processor
 from tests.live.proxy import Proxy
 from tests.live.test_listener_filters import filtered

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.live.listener_policies import apply, listener_policy, problem
-from tests.live.objects import Manifest, endpoints, exact, route, rule, service, traffic_policy
+from tests.live.listener_policies import apply, problem
+from tests.live.objects import Manifest, endpoints, exact, listener_policy, route, rule, service, traffic_policy
 from tests.live.proxy import Proxy
 from tests.live.trace_receivers import TraceReceiver, datadog, otlp_grpc, otlp_http, zipkin
 from tests.live.upstream import Upstream
