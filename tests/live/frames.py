@@ -8,10 +8,18 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.live.http2 import PREFACE
+from tests.live.http2 import (
+    ACK,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PING,
+    PREFACE,
+    SETTINGS,
+    WINDOW_UPDATE,
+    frame,
+)
 
-DATA, HEADERS, SETTINGS, PING, GOAWAY = 0, 1, 4, 6, 7
-ACK, END_STREAM, END_HEADERS = 1, 1, 4
 OK: Final = b"\x88"
 """The status 200, in HPACK."""
 INVALID: Final = OK + b"\x00\x03Bad\x01x"
@@ -122,7 +130,7 @@ class FrameBackend:
             for place in range(0, len(payload), 6):
                 number = int.from_bytes(payload[place : place + 2], "big")
                 connection.settings[number] = int.from_bytes(payload[place + 2 : place + 6], "big")
-        elif kind == 8:
+        elif kind == WINDOW_UPDATE:
             connection.windows[stream] = connection.windows.get(stream, 0) + int.from_bytes(payload, "big")
         elif kind == PING and not flags & ACK:
             connection.pings += 1
@@ -132,11 +140,6 @@ class FrameBackend:
     async def _answer(self, writer: asyncio.StreamWriter, stream: int) -> None:
         await self.go_on.wait()
         writer.write(frame(HEADERS, END_HEADERS | END_STREAM, stream, self.response))
-
-
-def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """Return a frame."""
-    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
 @contextlib.asynccontextmanager

@@ -30,11 +30,11 @@ async def statuses(port: int, context: ssl.SSLContext | None, name: str, *hosts:
     server_name = name if context is not None else None
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=server_name)
     scheme = HTTPS if context is not None else HTTP
-    writer.write(PREFACE + _frame(SETTINGS, 0, 0))
+    writer.write(PREFACE + frame(SETTINGS, 0, 0))
     found = []
     for number, host in enumerate(hosts):
         authority = b"\x01" + bytes([len(host)]) + host.encode()
-        writer.write(_frame(HEADERS, END_STREAM | END_HEADERS, 2 * number + 1, GET + scheme + ROOT + authority))
+        writer.write(frame(HEADERS, END_STREAM | END_HEADERS, 2 * number + 1, GET + scheme + ROOT + authority))
         found.append(await _status(reader, writer))
     writer.close()
     return found
@@ -43,7 +43,7 @@ async def statuses(port: int, context: ssl.SSLContext | None, name: str, *hosts:
 async def announced(port: int) -> tuple[dict[int, int], int]:
     """Return the settings that a server announces as soon as a client connects, and the window of the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(PREFACE + _frame(SETTINGS, 0, 0))
+    writer.write(PREFACE + frame(SETTINGS, 0, 0))
     settings: dict[int, int] = {}
     window = FIRST_WINDOW
     async with asyncio.timeout(WITHIN):
@@ -60,7 +60,7 @@ async def announced(port: int) -> tuple[dict[int, int], int]:
 async def pings_until_closed(port: int) -> int:
     """Return how many pings a server sends to a client that answers none, before it closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(PREFACE + _frame(SETTINGS, 0, 0))
+    writer.write(PREFACE + frame(SETTINGS, 0, 0))
     found = 0
     async with asyncio.timeout(WITHIN):
         try:
@@ -78,7 +78,8 @@ async def _read(reader: asyncio.StreamReader) -> tuple[int, int, bytes]:
     return head[3], head[4], await reader.readexactly(int.from_bytes(head[:3], "big"))
 
 
-def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    """Return a frame."""
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
@@ -86,7 +87,7 @@ async def _status(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     while True:
         kind, flags, payload = await _read(reader)
         if kind == SETTINGS and not flags & ACK:
-            writer.write(_frame(SETTINGS, ACK, 0))
+            writer.write(frame(SETTINGS, ACK, 0))
         elif kind == HEADERS:
             return _decoded(payload)
 
