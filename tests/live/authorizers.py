@@ -11,6 +11,7 @@ import grpc
 from aiohttp import web
 
 from headgate_proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
+from tests.live.grpc_server import grpc_server
 from tests.live.objects import Manifest, endpoints, service
 from tests.live.upstream import Seen
 
@@ -46,18 +47,11 @@ class GrpcAuthorizer:
 async def grpc_authorizer(port: int = 0) -> AsyncIterator[GrpcAuthorizer]:
     """Run an authorizer on a port of 127.0.0.1, by default a free one."""
     made = GrpcAuthorizer()
-    server = grpc.aio.server()
     check: grpc.RpcMethodHandler[CheckRequest, bytes] = grpc.unary_unary_rpc_method_handler(
         made.check, CheckRequest.FromString
     )
-    handlers = grpc.method_handlers_generic_handler("envoy.service.auth.v3.Authorization", {"Check": check})
-    server.add_generic_rpc_handlers((handlers,))
-    made.port = server.add_insecure_port(f"127.0.0.1:{port}")
-    await server.start()
-    try:
+    async with grpc_server("envoy.service.auth.v3.Authorization", {"Check": check}, port) as made.port:
         yield made
-    finally:
-        await server.stop(0)
 
 
 def allowed(**headers: str) -> CheckResponse:

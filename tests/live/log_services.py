@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import grpc
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
@@ -14,6 +14,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from headgate_proto.envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry, TCPAccessLogEntry
 from headgate_proto.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
+from tests.live.grpc_server import grpc_server
 
 ALS = "envoy.service.accesslog.v3.AccessLogService"
 OTLP = "opentelemetry.proto.collector.logs.v1.LogsService"
@@ -114,7 +115,7 @@ async def access_log_service(port: int = 0) -> AsyncIterator[AccessLogService]:
     handler = grpc.stream_unary_rpc_method_handler(
         found.stream, StreamAccessLogsMessage.FromString, StreamAccessLogsResponse.SerializeToString
     )
-    async with _serving(ALS, {"StreamAccessLogs": handler}, port) as found.port:
+    async with grpc_server(ALS, {"StreamAccessLogs": handler}, port) as found.port:
         yield found
 
 
@@ -125,19 +126,5 @@ async def collector() -> AsyncIterator[Collector]:
     handler = grpc.unary_unary_rpc_method_handler(
         found.export, ExportLogsServiceRequest.FromString, ExportLogsServiceResponse.SerializeToString
     )
-    async with _serving(OTLP, {"Export": handler}) as found.port:
+    async with grpc_server(OTLP, {"Export": handler}) as found.port:
         yield found
-
-
-@contextlib.asynccontextmanager
-async def _serving(
-    name: str, handlers: dict[str, grpc.RpcMethodHandler[Any, Any]], port: int = 0
-) -> AsyncIterator[int]:
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
-    bound = server.add_insecure_port(f"127.0.0.1:{port}")
-    await server.start()
-    try:
-        yield bound
-    finally:
-        await server.stop(None)

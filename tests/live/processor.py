@@ -20,6 +20,7 @@ from headgate_proto.envoy.service.ext_proc.v3.external_processor_pb2 import (
     ProcessingResponse,
     StreamedBodyResponse,
 )
+from tests.live.grpc_server import grpc_server
 from tests.live.objects import Manifest, gateway_extension, traffic_policy
 
 SERVICE = "envoy.service.ext_proc.v3.ExternalProcessor"
@@ -117,19 +118,13 @@ class Processor:
 async def processor(port: int = 0) -> AsyncIterator[Processor]:
     """Run a processor."""
     found = Processor()
-    server = grpc.aio.server()
     handler = grpc.stream_stream_rpc_method_handler(
         found.process,
         request_deserializer=ProcessingRequest.FromString,
         response_serializer=ProcessingResponse.SerializeToString,
     )
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Process": handler}),))
-    found.port = server.add_insecure_port(f"127.0.0.1:{port}")
-    await server.start()
-    try:
+    async with grpc_server(SERVICE, {"Process": handler}, port) as found.port:
         yield found
-    finally:
-        await server.stop(None)
 
 
 def extension(name: str, **fields: Any) -> Manifest:

@@ -15,6 +15,7 @@ from headgate_proto.envoy.service.rate_limit_quota.v3.rlqs_pb2 import (
     RateLimitQuotaUsageReports,
 )
 from headgate_proto.envoy.type.v3.ratelimit_strategy_pb2 import RateLimitStrategy
+from tests.live.grpc_server import grpc_server
 
 Bucket = tuple[tuple[str, str], ...]
 """The id of a bucket: keys and values, sorted."""
@@ -80,15 +81,9 @@ class QuotaService:
 @contextlib.asynccontextmanager
 async def quota_service(assign: Callable[[dict[str, str]], int | None]) -> AsyncIterator[QuotaService]:
     """Run a service."""
-    found, server = QuotaService(assign), grpc.aio.server()
+    found = QuotaService(assign)
     handler = grpc.stream_stream_rpc_method_handler(
         found.stream, RateLimitQuotaUsageReports.FromString, RateLimitQuotaResponse.SerializeToString
     )
-    handlers = grpc.method_handlers_generic_handler(REPORTS, {"StreamRateLimitQuotas": handler})
-    server.add_generic_rpc_handlers((handlers,))
-    found.port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
+    async with grpc_server(REPORTS, {"StreamRateLimitQuotas": handler}) as found.port:
         yield found
-    finally:
-        await server.stop(None)

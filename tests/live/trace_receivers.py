@@ -16,6 +16,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
+from tests.live.grpc_server import grpc_server
+from tests.live.upstream import Seen, upstream
+
 SERVICE, METHOD = "opentelemetry.proto.collector.trace.v1.TraceService", "Export"
 EXPORT = f"/{SERVICE}/{METHOD}"
 WITHIN = 20.0
@@ -106,7 +109,7 @@ def _exported(request: ExportTraceServiceRequest) -> list[Span]:
 @contextlib.asynccontextmanager
 async def otlp_grpc() -> AsyncIterator[TraceReceiver]:
     """Run a receiver of OTLP by gRPC."""
-    found, server = TraceReceiver(), grpc.aio.server()
+    found = TraceReceiver()
 
     async def export(request: ExportTraceServiceRequest, _: object) -> ExportTraceServiceResponse:
         found.take(_exported(request), EXPORT, "")
@@ -117,13 +120,8 @@ async def otlp_grpc() -> AsyncIterator[TraceReceiver]:
         request_deserializer=ExportTraceServiceRequest.FromString,
         response_serializer=ExportTraceServiceResponse.SerializeToString,
     )
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
-    found.port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
+    async with grpc_server(SERVICE, {METHOD: handler}) as found.port:
         yield found
-    finally:
-        await server.stop(0)
 
 
 def _otlp(body: bytes) -> list[Span]:
@@ -153,21 +151,13 @@ def _datadog(body: bytes) -> list[Span]:
 async def _by_http(decode: Callable[[bytes], list[Span]]) -> AsyncIterator[TraceReceiver]:
     found = TraceReceiver()
 
-    async def take(request: web.Request) -> web.Response:
-        found.take(decode(await request.read()), request.path_qs, request.host)
+    async def take(seen: Seen) -> web.Response:
+        found.take(decode(seen.body), seen.path, seen.host)
         return web.Response()
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    found.port = runner.addresses[0][1]
-    try:
+    async with upstream("traces") as server:
+        found.port, server.answer = server.port, take
         yield found
-    finally:
-        await runner.cleanup()
 
 
 def otlp_http() -> contextlib.AbstractAsyncContextManager[TraceReceiver]:
