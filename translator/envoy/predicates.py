@@ -9,6 +9,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from headgate_proto.envoy.config.core.v3.address_pb2 import CidrRange as EnvoyCidrRange
 from headgate_proto.envoy.config.rbac.v3.rbac_pb2 import RBAC, Action
 from headgate_proto.envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import (
     DynamicMetadataInput,
@@ -76,18 +77,21 @@ def source(cidrs: Iterable[str]) -> Predicate:
     """Return whether the address of the client is in one of some ranges."""
     matcher = Ip(stat_prefix="clients")
     for each in cidrs:
-        network = ip_network(each)
-        found = matcher.cidr_ranges.add(address_prefix=str(network.network_address))
-        found.prefix_len.value = network.prefixlen
+        write_range(matcher.cidr_ranges.add(), each)
     return _custom(_input(SourceIPInput()), "ip", matcher)
 
 
 def cidr_range(cidr: str) -> CidrRange:
     """Return a range of addresses as an IPMatcher has it."""
-    network = ip_network(cidr)
-    made = CidrRange(address_prefix=str(network.network_address))
-    made.prefix_len.value = network.prefixlen
+    made = CidrRange()
+    write_range(made, cidr)
     return made
+
+
+def write_range(message: CidrRange | EnvoyCidrRange, cidr: str) -> None:
+    """Write a range of addresses."""
+    network = ip_network(cidr)
+    message.address_prefix, message.prefix_len.value = str(network.network_address), network.prefixlen
 
 
 def metadata(namespace: str, path: Iterable[str], value: ValueMatcher) -> Predicate:

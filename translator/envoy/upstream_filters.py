@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_network
 from typing import Final
 
 from google.protobuf.message import Message
@@ -16,6 +15,7 @@ from headgate_proto.envoy.extensions.rbac.matchers.upstream_ip_port.v3.upstream_
     UpstreamIpPortMatcher,
 )
 from headgate_proto.envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
+from translator.envoy.predicates import write_range
 
 CODEC: Final = "envoy.filters.http.upstream_codec"
 GUARD: Final = "envoy.filters.http.upstream_rbac"
@@ -38,9 +38,8 @@ def deny_ranges(ranges: Iterable[str]) -> RBAC:
     policy = made.rules.policies["addresses"]
     policy.principals.add().any = True
     for each in ranges:
-        network, found = ip_network(each), UpstreamIpPortMatcher()
-        found.upstream_ip.address_prefix = str(network.network_address)
-        found.upstream_ip.prefix_len.value = network.prefixlen
+        found = UpstreamIpPortMatcher()
+        write_range(found.upstream_ip, each)
         _add_matcher(policy.permissions.add(), found)
     return made
 

@@ -19,6 +19,7 @@ from translator.backends.guarded import LOCAL_RANGES, PRIVATE_RANGES
 from translator.db import Db
 from translator.envoy.cluster import http_options
 from translator.envoy.hooks import ClusterHook
+from translator.envoy.predicates import write_range
 from translator.envoy.upstream_filters import GUARD, add_filter, allow_hosts
 from translator.extensions.backend_members import BackendMember
 from translator.extensions.upstream_tls_fields import ConfiguredTls
@@ -61,9 +62,8 @@ class ForwardedHosts(BackendSetting, ClusterHook):
         made = ClusterConfig()
         made.dns_cache_config.name = cluster.name
         made.dns_cache_config.dns_lookup_family = Cluster.V4_PREFERRED
-        for each in map(ip_network, self.denied):
-            found = made.dns_cache_config.resolved_address_filter.ranges.add()
-            found.address_prefix, found.prefix_len.value = str(each.network_address), each.prefixlen
+        for each in self.denied:
+            write_range(made.dns_cache_config.resolved_address_filter.ranges.add(), each)
         with http_options(cluster) as options:
             add_filter(options, GUARD, allow_hosts(self.hosts, self.ports))
         # Otherwise Envoy demands what is for TLS to hosts by their own names.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_network
 from typing import ClassVar, Final
 
 from google.protobuf.message import Message
@@ -16,6 +15,7 @@ from headgate_proto.envoy.extensions.http.original_ip_detection.custom_header.v3
 )
 from headgate_proto.envoy.extensions.http.original_ip_detection.xff.v3.xff_pb2 import XffConfig
 from translator.envoy.hooks import ConnectionManagerHook
+from translator.envoy.predicates import write_range
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
 from translator.gateway.protocols import OF_HTTP
 from translator.ir.listener import ListenerSetting
@@ -71,9 +71,8 @@ class TrustedRanges(ClientAddress, ConnectionManagerHook):
     def apply_to_connection_manager(self, manager: HttpConnectionManager) -> None:
         """Write the ``XffConfig``."""
         found = XffConfig()
-        for each in map(ip_network, self.cidrs):
-            made = found.xff_trusted_cidrs.cidrs.add(address_prefix=str(each.network_address))
-            made.prefix_len.value = each.prefixlen
+        for each in self.cidrs:
+            write_range(found.xff_trusted_cidrs.cidrs.add(), each)
         _detect(manager, "xff", found)
 
 
