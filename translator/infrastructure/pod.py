@@ -74,7 +74,8 @@ def pod_spec(
             {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}},
             *(each.model_dump(by_alias=True, exclude_none=True) for each in parameters.extra_volumes),
         ],
-        **_optional(parameters, labels),
+        **pull_secrets(parameters),
+        **_spread(parameters, labels),
     }
 
 
@@ -83,28 +84,24 @@ def _grace(parameters: GatewayParametersSpec) -> int:
     return parameters.drain_seconds + MARGIN_SECONDS if grace is None else grace
 
 
-def _optional(parameters: GatewayParametersSpec, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields that a pod has only where they are set."""
-    found: dict[str, Any] = {}
-    if parameters.image_pull_secrets:
-        found["imagePullSecrets"] = pull_secrets(parameters)
-    if parameters.topology_spread_constraints:
-        # Old pods, which are about to go, must not decide where new ones go.
-        revision = {"matchLabelKeys": ["pod-template-hash"]} if parameters.kind == Deployment.kind else {}
-        found["topologySpreadConstraints"] = [
-            {
-                **each.model_dump(by_alias=True, exclude_none=True),
-                "labelSelector": {"matchLabels": dict(labels)},
-                **revision,
-            }
-            for each in parameters.topology_spread_constraints
-        ]
-    return found
+def pull_secrets(parameters: GatewayParametersSpec) -> dict[str, Any]:
+    """Return the field of a pod that names the Secrets with which its images are pulled; none where there are none."""
+    names = [{"name": each.name} for each in parameters.image_pull_secrets]
+    return {"imagePullSecrets": names} if names else {}
 
 
-def pull_secrets(parameters: GatewayParametersSpec) -> list[dict[str, str]]:
-    """Return the Secrets with which the images of pods are pulled."""
-    return [{"name": each.name} for each in parameters.image_pull_secrets]
+def _spread(parameters: GatewayParametersSpec, labels: Mapping[str, str]) -> dict[str, Any]:
+    # Old pods, which are about to go, must not decide where new ones go.
+    revision = {"matchLabelKeys": ["pod-template-hash"]} if parameters.kind == Deployment.kind else {}
+    constraints = [
+        {
+            **each.model_dump(by_alias=True, exclude_none=True),
+            "labelSelector": {"matchLabels": dict(labels)},
+            **revision,
+        }
+        for each in parameters.topology_spread_constraints
+    ]
+    return {"topologySpreadConstraints": constraints} if constraints else {}
 
 
 def on_host_network(parameters: GatewayParametersSpec) -> bool:

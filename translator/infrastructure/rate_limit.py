@@ -89,9 +89,8 @@ def _template(plan: RenderInput, wanted: RateLimitServiceParameters) -> dict[str
 
 
 def _pod(plan: RenderInput, wanted: RateLimitServiceParameters) -> dict[str, Any]:
-    secrets = pull_secrets(plan.parameters)
     return {
-        **({"imagePullSecrets": secrets} if secrets else {}),
+        **pull_secrets(plan.parameters),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {
