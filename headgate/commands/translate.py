@@ -101,12 +101,6 @@ def command(
         from watchers.kubernetes.kubeconfig import Target
 
         folder = load_cluster(Target(kubeconfig, context))
-    else:
-        folder = load(files or ())
-    settings = file_settings(
-        policy_namespaces, policy_affected, allow_http_issuers, rate_limit_service, local_backends, access_log_folder
-    )
-    if of_cluster:
         settings = in_cluster(
             controller_name,
             external_names=external_names,
@@ -116,6 +110,16 @@ def command(
             allow_http_issuers=allow_http_issuers,
             local_backends=local_backends,
             access_log_folder=access_log_folder,
+        )
+    else:
+        folder = load(files or ())
+        settings = file_settings(
+            policy_namespaces,
+            policy_affected,
+            allow_http_issuers,
+            rate_limit_service,
+            local_backends,
+            access_log_folder,
         )
     wrong = _print(folder.diagnostics)
     if not of_cluster:
