@@ -53,13 +53,17 @@ def reference(registry: Registry = REGISTRY) -> str:
 
 def rows(registry: Registry = REGISTRY) -> Iterator[tuple[type[KubernetesObject], Leaf, PolicyUnit | None]]:
     """Yield every leaf of every kind of Headgate's own, with the unit of policies that it belongs to."""
-    units = [unit for each in registry.extensions for unit in _units(each)]
     for model in own_kinds():
-        own = [each for each in units if each.policy is model]
-        paths = {path: each for each in own for path in each.policy.spec_model().unit_paths(each.field)}
-        for leaf in leaves(spec_of(model), "spec."):
-            if not leaf.path.startswith(REPEATED):
-                yield model, leaf, next((paths[each] for each in _outer(leaf.path) if each in paths), None)
+        for leaf, unit in _rows_of(model, registry):
+            yield model, leaf, unit
+
+
+def _rows_of(model: type[KubernetesObject], registry: Registry) -> Iterator[tuple[Leaf, PolicyUnit | None]]:
+    own = [unit for each in registry.extensions for unit in _units(each) if unit.policy is model]
+    paths = {path: each for each in own for path in each.policy.spec_model().unit_paths(each.field)}
+    for leaf in leaves(spec_of(model), "spec."):
+        if not leaf.path.startswith(REPEATED):
+            yield leaf, next((paths[each] for each in _outer(leaf.path) if each in paths), None)
 
 
 def _outer(path: str) -> Iterator[str]:
@@ -91,11 +95,10 @@ def _units(extension: object) -> tuple[PolicyUnit, ...]:
 
 def _kind(model: type[KubernetesObject], registry: Registry) -> str:
     text = " ".join((model.__doc__ or "").split())
-    attached = _attached(registry.policy_of(model.kind)) or model.named_by
-    found = [(leaf, unit) for kind, leaf, unit in rows(registry) if kind is model]
     kind = registry.policy_of(model.kind)
+    attached = _attached(kind) or model.named_by
     rest = TARGETING if kind is not None else ""
-    lines = [_line(leaf, attached, rest, _wrong(kind, leaf, unit)) for leaf, unit in found]
+    lines = [_line(leaf, rest, _wrong(kind, leaf, unit)) for leaf, unit in _rows_of(model, registry)]
     table = "\n".join((f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}", *lines))
     return f"\n## {model.kind}\n{text}\n\nIt can be attached to: {attached}.\n\n{table}\n"
 
@@ -114,7 +117,7 @@ def _wrong(kind: PolicyKind | None, leaf: Leaf, unit: PolicyUnit | None) -> str:
     return CLOSED if field in kind.closed_fields else LEFT_OUT
 
 
-def _line(leaf: Leaf, attached: str, rest: str, wrong: str) -> str:
+def _line(leaf: Leaf, rest: str, wrong: str) -> str:
     becomes = leaf.doc.envoy or rest
     if leaf.doc.attach:
         becomes += f"; only at: {leaf.doc.attach}"
