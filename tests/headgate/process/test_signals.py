@@ -15,6 +15,8 @@ import pytest
 from tests.headgate.running import Headgate
 from tests.headgate.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def hang_up() -> Iterator[None]:
@@ -45,8 +47,6 @@ async def test_sigquit_stops_the_envoys(headgate: Headgate) -> None:
     assert await headgate.end(signal.SIGQUIT) == 0
     assert not psutil.pid_exists(pid)
 
-
-pytestmark = pytest.mark.slow
 
 IN_A_TERMINAL = """
 import fcntl, os, sys, termios
