@@ -180,7 +180,7 @@ def _users(db: Db, policy: Ref, ref: Ref, reference: PolicyTargetReference, path
 def wrong_kind(db: Db, policy: Ref, group: str, kind: str, path: str, section: str = "") -> str:
     """Return what is wrong with the kind of a target, which policies of a kind cannot have."""
     levels = db.registry.policy(policy.kind).levels
-    at = levels & TARGET_LEVELS
+    at = levels & (TARGET_LEVELS | {Level.BACKEND})
     routes = db.registry.routes if at & {Level.ROUTE, Level.RULE} else ()
     kinds: tuple[RouteKind | BackendKind, ...] = tuple(
         each for each in routes if takes_routes(db, policy.kind, each.model.kind)
