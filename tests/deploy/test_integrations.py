@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,12 +42,17 @@ spec:
 """
 
 
+def cluster_of(documents: Iterable[dict[str, Any]]) -> Cluster:
+    """Return a cluster with Headgate's GatewayClass and these objects, in their first generation."""
+    texts = [yaml.safe_dump({**each, "metadata": {**each["metadata"], "generation": 1}}) for each in documents]
+    return Cluster(CLASS, *texts)
+
+
 @pytest.mark.parametrize("name", [name for name in DOCUMENTS if any(SHOP.kind == d["kind"] for d in DOCUMENTS[name])])
 def test_gateways_and_routes_are_accepted(name: str) -> None:
     """The Gateways of an example get proxies, and their routes are attached."""
     found = [each for each in DOCUMENTS[name] if each["kind"] in KINDS and each["metadata"]["namespace"] == "default"]
-    texts = [yaml.safe_dump({**each, "metadata": {**each["metadata"], "generation": 1}}) for each in found]
-    cluster = Cluster(CLASS, *texts)
+    cluster = cluster_of(found)
     assert cluster.condition("Accepted", SHOP)[0] == "True"
     assert not cluster.translator.deployments[SHOP].paused
     for each in found:
@@ -61,8 +67,7 @@ def test_the_collector_gets_the_spans() -> None:
     """The policy of the example is in effect at its Gateway, and names the port at which the collector listens."""
     found = {each["kind"]: each for each in DOCUMENTS["opentelemetry.yaml"]}
     ours = [each for each in found.values() if each["kind"] in KINDS and each["kind"] != "Deployment"]
-    texts = [yaml.safe_dump({**each, "metadata": {**each["metadata"], "generation": 1}}) for each in ours]
-    cluster = Cluster(CLASS, *texts)
+    cluster = cluster_of(ours)
     (ancestor,) = cluster.translator.statuses[Ref("ListenerPolicy", "default", "opentelemetry")]["ancestors"]
     status = {each["type"]: each["status"] for each in ancestor["conditions"]}
     assert (status["Accepted"], status["ResolvedRefs"], status["Attached"]) == ("True", "True", "True")
