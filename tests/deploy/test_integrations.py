@@ -82,7 +82,6 @@ def test_the_collector_gets_the_spans() -> None:
 
 def queries() -> list[str]:
     """Return the queries of Prometheus in the examples, with values in place of the variables."""
-    text = yaml.safe_dump([document for found in DOCUMENTS.values() for document in found], width=10_000)
     values = {"namespace": "default", "target": "shop", "interval": "1m", "args.service": "shop-canary"}
 
     def strings(value: Any) -> list[str]:
@@ -92,7 +91,9 @@ def queries() -> list[str]:
             return [each for item in value for each in strings(item)]
         return [value] if isinstance(value, str) and "envoy_" in value else []
 
-    return [re.sub(r"{{ ?([\w.]+) ?}}", lambda found: values[found[1]], each) for each in strings(yaml.safe_load(text))]
+    return [
+        re.sub(r"{{ ?([\w.]+) ?}}", lambda found: values[found[1]], each) for each in strings([*DOCUMENTS.values()])
+    ]
 
 
 def test_queries_select_metrics_of_envoy() -> None:
