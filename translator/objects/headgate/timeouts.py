@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, StrictInt, StringConstraints
 
 from translator.objects.headgate.matches import HeaderMatch
-from translator.objects.headgate.types import Disableable, Quantity, Share
+from translator.objects.headgate.types import Disableable, OptionalSize, Quantity, Share
 from translator.objects.schema.base import CelRule, Fields, FieldViolation, raise_violations, unique
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.merging import ATOMIC
@@ -196,24 +196,10 @@ OwnRetry = Annotated[Retry | None, AfterValidator(_growing)]
 """The retries of one policy, with the rule between their pauses."""
 
 
-_SOME_BYTES: Final = CelRule(
-    "type(self) == int ? self > 0 : !self.matches('^[0.]+[a-zA-Z]*$')", "must be at least 1 byte: set a size"
-)
-
-
-def _some_bytes(size: int | None) -> int | None:
-    if size == 0:
-        raise_violations([FieldViolation((), _SOME_BYTES.message)])
-    return size
-
-
-_some_bytes.rules = (_SOME_BYTES,)  # type: ignore[attr-defined]  # for custom resource definitions
-
-
 class Buffer(Disableable):
     """Keeps each request until it is whole: a backend sees none that was cut off, or is too long."""
 
-    max_request_size: Annotated[Quantity | None, AfterValidator(_some_bytes), Doc(envoy="BufferPerRoute.buffer")] = None
+    max_request_size: Annotated[OptionalSize, Doc(envoy="BufferPerRoute.buffer")] = None
     """The longest body of a request, which is kept in memory; longer ones get 413."""
 
 

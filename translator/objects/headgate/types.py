@@ -7,10 +7,17 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import Field, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one
+from translator.objects.schema.base import (
+    CelRule,
+    CheckedFields,
+    Fields,
+    FieldViolation,
+    exactly_one,
+    raise_violations,
+)
 from translator.objects.schema.documentation import Doc, TypeName
 from translator.objects.schema.merging import ATOMIC
 from translator.objects.schema.scalars import Boolean
@@ -81,6 +88,21 @@ Quantity = Annotated[
     ),
 ]
 """A number of bytes in the form of Kubernetes' quantities, held as a whole number up to 4294967295."""
+
+_SOME_BYTES: Final = CelRule(
+    "type(self) == int ? self > 0 : !self.matches('^[0.]+[a-zA-Z]*$')", "must be at least 1 byte: set a size"
+)
+
+
+def _some_bytes(size: int | None) -> int | None:
+    if size == 0:
+        raise_violations([FieldViolation((), _SOME_BYTES.message)])
+    return size
+
+
+_some_bytes.rules = (_SOME_BYTES,)  # type: ignore[attr-defined]  # for custom resource definitions
+OptionalSize = Annotated[Quantity | None, AfterValidator(_some_bytes)]
+"""A number of bytes that is not 0, or none."""
 
 StatusCode = Annotated[int, Field(strict=True, ge=200, le=599)]
 """A status of a final response."""

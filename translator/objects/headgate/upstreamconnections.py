@@ -6,24 +6,12 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, StrictInt
 
 from translator.objects.headgate.tcpprobes import Probes, ProbeTime
-from translator.objects.headgate.types import Quantity
+from translator.objects.headgate.types import OptionalSize
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, raise_violations
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.scalars import Boolean, Milliseconds, PositiveMilliseconds
 
-_SOME_BYTES: Final = CelRule(
-    "type(self) == int ? self > 0 : !self.matches('^[0.]+[a-zA-Z]*$')", "must be at least 1 byte: set a size"
-)
 _SOCKET_BYTES: Final = "must be from 1 byte to 2147483647 bytes"
-
-
-def _some_bytes(size: int | None) -> int | None:
-    if size == 0:
-        raise_violations([FieldViolation((), _SOME_BYTES.message)])
-    return size
-
-
-_some_bytes.rules = (_SOME_BYTES,)  # type: ignore[attr-defined]  # for custom resource definitions
 
 
 def _of_socket(size: int | None) -> int | None:
@@ -33,12 +21,9 @@ def _of_socket(size: int | None) -> int | None:
 
 
 ConnectTime = Annotated[PositiveMilliseconds | None, Doc(envoy="Cluster.connect_timeout")]
-ConnectionBuffer = Annotated[
-    Quantity | None, AfterValidator(_some_bytes), Doc(envoy="Cluster.per_connection_buffer_limit_bytes")
-]
+ConnectionBuffer = Annotated[OptionalSize, Doc(envoy="Cluster.per_connection_buffer_limit_bytes")]
 KernelBuffer = Annotated[
-    Quantity | None,
-    AfterValidator(_some_bytes),
+    OptionalSize,
     AfterValidator(_of_socket),
     Doc(envoy="Cluster.upstream_bind_config.socket_options"),
 ]
