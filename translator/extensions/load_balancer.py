@@ -12,7 +12,6 @@ from translator.envoy.hooks import ClusterHook, EndpointsHook
 from translator.extensions.backend_settings import BackendConfig
 from translator.extensions.load_balancing_algorithms import (
     add_policy,
-    weighs_zones,
     write_algorithm,
     write_fallback,
 )
@@ -59,7 +58,7 @@ class LoadBalancing(BackendSetting, ClusterHook, EndpointsHook):
 
     def apply_to_endpoints(self, assignment: ClusterLoadAssignment) -> None:
         """Write the weights of zones, without which Envoy would give them nothing."""
-        if not weighs_zones(self.found):
+        if not self.found.weighs_zones:
             return
         weights = {each.zone: each.weight for each in self.found.weighted_zones or ()}
         for each in assignment.endpoints:

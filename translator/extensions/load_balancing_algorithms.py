@@ -61,19 +61,11 @@ def add_policy(policy: LoadBalancingPolicy, extension: str, message: Message) ->
     config.typed_config.Pack(message, deterministic=True)
 
 
-def weighs_zones(found: LoadBalancer) -> bool:
-    """Return whether a zone is chosen first, by weights."""
-    return found.locality_type is not None or found.weighted_zones is not None
-
-
 def _write_zones(message: Any, found: LoadBalancer) -> None:
-    if isinstance(message, ring_hash_pb2.RingHash | maglev_pb2.Maglev):
-        if weighs_zones(found):
-            message.locality_weighted_lb_config.SetInParent()
-    elif isinstance(message, ClientSideWeightedRoundRobin):
+    if not found.weighs_zones or isinstance(message, ClientSideWeightedRoundRobin):
         return
-    elif weighs_zones(found):
-        message.locality_lb_config.locality_weighted_lb_config.SetInParent()
+    hashes = isinstance(message, ring_hash_pb2.RingHash | maglev_pb2.Maglev)
+    (message if hashes else message.locality_lb_config).locality_weighted_lb_config.SetInParent()
 
 
 def _write_slow_start(message: SlowStartConfig, found: SlowStart) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, PlainValidator, StrictInt
+from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from translator.objects.headgate.admission import Percent
@@ -18,6 +19,7 @@ from translator.objects.schema.scalars import (
     HeaderName,
     LabelValue,
     Milliseconds,
+    PortNumber,
     PositiveCount,
     PositiveMilliseconds,
 )
@@ -147,9 +149,7 @@ class OutOfBandReports(Fields):
         PositiveMilliseconds | None, Doc(envoy="ClientSideWeightedRoundRobin.oob_reporting_period")
     ] = None
     """How often endpoints report. By default 10s."""
-    port: Annotated[
-        Annotated[StrictInt, Field(ge=1, le=65535)] | None, Doc(envoy="OrcaOobReportingConfig.port_value")
-    ] = None
+    port: Annotated[PortNumber | None, Doc(envoy="OrcaOobReportingConfig.port_value")] = None
     """The port at which they are asked. By default that of requests."""
 
 
@@ -184,7 +184,8 @@ class Utilization(Fields):
     """Asks endpoints for reports. By default they are in the header `endpoint-load-metrics` of responses."""
 
 
-_ALGORITHMS: Final = ("leastRequest", "roundRobin", "random", "ringHash", "maglev", "utilization")
+ALGORITHMS: Final = ("least_request", "round_robin", "random", "ring_hash", "maglev", "utilization")
+"""The names of the algorithms in the model."""
 
 
 def _at_most_one(*names: str) -> CelRule:
@@ -239,15 +240,11 @@ class WeightedZone(Fields):
     """Its weight among the others."""
 
 
-ALGORITHMS: Final = ("least_request", "round_robin", "random", "ring_hash", "maglev", "utilization")
-"""The names of the algorithms in the model."""
-
-
 class LoadBalancer(CheckedFields):
     """How an endpoint is chosen: by an algorithm, in which zones, and what counts as an endpoint."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
-        _at_most_one(*_ALGORITHMS, "endpointOverride"),
+        _at_most_one(*map(to_camel, ALGORITHMS), "endpointOverride"),
         CelRule(
             "!has(self.zoneAware) || !(has(self.localityType) || has(self.weightedZones))",
             "must not be set together with localityType or weightedZones: remove it, or these",
@@ -302,13 +299,18 @@ class LoadBalancer(CheckedFields):
     ] = None
     """Whether all connections are closed when endpoints come or go, for an even share. By default false."""
 
+    @property
+    def weighs_zones(self) -> bool:
+        """Whether a zone is chosen first, by weights."""
+        return self.locality_type is not None or self.weighted_zones is not None
+
     def violations(self) -> Iterator[FieldViolation]:
         """Yield what does not go together."""
         given = [name for name in (*ALGORITHMS, "endpoint_override") if getattr(self, name) is not None]
         if len(given) > 1:
             yield FieldViolation((), self.rules[0].message)
         if self.zone_aware is not None:
-            if self.locality_type is not None or self.weighted_zones is not None:
+            if self.weighs_zones:
                 yield FieldViolation(("zoneAware",), self.rules[1].message)
             if any(each is not None for each in (self.ring_hash, self.maglev, self.utilization)):
                 yield FieldViolation(("zoneAware",), self.rules[2].message)
