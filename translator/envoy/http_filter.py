@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum, auto
+from functools import lru_cache
 from typing import Final
 
 from google.protobuf.message import Message
@@ -147,10 +148,11 @@ class HttpFilter:
 
 
 def encode_filters(filters: Iterable[HttpFilter]) -> list[HttpFilterMessage]:
-    """Write filters in the order of their stages."""
+    """Return filters in the order of their stages; nobody changes the messages, which others have too."""
     return [_encode(each) for each in sorted(filters, key=lambda each: each.stage)]
 
 
+@lru_cache(maxsize=256)  # most are the same in each of many connection managers
 def _encode(found: HttpFilter) -> HttpFilterMessage:
     made = HttpFilterMessage(name=found.name, disabled=found.disabled)
     config = found.config()
