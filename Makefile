@@ -14,6 +14,9 @@ PROFILES ?= GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS,GATEWAY-TCP,GATEWAY-UDP
 CHANNEL ?= standard experimental
 PYTEST_ARGS ?= -n auto --maxprocesses=4
 
+# Tests start Headgate often: where nothing is kept, each of these processes compiles all modules, a second of CPU.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup proto quickstart test slow fuzz chaos disruption soak check full e2e conformance suite tools integrations kind manifests golden bench lock node wheel clean
 
