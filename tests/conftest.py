@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from headgate.process.memory import GC_THRESHOLD
 from tests.skips import StrictSkips
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Look at what is skipped, in the process that reports."""
+    """Collect cycles as seldom as Headgate does, and look at what is skipped, in the process that reports."""
+    gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
     if config.getoption("--strict-skips") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(StrictSkips())
 

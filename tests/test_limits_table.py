@@ -115,7 +115,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "xds.server.field_count.STEP",
     ),
     "a setting of the interpreter, or how a value is held in memory": (
-        "headgate.process.lifecycle.GC_THRESHOLD",
+        "headgate.process.memory.GC_THRESHOLD",
         "headgate.process.lifecycle.SWITCH_INTERVAL",
         "translator.engine.memo.FEW",
         "xds.protocol.fitting.ENTRY_BYTES",

@@ -26,7 +26,8 @@ from headgate.controlplane.sync_status import SyncStatusReporter
 from headgate.observability.metrics import Metrics, XdsGauges
 from headgate.observability.tracing import Traces
 from headgate.process.address import Address
-from headgate.process.lifecycle import run_until_stopped, settle_memory
+from headgate.process.lifecycle import run_until_stopped
+from headgate.process.memory import settle_memory
 from headgate.process.ports import check_free
 from headgate.reporting.condition_log import log_cluster_diagnostics
 from headgate.security.access import AccessReviews

@@ -25,6 +25,7 @@ from headgate.commands.options import (
 )
 from headgate.observability.logging import LogFormat, LogLevel, configure
 from headgate.process.address import Address
+from headgate.process.memory import loading
 from translator.api_group import CONTROLLER_NAME
 
 ALL_INTERFACES_XDS = Address("0.0.0.0", 18000)
@@ -105,8 +106,9 @@ def command(
 
     The manifests in deploy/ run this command. All replicas watch and serve xDS; the leader deploys and writes.
     """
-    from headgate.cluster.controller import ControllerSettings, run
-    from watchers.kubernetes.kubeconfig import Target
+    with loading():
+        from headgate.cluster.controller import ControllerSettings, run
+        from watchers.kubernetes.kubeconfig import Target
 
     configure(log_format, log_level)
     if watch_namespace and watch_namespace_labels:

@@ -20,6 +20,7 @@ from headgate.commands.options import (
     parse_gateway,
 )
 from headgate.process.errors import UserError
+from headgate.process.memory import loading
 from translator.api_group import CONTROLLER_NAME
 
 MAX_WIDTH = 10_000
@@ -115,9 +116,10 @@ def _offline(
     controller_name: str,
     external_names: bool,
 ) -> dict[str, Any]:
-    from headgate.offline.explain import explained
-    from headgate.offline.translate import FILES, load
-    from translator.inputs import in_cluster
+    with loading():
+        from headgate.offline.explain import explained
+        from headgate.offline.translate import FILES, load
+        from translator.inputs import in_cluster
 
     if target is None:
         folder, settings = load(files), FILES

@@ -28,6 +28,7 @@ from headgate.commands.options import (
 )
 from headgate.observability.logging import LogFormat, LogLevel, configure
 from headgate.process.errors import UserError
+from headgate.process.memory import loading
 
 
 def command(
@@ -76,9 +77,10 @@ def command(
     the objects. Ctrl-C stops Headgate and its Envoys. When Headgate is killed, its Envoys go on serving; the next
     `headgate run` with the same --xds-address takes them over.
     """
-    from headgate.envoy.binary import find_envoy
-    from headgate.process.state_root import default_root
-    from headgate.standalone.run import RunSettings, run
+    with loading():
+        from headgate.envoy.binary import find_envoy
+        from headgate.process.state_root import default_root
+        from headgate.standalone.run import RunSettings, run
 
     configure(log_format, log_level)
     if not (xds_tls or xds_plain_text or xds_address.is_loopback):

@@ -26,6 +26,7 @@ from headgate.commands.options import (
     parse_gateway,
 )
 from headgate.process.errors import UserError
+from headgate.process.memory import loading
 from translator.api_group import CONTROLLER_NAME
 
 if TYPE_CHECKING:
@@ -87,11 +88,12 @@ def command(
         headgate translate -f - --to status
     ```
     """
-    from headgate.offline.ir_dump import Ir
-    from headgate.offline.translate import file_settings, load, select, statuses, translate, xds
-    from headgate.offline.validate import conditions
-    from translator.inputs import in_cluster
-    from watchers.files.source import related
+    with loading():
+        from headgate.offline.ir_dump import Ir
+        from headgate.offline.translate import file_settings, load, select, statuses, translate, xds
+        from headgate.offline.validate import conditions
+        from translator.inputs import in_cluster
+        from watchers.files.source import related
 
     of_cluster = bool(cluster or kubeconfig or context)
     if of_cluster == bool(files):

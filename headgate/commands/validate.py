@@ -21,6 +21,7 @@ from headgate.commands.options import (
 )
 from headgate.envoy.binary import EnvoyNotFound, find_envoy
 from headgate.process.errors import UserError
+from headgate.process.memory import loading
 
 if TYPE_CHECKING:
     from watchers.diagnostics import Diagnostic
@@ -50,8 +51,9 @@ def command(
     headgate validate -f routes.yaml -f gateway.yaml
     ```
     """
-    from headgate.offline.translate import file_settings, load, translate
-    from headgate.offline.validate import envoy_errors, problems
+    with loading():
+        from headgate.offline.translate import file_settings, load, translate
+        from headgate.offline.validate import envoy_errors, problems
 
     folder = load(files)
     if not folder.objects and not folder.diagnostics:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -24,22 +23,9 @@ IGNORED = frozenset({signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
 MISTAKES: tuple[type[Exception], ...] = (SourceError, UserError)
 
 
-#: Number of new objects after which Python collects cycles of the youngest ones. Queries create many objects and
-#: hardly any cycle: with Python's default of 700, the collection takes 40 % of the time to read 10,000 routes.
-GC_THRESHOLD = 50_000
-
-
 #: Most seconds for which a thread may hold the interpreter while others wait. A change passes through a dozen threads
 #: between its file and Envoy; with Python's default of 0.005, a large file read meanwhile adds 0.1 s.
 SWITCH_INTERVAL = 0.001
-
-
-def settle_memory() -> None:
-    """Freeze the objects of the garbage collector, which otherwise delays a change by 0.4 s at 10,000 routes.
-
-    It does not collect cycles before, which would take as long: reading objects creates none.
-    """
-    gc.freeze()
 
 
 def run_until_stopped(
@@ -58,7 +44,6 @@ def run_until_stopped(
         UserError: such an error ended it.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
-    gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
     mistakes = (*MISTAKES, *mistakes)
     try:
         asyncio.run(_until_stopped(serve, hurry))

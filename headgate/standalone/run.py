@@ -28,7 +28,8 @@ from headgate.envoy.supervisor import Fleet, Supervisor, stop_all
 from headgate.observability.metrics import Metrics, XdsGauges
 from headgate.observability.tracing import Traces
 from headgate.process.address import Address
-from headgate.process.lifecycle import run_until_stopped, settle_memory
+from headgate.process.lifecycle import run_until_stopped
+from headgate.process.memory import settle_memory
 from headgate.process.own_addresses import machine_addresses, own_addresses, own_folders
 from headgate.process.ports import check_free
 from headgate.reporting.condition_log import log_diagnostics, log_edits

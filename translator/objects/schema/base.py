@@ -57,7 +57,10 @@ _GIVEN: Final[dict[frozenset[str], set[str]]] = {}
 class Fields(BaseModel):
     """The fields of one level of an object: a frozen value, equal to another of its type whose fields are equal."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, hide_input_in_errors=True)
+    # What validates a model is made when the first object needs it: that of all kinds takes longer than a start has.
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, hide_input_in_errors=True, defer_build=True
+    )
 
     ignored_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that the API has at this level and nothing here reads: not declared, but not unknown either."""

@@ -1,0 +1,34 @@
+"""The garbage collector: hardly anything here is a cycle, so it mostly walks through objects that stay."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator
+
+#: Number of new objects after which Python collects cycles of the youngest ones. Queries create many objects and
+#: hardly any cycle: with Python's default of 700, the collection takes 40 % of the time to read 10,000 routes.
+GC_THRESHOLD = 50_000
+
+
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """Collect no cycles while modules are imported, which takes a third of the time; their objects are frozen then.
+
+    From then on it collects as seldom as `GC_THRESHOLD` says.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
+        gc.enable()
+
+
+def settle_memory() -> None:
+    """Freeze the objects of the garbage collector, which otherwise delays a change by 0.4 s at 10,000 routes.
+
+    It does not collect cycles before, which would take as long: reading objects creates none.
+    """
+    gc.freeze()
