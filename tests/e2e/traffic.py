@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Final
 
 import aiohttp
@@ -54,7 +55,11 @@ async def answers(
 
 @asynccontextmanager
 async def traffic(address: str, host: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Counter[int]]:
-    """Send requests all the time, about 50 a second on a few connections, and counts the statuses of their answers."""
+    """Send requests all the time, about 50 a second on a few connections, and count the statuses of their answers.
+
+    The state at the end of the block is among what is counted.
+    A request without an answer counts as 0, and its error is printed, for whoever reads of a failure.
+    """
     seen: Counter[int] = Counter()
 
     async def send() -> None:
@@ -62,13 +67,21 @@ async def traffic(address: str, host: str, headers: Mapping[str, str] | None = N
             while True:
                 try:
                     seen[await _status(session, address, host, 80, headers)] += 1
-                except (aiohttp.ClientError, TimeoutError, OSError):
+                except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                    print(f"{datetime.now(UTC).isoformat()} {host} at {address}: {error!r}")
                     seen[0] += 1
                 await asyncio.sleep(0.02)
 
     task = asyncio.create_task(send())
     try:
         yield seen
+        # What the block has waited for is in the answer to a request that began after it: the second one from here.
+        last = seen.total() + 2
+
+        async def answered() -> bool:
+            return task.done() or seen.total() >= last
+
+        await until("a last answer", answered)
         assert not task.done(), task.exception()
     finally:
         task.cancel()
