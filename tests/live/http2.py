@@ -7,7 +7,7 @@ import ssl
 import struct
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-HEADERS, SETTINGS, PING, WINDOW_UPDATE = 1, 4, 6, 8
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
 ACK, END_STREAM, END_HEADERS = 1, 1, 4
 GET, ROOT, HTTP, HTTPS = b"\x82", b"\x84", b"\x86", b"\x87"
 """Entries of HPACK's static table."""
@@ -70,6 +70,22 @@ async def pings_until_closed(port: int) -> int:
         except (asyncio.IncompleteReadError, ConnectionResetError):
             writer.close()
             return found
+
+
+async def tunnel(port: int, authority: str, sent: bytes) -> bytes:
+    """Ask for a tunnel by CONNECT; return what comes through it, until its end, after `sent` was sent."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    # Names of HPACK's static table with values that are not: the method, and the authority.
+    asked = b"\x02\x07CONNECT" + b"\x01" + bytes([len(authority)]) + authority.encode()
+    writer.write(PREFACE + frame(SETTINGS, 0, 0) + frame(HEADERS, END_HEADERS, 1, asked) + frame(DATA, 0, 1, sent))
+    answered = b""
+    async with asyncio.timeout(WITHIN):
+        while True:
+            kind, flags, body = await _read(reader)
+            answered += body if kind == DATA else b""
+            if kind == RST_STREAM or (kind in (HEADERS, DATA) and flags & END_STREAM):
+                writer.close()
+                return answered
 
 
 async def _read(reader: asyncio.StreamReader) -> tuple[int, int, bytes]:

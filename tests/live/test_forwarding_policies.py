@@ -208,14 +208,6 @@ async def test_another_upgrade(proxy: Proxy, alpha: Upstream) -> None:
     assert len(alpha.seen) == 1
 
 
-async def test_connect_is_not_supported_yet(proxy: Proxy) -> None:
-    """CONNECT needs a listener that takes it: until then the policy says so, and the rest is served."""
-    await proxy.apply(traffic_policy("route", httpUpgrade=[{"type": "CONNECT"}]), route(rule("alpha")))
-    assert (await proxy.request("/")).backend == "alpha"
-    status, message = accepted(proxy)
-    assert (status, message.partition(": ")[0]) == ("False", "spec.httpUpgrade[connect]")
-
-
 async def test_hashes_are_what_envoy_takes(proxy: Proxy) -> None:
     """Envoy has the parts of requests as the policy lists them; backends without a hashing load balancer serve."""
     cookie = {"name": "s", "ttl": "1h", "path": "/", "attributes": [{"name": "SameSite", "value": "Lax"}]}

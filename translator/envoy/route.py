@@ -26,7 +26,7 @@ BROKEN = "headgate/broken"
 
 MISSING = route_components_pb2.RouteAction.INTERNAL_SERVER_ERROR
 
-_PATH_RANK = {PathKind.EXACT: 0, PathKind.REGEX: 1, PathKind.PREFIX: 2}
+_PATH_RANK = {PathKind.EXACT: 0, PathKind.REGEX: 1, PathKind.PREFIX: 2, PathKind.CONNECT: 2}
 
 
 class Precedence(NamedTuple):
@@ -238,6 +238,8 @@ def _match_path(made: route_components_pb2.RouteMatch, match: RouteMatch) -> Non
         made.path = match.path
     elif match.path_kind is PathKind.REGEX:
         made.safe_regex.regex = match.path
+    elif match.path_kind is PathKind.CONNECT:
+        made.connect_matcher.SetInParent()
     elif prefix:
         made.path_separated_prefix = prefix
     else:

@@ -157,6 +157,8 @@ def _path_in_words(match: RouteMatch) -> str:
         return match.path
     if kind == "safe_regex":
         return f"~ {match.safe_regex.regex}"
+    if kind == "connect_matcher":
+        return "that of CONNECT, which has none"
     prefix = match.prefix if kind == "prefix" else match.path_separated_prefix
     return f"{prefix.rstrip('/')}/*"
 

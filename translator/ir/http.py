@@ -14,11 +14,15 @@ from translator.ir.backend import Backend
 
 
 class PathKind(Enum):
-    """The kinds of path matches; the values are the specification's names."""
+    """The kinds of path matches; the values are the specification's names.
+
+    Requests with the method CONNECT have no path (RFC 9110, 9.3.6): only matches of their own kind take them.
+    """
 
     EXACT = "Exact"
     PREFIX = "PathPrefix"
     REGEX = "RegularExpression"
+    CONNECT = "CONNECT"
 
 
 class ValueMatch(NamedTuple):

@@ -17,6 +17,7 @@ from translator.routes.rule import read_rules
 from translator.routes.values import EXPRESSION, expression_problems, header_matches, value_matches, value_problems
 
 EVERYTHING: Final = HTTPRouteMatch()
+CONNECT: Final = "CONNECT"
 
 
 @query
@@ -38,7 +39,7 @@ def _match(match: HTTPRouteMatch, field: str) -> Outcome[RouteMatch | None]:
         return Outcome(None, problems)
     return Outcome(
         RouteMatch(
-            path_kind=PathKind(match.path.type),
+            path_kind=PathKind.CONNECT if match.method == CONNECT else PathKind(match.path.type),
             path=match.path.value if match.path.type == EXPRESSION else _plain(match.path.value),
             headers=header_matches(match.headers),
             query=tuple(value_matches(match.query_params)),
@@ -48,9 +49,9 @@ def _match(match: HTTPRouteMatch, field: str) -> Outcome[RouteMatch | None]:
 
 
 def _tunnel(match: HTTPRouteMatch, field: str) -> tuple[Problem, ...]:
-    if match.method != "CONNECT":
+    if match.method != CONNECT or (match.path == EVERYTHING.path and not match.query_params):
         return ()
-    text = f"{field}: CONNECT asks for a tunnel, which no route can give; nothing matches it; take the match out."
+    text = f"{field}: nothing matches, since CONNECT has neither a path nor a query (RFC 9110, 9.3.6): take these out."
     return (Problem("Accepted", "UnsupportedValue", text),)
 
 

@@ -44,7 +44,6 @@ WITHOUT_LIVE = {
         for each in LEAVES
         if each.path.startswith("spec.loadBalancer.zoneAware.preferLocal.")
     },
-    Field("TrafficPolicy", "spec.httpUpgrade[].connect.terminate"): "no listener of Headgate's takes CONNECT yet",
 }
 """Fields that no live test can set, and why."""
 
