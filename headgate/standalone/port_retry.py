@@ -15,7 +15,7 @@ from headgate.process.ports import check_free
 from xds import LISTENER, NackGroup, Server
 
 #: The seconds between two checks of ports in use.
-INTERVAL = 1.0
+INTERVAL = 0.25
 
 #: Envoy's error message for a port in use.
 _TAKEN = re.compile(r"cannot bind '([^']+)': Address already in use")

@@ -32,7 +32,7 @@ def listener(
         http_filters: those that extensions need, in any order.
         descriptors: how many file descriptors the proxy may have; None if that need not be considered.
     """
-    made = listener_pb2.Listener(name=listener_name(spec.port))
+    made = listener_pb2.Listener(name=listener_name(spec.port, spec.socket))
     first, *others = spec.addresses
     made.address.CopyFrom(_address(first, spec.port))
     for each in others:

@@ -45,9 +45,10 @@ _LISTENERS: Final = {"TCP": "port", "UDP": "udp"}
 """What the names of listeners begin with, by the protocol of their ports."""
 
 
-def listener_name(port: SocketPort) -> str:
-    """Name the listener of a port."""
-    return f"{_LISTENERS[port.protocol]}-{port.number}"
+def listener_name(port: SocketPort, socket: str = "") -> str:
+    """Name the listener of a port, and what is particular about its socket (`PortListener.socket`)."""
+    name = f"{_LISTENERS[port.protocol]}-{port.number}"
+    return f"{name}//socket-{blake2b(socket.encode(), digest_size=4).hexdigest()}" if socket else name
 
 
 def http3_listener_name(port: SocketPort) -> str:

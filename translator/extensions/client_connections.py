@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from headgate_proto.envoy.config.core.v3.proxy_protocol_pb2 import ProxyProtocolConfig
 from headgate_proto.envoy.config.core.v3.socket_option_pb2 import SocketOption
@@ -66,6 +66,7 @@ def read_proxy_protocol(context: PolicyContext) -> ListenerOutcome:
 class Keepalive(ListenerSetting, ListenerHook):
     """Has the kernel find dead connections."""
 
+    of_socket: ClassVar[bool] = True
     probes: KeepaliveProbes
 
     def apply_to_listener(self, listener: Listener) -> None:
@@ -85,6 +86,7 @@ def read_keepalive(context: PolicyContext) -> ListenerOutcome:
 class SocketBuffers(ListenerSetting, ListenerHook):
     """How many bytes the kernel holds of a connection, each way."""
 
+    of_socket: ClassVar[bool] = True
     limit: int
 
     def apply_to_listener(self, listener: Listener) -> None:

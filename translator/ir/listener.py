@@ -34,6 +34,7 @@ class ListenerSetting:
             clients speak to.
         of_routes: whether it is for the one alone that has the routes.
         speaks_http3: whether it has the listener speak HTTP/3 too.
+        of_socket: whether it sets options of the listening socket, which one that is open does not take over.
     """
 
     __slots__ = ()
@@ -41,6 +42,7 @@ class ListenerSetting:
     of_clients: ClassVar[bool] = False
     of_routes: ClassVar[bool] = False
     speaks_http3: ClassVar[bool] = False
+    of_socket: ClassVar[bool] = False
 
     @property
     def excludes_http3(self) -> str:
@@ -250,6 +252,8 @@ class PortListener:
         exclusive: no other program may share the port, which Envoy allows by default.
         settings: what shapes the listener besides.
         datagrams: what shapes the sessions of a port of UDP besides.
+        socket: a text for what is particular about its socket, where Envoy cannot open another one in its place; "" if
+            it is like any. A listener with another socket has another name, and replaces the one before.
     """
 
     gateway: str
@@ -259,6 +263,7 @@ class PortListener:
     exclusive: bool = False
     settings: tuple[ListenerSetting, ...] = ()
     datagrams: tuple[L4Setting, ...] = ()
+    socket: str = ""
 
     @property
     def all_settings(self) -> tuple[ListenerSetting, ...]:

@@ -116,8 +116,26 @@ def port_listener(db: Db, gateway: Ref, port: SocketPort) -> PortListener | None
         return None
     if any(isinstance(each.chain, L4Chain) for each in chains):
         chains |= dict.fromkeys(_closed(db, gateway, port, {each.match for each in chains}))
-    name = key_of(gateway)
-    return PortListener(name, port, addresses, tuple(chains), exclusive=db.settings.standalone, settings=of_socket)
+    return PortListener(
+        key_of(gateway),
+        port,
+        addresses,
+        tuple(chains),
+        exclusive=db.settings.standalone,
+        settings=of_socket,
+        socket=_socket(db, addresses, of_socket),
+    )
+
+
+def _socket(db: Db, addresses: tuple[str, ...], settings: Settings) -> str:
+    """Return what is particular about a socket that no other program may share: its options, and its addresses.
+
+    If one of them changes Envoy opens another socket, and refuses the listener since the one before is still there.
+    """
+    if not db.settings.standalone:
+        return ""
+    others = (str(addresses),) if addresses != db.settings.addresses else ()
+    return " ".join((*others, *(repr(each) for each in settings if each.of_socket)))
 
 
 class ChainParts(NamedTuple):
@@ -209,10 +227,10 @@ def is_served(db: Db, gateway: Ref, port: SocketPort) -> bool:
 
 
 @query
-def listener_resource(db: Db, gateway: Ref, port: SocketPort) -> Resource | None:
-    """Return the ``Listener`` of a port."""
+def listener_resource(db: Db, gateway: Ref, port: SocketPort, socket: str) -> Resource | None:
+    """Return the ``Listener`` of a port; none if its socket is another by now (`PortListener.socket`)."""
     spec = port_listener(db, gateway, port)
-    if spec is None:
+    if spec is None or spec.socket != socket:
         return None
     made = Resource.pack(listener(spec, http_filters(db), db.settings.descriptors))
     return replace(made, origin=tuple(forwarded(spec)))

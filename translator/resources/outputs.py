@@ -68,7 +68,7 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
 def _port_outputs(db: Db, gateway: Ref, spec: PortListener) -> Iterator[Output]:
     """Yield what is served on one port, and by what."""
     port = spec.port
-    yield listener_resource, (gateway, port)
+    yield listener_resource, (gateway, port, spec.socket)
     if spec.http3_chains:
         yield http3_listener_resource, (gateway, port)
     yield from (output for each in spec.chains for output in _chain_outputs(each.chain))
