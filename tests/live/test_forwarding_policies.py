@@ -12,7 +12,7 @@ from aiohttp import web
 from tests.live.certificates import client, tls_secret
 from tests.live.objects import Manifest, exact, gateway, prefix, route, rule, traffic_policy
 from tests.live.proxy import Proxy
-from tests.live.test_header_policies import accepted, condition
+from tests.live.test_header_policies import condition
 from tests.live.test_https import https
 from tests.live.test_mirrors import mirror
 from tests.live.upstream import Answer, Seen, Upstream
