@@ -34,6 +34,12 @@ async def identity(kube: Kube) -> tuple[str, int]:
     return metadata["uid"], metadata["generation"]
 
 
+async def restarts(kube: Kube) -> int:
+    """Return how often containers of the proxies were started again."""
+    pods = await kube.list("Pod", f"gateway.networking.k8s.io/gateway-name={GATEWAY}")
+    return sum(each["restartCount"] for pod in pods for each in pod["status"].get("containerStatuses", ()))
+
+
 async def images(release: Release) -> set[str]:
     """Return the images of Headgate's pods."""
     return {each["spec"]["containers"][0]["image"] for each in await release.pods()}
@@ -70,8 +76,8 @@ async def test_an_upgrade_loses_no_request(kube: Kube, release: Release) -> None
         await answers(at, "back.example.com")
         await kube.condition("HTTPRoute", "back", "Accepted", "True")
         await more(seen)
+    assert (await identity(kube), await restarts(kube)) == (before, 0)
     assert set(seen) == {200}
-    assert await identity(kube) == before
 
 
 async def test_a_new_image_of_envoy_loses_no_request(kube: Kube, release: Release) -> None:
