@@ -72,6 +72,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.policies.targets.LISTENERS",
         "translator.envoy.route._PATH_RANK",
         "translator.objects.schema.scalars._UNIT",
+        "translator.extensions.backend_groups.FINEST",
         "translator.ir.http.MILLION",
         "translator.envoy.fractions._PERCENT",
         "translator.extensions.faults.BITS_OF_KIB",

@@ -178,7 +178,8 @@ def _handling(found: Json) -> Iterator[tuple[str, str]]:
     if retries := found.get("retries"):
         per_try = f", {_seconds(retries['perTryTimeout'])} each" if "perTryTimeout" in retries else ""
         statuses = f" {' '.join(map(str, retries['statuses']))}" if "statuses" in retries else ""
-        yield "Retries", f"{retries['attempts']}{per_try}, on {retries['conditions']}{statuses}"
+        then = f", at {', then at '.join(retries['then'])}" if "then" in retries else ""
+        yield "Retries", f"{retries['attempts']}{per_try}, on {retries['conditions']}{statuses}{then}"
 
 
 def _seconds(value: float) -> str:

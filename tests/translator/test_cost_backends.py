@@ -63,6 +63,29 @@ def test_changing_an_xbackend(large: Translator) -> None:
         assert unnamed.runs <= 2
 
 
+def groups(*names: str) -> Raw:
+    """Return a Backend with a group for each Service."""
+    found = [{"backendRefs": [{"name": name, "port": 80}]} for name in names]
+    return manifest("gateway.headgate.dev/v1alpha1", "Backend", "groups", spec={"priorityGroups": found})
+
+
+def test_changing_priority_groups(large: Translator) -> None:
+    """An edit of a member's endpoints sends these alone; of the groups, their clusters and the one route to them."""
+    to_it = route(7, HOSTS, SERVICES)
+    to_it["spec"]["rules"][0]["backendRefs"] = [{"group": "gateway.headgate.dev", "kind": "Backend", "name": "groups"}]
+    removals = [removal(groups("service-8")), edit(route(7, HOSTS, SERVICES)), edit(endpoint_slice(8))]
+    with put_back(large, *removals):
+        first = cost(large, edit(groups("service-8", "service-9")), edit(to_it))
+        assert {each: len(names) for each, names in first.resources.items()} == {CLUSTER: 2, ROUTE: 1}
+        found = cost(large, edit(endpoint_slice(8, address="10.9.9.9")))
+        assert {each: len(names) for each, names in found.resources.items()} == {ENDPOINT: 1}
+        assert found.runs <= 5
+        swapped = cost(large, edit(groups("service-9", "service-8")))
+        assert {each: len(names) for each, names in swapped.resources.items()} == {CLUSTER: 4, ROUTE: 1}
+        assert swapped.runs <= 16
+        assert swapped.statuses == []
+
+
 def test_renewing_the_client_certificate_of_the_gateway(large: Translator) -> None:
     """An edit of the certificate that backends are presented sends it alone: no cluster, and no route."""
     presenting = https_gateway()

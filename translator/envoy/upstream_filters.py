@@ -7,6 +7,7 @@ from typing import Final
 
 from google.protobuf.message import Message
 
+from headgate_proto.envoy.config.endpoint.v3.endpoint_components_pb2 import LbEndpoint
 from headgate_proto.envoy.config.rbac.v3.rbac_pb2 import RBAC as Rules
 from headgate_proto.envoy.config.rbac.v3.rbac_pb2 import Permission
 from headgate_proto.envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
@@ -31,11 +32,33 @@ def add_filter(options: HttpProtocolOptions, name: str, config: Message) -> None
     options.http_filters.add(name=CODEC).typed_config.Pack(UpstreamCodec(), deterministic=True)
 
 
-def deny_ranges(ranges: Iterable[str]) -> RBAC:
-    """Make the filter that denies requests to addresses of these ranges."""
+GUARDED: Final = "headgate.guarded"
+"""The metadata of endpoints whose addresses are to be looked at once their names are resolved."""
+
+
+def mark_guarded(endpoint: LbEndpoint) -> None:
+    """Mark an endpoint as one whose addresses are to be looked at."""
+    endpoint.metadata.filter_metadata[GUARDED]["resolved"] = True
+
+
+def deny_ranges(ranges: Iterable[str], *, marked: bool = False) -> RBAC:
+    """Make the filter that denies requests to addresses of these ranges.
+
+    Args:
+        ranges: the ranges.
+        marked: whether it is for endpoints only that are marked: others may have any address.
+    """
     made = RBAC()
     made.rules.action = Rules.DENY
     policy = made.rules.policies["addresses"]
+    if marked:
+        # In CEL: 'headgate.guarded' in xds.upstream_host_metadata.filter_metadata
+        call = policy.condition.call_expr
+        call.function = "@in"
+        call.args.add().const_expr.string_value = GUARDED
+        metadata = call.args.add().select_expr
+        metadata.field, metadata.operand.select_expr.field = "filter_metadata", "upstream_host_metadata"
+        metadata.operand.select_expr.operand.ident_expr.name = "xds"
     policy.principals.add().any = True
     for each in ranges:
         found = UpstreamIpPortMatcher()

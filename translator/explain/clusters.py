@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from headgate_proto.envoy.config.core.v3.address_pb2 import Address
 from headgate_proto.envoy.config.core.v3.health_check_pb2 import DEGRADED, HEALTHY, UNKNOWN
 from headgate_proto.envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from headgate_proto.envoy.extensions.clusters.aggregate.v3.cluster_pb2 import ClusterConfig
 from translator.envoy.names import object_of_cluster
 from xds import CLUSTER, ENDPOINT, Reference, Snapshot
 
@@ -24,17 +26,19 @@ class ClusterTarget:
         exists: whether there is such a cluster.
         endpoints: the addresses of its endpoints, or the name that Envoy resolves.
         resolved: the name that Envoy resolves; "" if it need not.
+        member: of a cluster that is others in their order, the first of these that has endpoints; "" of any other.
     """
 
     cluster: str
     exists: bool = False
     endpoints: tuple[str, ...] = ()
     resolved: str = ""
+    member: str = ""
 
     @property
     def backend(self) -> str:
         """The object and its port, which the name of a backend's cluster says."""
-        return object_of_cluster(self.cluster) if self.exists else ""
+        return object_of_cluster(self.member or self.cluster) if self.exists else ""
 
 
 def target(snapshot: Snapshot, name: str) -> ClusterTarget:
@@ -43,6 +47,9 @@ def target(snapshot: Snapshot, name: str) -> ClusterTarget:
     if resource is None:
         return ClusterTarget(name)
     cluster = Cluster.FromString(resource.body)
+    members = ClusterConfig()
+    if cluster.cluster_type.typed_config.Unpack(members):
+        return _first_usable(snapshot, name, members.clusters)
     if cluster.HasField("cluster_type"):
         return ClusterTarget(name, True, (BY_ITSELF,))
     assignment = cluster.load_assignment
@@ -57,6 +64,13 @@ def target(snapshot: Snapshot, name: str) -> ClusterTarget:
     )
     resolves = cluster.type in (Cluster.STRICT_DNS, Cluster.LOGICAL_DNS)
     return ClusterTarget(name, True, endpoints, endpoints[0].rpartition(":")[0] if resolves and endpoints else "")
+
+
+def _first_usable(snapshot: Snapshot, name: str, members: Iterable[str]) -> ClusterTarget:
+    """Return what a cluster leads to that is others in their order; which are healthy only Envoy knows."""
+    found = (target(snapshot, each) for each in members)
+    first = next((each for each in found if each.endpoints), ClusterTarget(name, True))
+    return replace(first, cluster=name, member=first.cluster)
 
 
 def _text(address: Address) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,6 +11,12 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.
     HttpConnectionManager,
 )
 from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from headgate_proto.envoy.extensions.router.cluster_specifiers.priority_group.v3.priority_group_pb2 import (
+    ClusterWeight as GroupWeight,
+)
+from headgate_proto.envoy.extensions.router.cluster_specifiers.priority_group.v3.priority_group_pb2 import (
+    PriorityGroupClusterSpecifier,
+)
 from translator.explain.clusters import ClusterTarget, target
 from translator.explain.filters import Levels, enabled_filters
 from translator.explain.headers import ChangesHeaders, changed, request_changes, response_changes
@@ -59,6 +65,12 @@ def destinations(leaving: LeavingRequest) -> Iterator[Destination]:
     if kind == "cluster":
         yield _destination(leaving, action.cluster, 1.0, None)
         return
+    if kind == "inline_cluster_specifier_plugin":
+        first = next(iter(groups(action)), ())
+        total = sum(each.weight.value for each in first)
+        for group in first:
+            yield _destination(leaving, group.cluster_name, group.weight.value / total, None)
+        return
     if leaving.weight is not None:
         yield _destination(leaving, leaving.weight.name, 1.0, leaving.weight)
         return
@@ -68,6 +80,14 @@ def destinations(leaving: LeavingRequest) -> Iterator[Destination]:
         yield _destination(leaving, each.name, each.weight.value / total, each)
     if not weighted:
         yield Destination("", 1.0, status=503, problem="the route names no cluster")
+
+
+def groups(action: RouteAction) -> Iterator[Sequence[GroupWeight]]:
+    """Yield the clusters of each attempt of a request; nothing for a route that has no groups of them."""
+    packed = action.inline_cluster_specifier_plugin.extension.typed_config
+    found = PriorityGroupClusterSpecifier()
+    if action.HasField("inline_cluster_specifier_plugin") and packed.Unpack(found):
+        yield from (group.clusters for group in found.priority_groups)
 
 
 def _destination(leaving: LeavingRequest, name: str, share: float, weight: ClusterWeight | None) -> Destination:

@@ -76,13 +76,18 @@ class MirrorTarget(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """When and how often a request is tried again; times in seconds, None where they are Envoy's default."""
+    """When and how often a request is tried again; times in seconds, None where they are Envoy's default.
+
+    Attributes:
+        then: the backends that each further attempt goes to, if these are others than those of the first.
+    """
 
     conditions: str
     attempts: int
     statuses: tuple[int, ...] = ()
     per_try_timeout: float | None = None
     backoff: tuple[float, float] | None = None
+    then: tuple[str, ...] = ()
 
 
 class NearMiss(NamedTuple):

@@ -11,7 +11,8 @@ from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
-from translator.explain.destinations import ClusterWeight, LeavingRequest, destinations
+from translator.explain.clusters import target
+from translator.explain.destinations import ClusterWeight, LeavingRequest, destinations, groups
 from translator.explain.filters import Levels, answers, enabled_filters
 from translator.explain.headers import ChangesHeaders, changed, response_changes
 from translator.explain.matches import Seen, fraction, in_words, mismatch, share
@@ -159,7 +160,7 @@ def _of_action(
         mirrors=tuple(_mirrors(route.route)),
         timeout=_seconds(route.route, "timeout", DEFAULT_TIMEOUT_SECONDS),
         idle_timeout=_seconds(route.route, "idle_timeout", _idle_seconds(scope.manager)),
-        retries=_retries(route.route, scope.host),
+        retries=_retries(scope.snapshot, route.route, scope.host),
     )
 
 
@@ -199,7 +200,7 @@ def _idle_seconds(manager: HttpConnectionManager) -> float:
     return limit.ToTimedelta().total_seconds() if manager.HasField("stream_idle_timeout") else DEFAULT_IDLE_SECONDS
 
 
-def _retries(action: RouteAction, host: VirtualHost) -> Retries | None:
+def _retries(snapshot: Snapshot, action: RouteAction, host: VirtualHost) -> Retries | None:
     policy: RetryPolicy = action.retry_policy if action.HasField("retry_policy") else host.retry_policy
     attempts = policy.num_retries.value if policy.HasField("num_retries") else 1
     if not policy.retry_on or not attempts:
@@ -212,4 +213,8 @@ def _retries(action: RouteAction, host: VirtualHost) -> Retries | None:
             limits.base_interval.ToTimedelta().total_seconds(),
             limits.max_interval.ToTimedelta().total_seconds(),
         )
-    return Retries(policy.retry_on, attempts, tuple(policy.retriable_status_codes), per_try, backoff)
+    then = tuple(
+        " or ".join(dict.fromkeys(target(snapshot, each.cluster_name).backend for each in group))
+        for group in list(groups(action))[1 : 1 + attempts]
+    )
+    return Retries(policy.retry_on, attempts, tuple(policy.retriable_status_codes), per_try, backoff, then)

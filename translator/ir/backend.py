@@ -127,9 +127,8 @@ class Backend:
 
     def presenting(self, certificate: BackendKey) -> Backend:
         """Return the backend as a Gateway reaches it that presents the certificate in a Secret."""
-        if not any(each.encrypts for each in self.settings):
-            return self
-        return replace(self, settings=tuple(each.presenting(certificate) for each in self.settings))
+        settings = tuple(each.presenting(certificate) for each in self.settings)
+        return self if settings == self.settings else replace(self, settings=settings)
 
     @property
     def named(self) -> tuple[BackendEndpoint, ...]:

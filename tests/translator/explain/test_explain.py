@@ -102,6 +102,29 @@ def test_shares_of_the_requests_are_told() -> None:
     assert "spec.rules[0].backendRefs[1]: Service default/nobody" in why(found)
 
 
+def test_groups_are_told_in_their_order() -> None:
+    """Of a Backend of groups the first member with endpoints is the destination; retries name those that follow."""
+    groups = """
+---
+apiVersion: gateway.headgate.dev/v1alpha1
+kind: Backend
+metadata: {name: groups}
+spec:
+  priorityGroups:
+  - backendRefs: [{name: empty, port: 80}, {name: shop, port: 80, weight: 3}]
+  - backendRefs: [{name: shop, port: 80}]
+"""
+    rules = "[{backendRefs: [{group: gateway.headgate.dev, kind: Backend, name: groups}]}]"
+    (outcome,) = one(GATEWAY + route(rules) + groups).outcomes
+    assert [(each.backend, each.share) for each in outcome.destinations] == [
+        ("default/shop:80", 0.25),
+        ("default/shop:80", 0.75),
+    ]
+    assert outcome.destinations[0].endpoints == ("10.0.0.1:8080", "10.0.0.2:8080")
+    assert outcome.retries is not None
+    assert outcome.retries.then == ("default/shop:80",)
+
+
 def test_shares_that_are_routes_of_their_own_are_told() -> None:
     """Where a backend needs a route of its own, its share is an outcome of its own."""
     rewrite = "{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: /x}}}"
