@@ -19,7 +19,7 @@ from translator.backends.guarded import LOCAL_RANGES
 from translator.envoy import cluster as clusters
 from translator.envoy.hooks import ClusterHook
 from translator.envoy.names import cluster_name
-from translator.envoy.upstream_filters import GUARD, add_filter, deny_ranges
+from translator.envoy.upstream_filters import CODEC, GUARD, add_filter, deny_ranges
 from translator.extensions.backend_guard import GuardedHosts
 from translator.ir.backend import LAST, Backend, BackendKey, BackendSetting
 
@@ -79,8 +79,7 @@ def may_be_in_order(backend: Backend) -> bool:
     """
     if any(each.discovers for each in backend.settings):
         return False
-    filters = _options(backend).http_filters
-    return not filters or any(isinstance(each, GuardedHosts) for each in backend.settings)
+    return all(each.name in (GUARD, CODEC) for each in _options(backend).http_filters)
 
 
 def names_by_host(backend: Backend) -> UpstreamHttpProtocolOptions | None:
