@@ -86,7 +86,7 @@ async def test_endpoints_that_are_ejected(proxy: Proxy, alpha: Upstream) -> None
     )
     alpha.answer = fail
     assert await answers(proxy) == {"beta": MANY}
-    assert len(alpha.seen) == 3
+    assert 3 <= len(alpha.seen) < MANY
 
 
 async def test_all_groups_unhealthy(proxy: Proxy, alpha: Upstream, beta: Upstream) -> None:
