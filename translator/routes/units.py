@@ -82,7 +82,7 @@ def read_part(db: Db, unit: PolicyUnit, found: Effective, stack: Stack, place: i
     if found.value is None:
         return Outcome(())
     read: FilterOutcome
-    if broken := [Problem("Accepted", "Invalid", f"{unit.path}.{each}") for each in found.violations()]:
+    if broken := [Problem("Accepted", "Invalid", f"{unit.path}.{each}.") for each in found.violations()]:
         read = Outcome(None, tuple(broken))
     else:
         made = unit.read(PolicyContext(db, unit.policy.kind, unit.path, found, stack, place))
