@@ -24,6 +24,7 @@ from headgate_proto.envoy.extensions.load_balancing_policies.round_robin.v3 impo
 from translator.extensions.hash_messages import write_hash_policy
 from translator.objects.headgate.loadbalancing import (
     ALGORITHMS,
+    MAX_RING,
     LeastRequest,
     LoadBalancer,
     Maglev,
@@ -101,8 +102,8 @@ def _ring_hash(found: RingHash) -> Message:
     made = ring_hash_pb2.RingHash()
     if found.minimum_ring_size is not None:
         made.minimum_ring_size.value = found.minimum_ring_size
-    if found.maximum_ring_size is not None:
-        made.maximum_ring_size.value = found.maximum_ring_size
+    # Weights of endpoints make the ring larger than it is to be at least.
+    made.maximum_ring_size.value = found.maximum_ring_size or MAX_RING
     _write_hashing(made.consistent_hashing_lb_config, found)
     return made
 

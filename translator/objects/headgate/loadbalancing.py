@@ -51,7 +51,12 @@ Factor = Annotated[
     TypeName("number, or a string like `1.5`"),
 ]
 """A positive number, held in thousandths."""
-RingSize = Annotated[StrictInt, Field(ge=1, le=8_388_608)]
+MAX_RING: Final = 262_144
+"""The most entries of a ring. Envoy makes it anew, on its main thread, for each edit of endpoints: of so many in 50 ms,
+of 8,388,608, its own most, in seconds, in which the proxy takes no configuration for anybody."""
+MAX_TABLE: Final = 1_000_003
+"""The most entries of a table of Maglev: a prime, and as many as are made in 100 ms."""
+RingSize = Annotated[StrictInt, Field(ge=1, le=MAX_RING)]
 
 
 class SlowStart(Fields):
@@ -114,7 +119,7 @@ class RingHash(CheckedFields):
     minimum_ring_size: Annotated[RingSize | None, Doc(envoy="RingHash.minimum_ring_size")] = None
     """The least entries of the ring: the more, the more alike the shares are. By default 1024."""
     maximum_ring_size: Annotated[RingSize | None, Doc(envoy="RingHash.maximum_ring_size")] = None
-    """The most entries. By default 8388608."""
+    """The most entries, also where endpoints have weights. By default 262144."""
     use_hostname_for_hashing: Hostnames = None
     """Whether the names of endpoints are hashed in place of their addresses. By default false."""
     hash_policies: HashPolicies = None
@@ -134,7 +139,7 @@ class RingHash(CheckedFields):
 class Maglev(Fields):
     """A table with all endpoints, of which a request gets the one at its hash; it moves few requests if they change."""
 
-    table_size: Annotated[Annotated[StrictInt, Field(ge=2, le=5_000_011)] | None, Doc(envoy="Maglev.table_size")] = None
+    table_size: Annotated[Annotated[StrictInt, Field(ge=2, le=MAX_TABLE)] | None, Doc(envoy="Maglev.table_size")] = None
     """The entries of the table, a prime number. By default 65537."""
     use_hostname_for_hashing: Hostnames = None
     """Whether the names of endpoints are hashed in place of their addresses. By default false."""
