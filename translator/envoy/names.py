@@ -41,6 +41,12 @@ def object_of_cluster(cluster: str) -> str:
     return cluster.rpartition("/")[0]
 
 
+def is_cluster_of(cluster: str, kind: str, namespace: str, name: str) -> bool:
+    """Return whether a cluster's name is of an object, at whatever port."""
+    owner = f"{namespace}/{name}" if kind == SERVICE else f"{kind}/{namespace}/{name}"
+    return object_of_cluster(cluster).partition(":")[0] == owner
+
+
 _LISTENERS: Final = {"TCP": "port", "UDP": "udp"}
 """What the names of listeners begin with, by the protocol of their ports."""
 

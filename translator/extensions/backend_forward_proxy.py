@@ -8,7 +8,7 @@ Envoy tries one after the other where connections fail, and has a filter see the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import ClassVar, Final
@@ -30,6 +30,9 @@ from translator.refs import Ref
 
 Network = IPv4Network | IPv6Network
 ANY: Final = "*"
+WITHOUT_ENDPOINTS: Final = (
+    "it has no endpoints but the hosts that requests name; remove the field, or target another backend"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class ForwardedHosts(BackendSetting, ClusterHook):
     discovers: ClassVar[bool] = True
     for_clients_only: ClassVar[bool] = True
     order: ClassVar[int] = LAST
+    overrules: ClassVar[Mapping[str, str]] = dict.fromkeys(("load_balancer", "health_check"), WITHOUT_ENDPOINTS)
     denied: tuple[str, ...]
     hosts: str
     ports: tuple[int, ...] = ()

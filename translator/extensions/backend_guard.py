@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +25,10 @@ class GuardedHosts(BackendSetting, ClusterHook, EndpointsHook):
 
     for_clients_only: ClassVar[bool] = True
     order: ClassVar[int] = LAST
+    overrules: ClassVar[Mapping[str, str]] = {
+        "health_check": "where the names of its hosts lead is looked at for requests only, so that they are not asked; "
+        "list IP addresses, or have Headgate started with --local-backends"
+    }
 
     def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
         """Write the filter, which sees each address that a name has been resolved to.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from types import MappingProxyType
 from typing import ClassVar, Final, NamedTuple
 
 
@@ -45,6 +47,8 @@ class BackendSetting:
         discovers: whether it says itself how the endpoints of the cluster are found.
         for_clients_only: whether what it has checked is checked for requests of clients only: not for copies of them,
             nor for calls of the proxy itself, which it therefore must not get.
+        overrules: the fields of policies for backends that have no effect beside it, by their names in the model, each
+            with the reason as a clause, and the way out.
     """
 
     __slots__ = ()
@@ -53,6 +57,7 @@ class BackendSetting:
     order: ClassVar[int] = 0
     discovers: ClassVar[bool] = False
     for_clients_only: ClassVar[bool] = False
+    overrules: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def rule_settings(self, protocol: str) -> tuple[object, ...]:
         """Return what it means for the rules whose requests go there, which is not for other uses of the backend.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from translator.db import Db
 from translator.engine.query import query
 from translator.ir.backend import Backend, BackendSetting
+from translator.objects.gateway_api.policy import Policy
 from translator.objects.kubernetes.service import Service
 from translator.outcome import Outcome, Problem
 from translator.policies.attachment import any_policies, policies_at
@@ -77,6 +78,24 @@ def with_policies(db: Db, ref: Ref, section: str, resolved: Outcome[Backend | No
         added[name] = found.value
     settings += tuple(each for name, found in added.items() for each in found if not _loses(db, name, each, added))
     return Outcome(replace(resolved.value, settings=settings), resolved.problems)
+
+
+def without_effect(db: Db, policy: Policy, backend: Ref) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a policy that have no effect at a backend, by their paths, and why and what to do.
+
+    Args:
+        db: the database.
+        policy: the policy, which is in effect there.
+        backend: an object; of those with ports, as of Services, none overrules a field.
+    """
+    if backend_sections(db, backend):
+        return
+    resolved = db.registry.backend(backend.kind).resolve(db, backend, 0).value
+    fields = type(policy.spec).model_fields
+    for setting in resolved.settings if resolved is not None else ():
+        for name, why in setting.overrules.items():
+            if name in fields and getattr(policy.spec, name) is not None:
+                yield f"spec.{fields[name].alias or name}", why
 
 
 def says_tls(db: Db, policy: Ref) -> bool:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from translator.conditions import Condition, bounded, resolved_refs, verdict
+from translator.conditions import NO_EFFECT, Condition, bounded, resolved_refs, verdict
 from translator.db import Db
-from translator.objects.gateway_api.gateway import Gateway
+from translator.envoy.names import is_cluster_of
+from translator.objects.gateway_api.gateway import Gateway, key_of
 from translator.objects.gateway_api.policy import Policy
 from translator.outcome import Problem
-from translator.policies.backends import foreign_tls_policy, policy_of_backend, says_tls, sections_of_target
+from translator.policies.backends import (
+    foreign_tls_policy,
+    policy_of_backend,
+    says_tls,
+    sections_of_target,
+    without_effect,
+)
 from translator.policies.targets import is_targeted
 from translator.refs import Ref
 from translator.status.ancestors import AncestorRef, gateway_of
 from translator.status.policy_places import named, selected_places, without_targets
 from translator.status.policy_targets import TargetPlace
 from translator.status.programmed import acknowledgement
+from xds import CLUSTER, ENDPOINT
 
 
 @dataclass(slots=True)
@@ -30,6 +38,7 @@ class BackendReport:
         places: where it is in effect.
         lost: the fields with a target, and these, where another policy is in effect: that policy.
         tls: where the TLS is that of a policy of the Gateway API, each with that policy.
+        notes: what of it has no effect at a target, although it is valid.
     """
 
     problems: dict[Problem, None] = field(default_factory=dict)
@@ -37,6 +46,7 @@ class BackendReport:
     places: dict[TargetPlace, None] = field(default_factory=dict)
     lost: dict[tuple[str, TargetPlace], Ref] = field(default_factory=dict)
     tls: dict[str, Ref] = field(default_factory=dict)
+    notes: dict[str, None] = field(default_factory=dict)
 
     @property
     def overridden(self) -> str:
@@ -67,14 +77,7 @@ def of_backends(db: Db, policy: Policy, read: tuple[Problem, ...]) -> dict[Ances
         elif problem is not None:
             report.problems[problem] = None
         else:
-            sections = sections_of_target(db, policy.kind, place.object, place.section)
-            winner = policy_of_backend(db, policy.kind, place.object, sections)
-            if winner in (None, policy.ref):
-                report.places[place] = None
-                if ours and says_tls(db, policy.ref) and (by := foreign_tls_policy(db, place.object, sections)):
-                    report.tls[path] = by
-            else:
-                report.lost[path, place] = winner
+            _add_place(db, policy, path, place, report)
     if ours:
         for ancestor, problem in without_targets(db, policy, bool(reports)):
             report = reports.setdefault(ancestor, BackendReport())
@@ -87,6 +90,22 @@ def of_backends(db: Db, policy: Policy, read: tuple[Problem, ...]) -> dict[Ances
         ancestor: [each.json(generation) for each in (_own(db, ancestor, report, read) if ours else _of(report, read))]
         for ancestor, report in reports.items()
     }
+
+
+def _add_place(db: Db, policy: Policy, path: str, place: TargetPlace, report: BackendReport) -> None:
+    """Add what becomes of a policy at a target, named or selected by a field with a path."""
+    sections = sections_of_target(db, policy.kind, place.object, place.section)
+    winner = policy_of_backend(db, policy.kind, place.object, sections)
+    if winner not in (None, policy.ref):
+        report.lost[path, place] = winner
+        return
+    report.places[place] = None
+    if not is_targeted(db, policy.kind):
+        return
+    if says_tls(db, policy.ref) and (by := foreign_tls_policy(db, place.object, sections)):
+        report.tls[path] = by
+    for name, why in without_effect(db, policy, place.object):
+        report.notes[f"{name} has no effect at {place.object}: {why}."] = None
 
 
 def _of(report: BackendReport, read: tuple[Problem, ...]) -> Iterator[Condition]:
@@ -120,5 +139,19 @@ def _own(db: Db, ancestor: AncestorRef, report: BackendReport, read: tuple[Probl
     else:
         what = "What is valid of the policy" if read else "All that the policy sets"
         yield Condition("Attached", "True", "Attached", f"{what} is effective.")
+    if report.notes:
+        yield Condition(NO_EFFECT, "True", "NoEffect", bounded([*report.notes]))
     if dict(ancestor)["kind"] == Gateway.kind:
-        yield acknowledgement(db, gateway_of(ancestor))
+        yield _programmed(db, gateway_of(ancestor), report.places)
+
+
+def _programmed(db: Db, gateway: Ref, places: Iterable[TargetPlace]) -> Condition:
+    """Return whether the proxies of a Gateway have what a policy made of its targets: they may refuse a cluster."""
+    nacks = [each for each in db.sync_status(gateway).nacks if each.nack.type_url in (CLUSTER, ENDPOINT)]
+    objects = {each.object for each in places} if nacks else ()
+    refused = dict.fromkeys(
+        f"A proxy of Gateway {key_of(gateway)} refuses {each.name}: {each.message}"
+        for each, _ in nacks
+        if any(is_cluster_of(each.name, *ref) for ref in objects)
+    )
+    return Condition("Programmed", "False", "Refused", bounded([*refused])) if refused else acknowledgement(db, gateway)

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 from translator.db import Db
 from translator.engine.query import query
 from translator.envoy.hooks import LISTENER
+from translator.envoy.names import port_of
 from translator.extension import FilterOutcome, PolicyUnit
 from translator.gateway.listeners import ListenerState
 from translator.gateway.ports import accepted_listeners, gateway_ports
-from translator.ir.listener import ListenerSetting
+from translator.ir.listener import ListenerSetting, SocketPort
+from translator.objects.gateway_api.gateway import key_of
 from translator.objects.gateway_api.policy import Policy
 from translator.outcome import Outcome, Problem
 from translator.policies.effective import Stack, effective, of_kind
@@ -22,6 +24,8 @@ from translator.resources.listener_policies import listener_policies, listener_s
 from translator.routes.units import unit_settings
 from translator.status.place_report import PlaceReport, ReportBuilder, add_origins, add_problems, dotted, units_set_by
 from translator.status.policy_targets import TargetPlace
+from translator.status.programmed import way_out
+from xds import LISTENER as LISTENERS
 
 CLOSED = "The connections of its listeners are closed."
 
@@ -59,8 +63,18 @@ def listener_reports(db: Db, policy: Ref, place: TargetPlace, gateway: Ref) -> R
         for unit in units_set_by(db, found):
             if unit.is_for(at.state.protocol):
                 _add_unit(db, found, unit, place, at, report)
-        reports.append((TargetPlace(at.state.ref.owner, at.state.ref.name), report.frozen(())))
+        refused = tuple(_refused(db, gateway, at.state)) if report.set else ()
+        reports.append((TargetPlace(at.state.ref.owner, at.state.ref.name), report.frozen(refused)))
     return tuple(reports)
+
+
+def _refused(db: Db, gateway: Ref, state: ListenerState) -> Iterator[str]:
+    """Yield what proxies say of the port of a listener, if they refuse it: then the one before stays."""
+    port = SocketPort.of(state.port, state.protocol)
+    for nack, _ in db.sync_status(gateway).nacks:
+        if nack.type_url == LISTENERS and port_of(nack.name) == port:
+            advice = way_out(nack.message)
+            yield f"{advice} A proxy of Gateway {key_of(gateway)} refuses {nack.name}: {nack.message}".strip()
 
 
 def _notes(db: Db, policy: Policy, place: TargetPlace, concerned: list[_At]) -> Iterator[str]:

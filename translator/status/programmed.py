@@ -28,6 +28,12 @@ ADVICE = {
     "Cannot assign requested address": "The address is not one of this machine's: correct spec.addresses.",
 }
 """What to do about the errors of binding that Envoy reports, by the words of the operating system."""
+OF_FILES = {
+    "Maxmind database": "The file of httpSettings.geoIP is not there for the proxies, or not readable: mount it where "
+    "they run, such as by spec.podTemplate of GatewayParameters, or correct the path; edits of the listeners of its "
+    "port have no effect until then.",
+}
+"""What to do about files that Envoy does not have, by Envoy's words."""
 
 
 MOST_ROUTES = 3
@@ -119,9 +125,13 @@ def _no_proxy(db: Db, gateway: Ref) -> Condition:
 
 def _refusal(nacks: Iterable[AttributedNack]) -> Condition:
     text = bounded([_words(each) for each in nacks], MOST_CHARACTERS)
-    advice = next((way for words, way in ADVICE.items() if words in text), "")
-    reason = "AddressNotUsable" if advice else "Invalid"
-    return Condition("Programmed", "False", reason, f"{advice} {text}".strip())
+    reason = "AddressNotUsable" if any(words in text for words in ADVICE) else "Invalid"
+    return Condition("Programmed", "False", reason, f"{way_out(text)} {text}".strip())
+
+
+def way_out(message: str) -> str:
+    """Return what to do about what a proxy says; "" if nothing is known."""
+    return next((way for words, way in (ADVICE | OF_FILES).items() if words in message), "")
 
 
 def _words(attributed: AttributedNack) -> str:
