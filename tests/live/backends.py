@@ -31,7 +31,8 @@ def to_backend(*names: str, **fields: Any) -> Manifest:
     return route({"backendRefs": [reference(each) for each in names or ("hosts",)], **fields})
 
 
-def tcp_route(name: str = "hosts") -> Manifest:
-    """Return the TCPRoute to a Backend."""
-    spec = {"parentRefs": [{"name": GATEWAY, "sectionName": "tcp"}], "rules": [{"backendRefs": [reference(name)]}]}
+def tcp_route(name: str = "hosts", backend: Manifest | None = None) -> Manifest:
+    """Return the TCPRoute to a Backend, or to another backend."""
+    rule = {"backendRefs": [backend or reference(name)]}
+    spec = {"parentRefs": [{"name": GATEWAY, "sectionName": "tcp"}], "rules": [rule]}
     return {"apiVersion": ROUTES, "kind": "TCPRoute", "metadata": {"name": "tcp"}, "spec": spec}

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.live.backends import backend, reference, static, to_backend
+from tests.live.backends import backend, reference, static, tcp_route, to_backend
 from tests.live.name_server import name_server
 from tests.live.objects import Manifest, endpoints, gateway, route, service, traffic_policy
-from tests.live.proxy import Proxy, running_proxy
+from tests.live.proxy import Proxy, free_port, running_proxy
+from tests.live.test_tcp import exchange
+from tests.live.test_xbackends import EXTERNAL, to_external, xbackend
 from tests.live.upstream import Upstream
 from translator.inputs import Settings
 from translator.own_addresses import OwnAddress
@@ -101,6 +103,33 @@ async def test_a_name_of_a_backend_leads_nowhere_local(careful: Proxy, alpha: Up
     await careful.apply(to_backend(), static({"host": name, "port": alpha.port}))
     found = {(await careful.request()).status for _ in range(6)}
     assert found <= ({403} if name != "both.test" else {403, 503})
+    assert alpha.seen == []
+
+
+@pytest.mark.parametrize("name", ["here.test", "any.test", "metadata.test", "both.test"])
+async def test_a_name_of_an_xbackend_leads_nowhere_local(careful: Proxy, alpha: Upstream, name: str) -> None:
+    """Who may write XBackends, and no Backends, gets no further: the same names are denied with 403."""
+    await careful.apply(to_external(), xbackend(alpha.port, name))
+    found = {(await careful.request()).status for _ in range(6)}
+    assert found <= ({403} if name != "both.test" else {403, 503})
+    assert alpha.seen == []
+
+
+async def test_connections_go_to_no_name_of_an_xbackend(careful: Proxy, alpha: Upstream) -> None:
+    """Connections, of which Envoy checks nothing, are closed."""
+    port = free_port()
+    tcp = {"name": "tcp", "protocol": "TCP", "port": port}
+    await careful.apply(gateway(tcp), tcp_route(backend=EXTERNAL), xbackend(alpha.port, "here.test"))
+    assert await exchange(port, b"GET / HTTP/1.1\r\nhost: a.org\r\n\r\n") == b""
+    assert alpha.seen == []
+
+
+async def test_the_function_of_a_name_leads_nowhere_local(careful: Proxy, alpha: Upstream) -> None:
+    """The endpoint of Lambda that a Backend names is denied as well, where its name leads to this machine."""
+    function = {"functionName": "f", "endpointURL": f"http://here.test:{alpha.port}"}
+    made = backend(aws={"accountId": "000000000000", "lambda": function})
+    await careful.apply(to_backend(), made)
+    assert (await careful.request()).status == 403
     assert alpha.seen == []
 
 

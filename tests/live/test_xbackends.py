@@ -6,14 +6,25 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.certificates import self_signed
 from tests.live.backend_tls import CA, NAME, asking_backend, authorities, presenting
 from tests.live.certificates import Authority, serial
 from tests.live.objects import Manifest, route
 from tests.live.proxy import Proxy
+from tests.live.test_backends_static import local as local
+from tests.live.test_backends_static import permissive as permissive
 from tests.live.upstream import Upstream
 
 GROUP = "gateway.networking.x-k8s.io"
+EXTERNAL = {"group": GROUP, "kind": "XBackend", "name": "external"}
+
+
+@pytest.fixture
+def proxy(local: Proxy) -> Proxy:
+    """Return a proxy whose backends may be on this machine: XBackends have names, of which `localhost` leads there."""
+    return local
 
 
 def xbackend(port: int, hostname: str = "localhost", **spec: Any) -> Manifest:
@@ -34,7 +45,7 @@ def tls(mode: str = "ServerOnly", **fields: Any) -> Manifest:
 
 def to_external() -> Manifest:
     """Return the route to it."""
-    return route({"backendRefs": [{"group": GROUP, "kind": "XBackend", "name": "external"}]})
+    return route({"backendRefs": [EXTERNAL]})
 
 
 def accepted(proxy: Proxy) -> tuple[str, str]:

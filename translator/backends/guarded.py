@@ -1,4 +1,4 @@
-"""Hosts of Backends that proxies must not connect to: their own machine, and what trusts it (SSRF)."""
+"""Hosts that proxies must not connect to for whoever may name one: their own machine, and what trusts it (SSRF)."""
 
 from __future__ import annotations
 
@@ -85,6 +85,18 @@ def address_fault(settings: Settings, host: str, port: int) -> str:
     return f"{host} is {where}, where what trusts the proxies' machine may be; {WAY_OUT}" if where else ""
 
 
+def url_fault(settings: Settings, host: str, port: int) -> str:
+    """Return why proxies may not fetch a URL that a policy names, and the way out; "" if they may.
+
+    What is fetched is of whoever proves by a certificate to be that host, wherever its name leads.
+    """
+    if own := reached(settings.own, host, port):
+        return f"{own.use} may be at port {port}, where no request may go; use another port"
+    if settings.allow_http_issuers or _is_of_cluster(host.lower().rstrip(".")):
+        return ""
+    return address_fault(settings, host, port)
+
+
 def socket_fault(settings: Settings, path: str) -> str:
     """Return why proxies may not connect to a socket of Unix, and the way out; "" if they may."""
     if not settings.local_backends:
@@ -103,13 +115,17 @@ def _name_fault(settings: Settings, name: str) -> str:
     if last.isdigit() or last.startswith("0x"):
         # Resolvers take 127.1, 2130706433 and 0x7f000001 for addresses.
         return f"{name} is no DNS name, whose last label has a letter, and no IP address as it is usually written"
-    if name == _CLUSTER or name.endswith(f".{_CLUSTER}"):
+    if _is_of_cluster(name):
         return f"{name} is the name of a Service or pod; refer to the Service, which may need a ReferenceGrant"
     if settings.local_backends:
         return ""
     if last in _MACHINE_NAMES or name in _METADATA_NAMES:
         return f"{name} is the proxies' own machine, or what trusts it; {WAY_OUT}"
     return ""
+
+
+def _is_of_cluster(name: str) -> bool:
+    return name == _CLUSTER or name.endswith(f".{_CLUSTER}")
 
 
 def _address(host: str) -> IpAddress | None:

@@ -10,6 +10,7 @@ from translator.backends.host_names import absolute
 from translator.db import Db
 from translator.extensions import aws_ec2
 from translator.extensions.aws_lambda import LambdaFunction
+from translator.extensions.backend_guard import GuardedHosts
 from translator.extensions.backend_members import BackendMember
 from translator.extensions.upstream_tls import BackendTls
 from translator.gateway.secrets import referenced_secret, secret_value
@@ -17,6 +18,7 @@ from translator.ir.aws import InlineKeys, InstanceQuery, Role
 from translator.ir.backend import Backend, BackendEndpoint, BackendKey, BackendSetting, Protocol
 from translator.objects.headgate.awsbackend import DEFAULT_REGION, AwsAuth, AwsBackend, AwsEc2, AwsSecretReference
 from translator.objects.headgate.references import SecretReference
+from translator.objects.schema.scalars import is_ip_address
 from translator.outcome import Outcome, Problem, gather
 from translator.refs import Ref
 
@@ -72,6 +74,8 @@ def _function(db: Db, ref: Ref, found: AwsBackend) -> Outcome[Backend | None]:
         asynchronous=asked.invocation_mode == "Async",
     )
     settings: tuple[BackendSetting, ...] = (function, *((BackendTls(host),) if encrypted else ()))
+    if asked.endpoint_url is not None and not is_ip_address(host) and not db.settings.local_backends:
+        settings += (GuardedHosts(),)
     return Outcome(Backend(BackendKey(*ref), port, Protocol.HTTP1.value, absolute(db.settings, host), settings))
 
 

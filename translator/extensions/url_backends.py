@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
+from translator.backends.guarded import url_fault
 from translator.backends.host_names import absolute
 from translator.db import Db
 from translator.extensions.upstream_tls import BackendTls
 from translator.ir.backend import Backend, BackendKey, Protocol
 from translator.outcome import Outcome, Problem
-from translator.own_addresses import reached
 
 KIND: Final = "URL"
 """In the place of the kind of an object: the backend is of none."""
@@ -37,8 +37,8 @@ def url_backend(db: Db, url: str, field: str) -> Outcome[Backend | None]:
     if scheme == "http" and not db.settings.allow_http_issuers:
         text = f"{field}: {url} is not encrypted; use https, or have Headgate started with --allow-http-issuers."
         return _invalid(text)
-    if own := reached(db.settings.own, host, port):
-        return _invalid(f"{field}: {own.use} may be at port {port}, where no request may go; use another port.")
+    if fault := url_fault(db.settings, host, port):
+        return _invalid(f"{field}: {fault}.")
     settings = (BackendTls(host),) if scheme == "https" else ()
     hostname = absolute(db.settings, host)
     return Outcome(Backend(BackendKey(KIND, "", host), port, Protocol.HTTP1.value, hostname, settings))

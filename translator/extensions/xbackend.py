@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from translator.backends.guarded import address_fault
 from translator.backends.host_names import absolute
 from translator.backends.reference import not_found
 from translator.db import Db
 from translator.engine.query import query
 from translator.extension import Extension
+from translator.extensions.backend_guard import GuardedHosts
 from translator.extensions.upstream_tls import BackendTls, validated_tls
 from translator.gateway.certificates import usable_secret
 from translator.ir.backend import Backend, BackendEndpoint, BackendKey, Protocol
@@ -66,9 +68,13 @@ def _faults(db: Db, spec: BackendSpec) -> Iterator[Problem]:
         text = "spec.protocol: MCP is not supported, so requests to it are refused; set it to HTTP, or remove it."
         yield Problem("Accepted", "UnsupportedProtocol", text)
     host, port = spec.external_hostname, spec.port.number
-    if host is not None and (own := reached(db.settings.own, host.hostname, port)):
+    if host is None:
+        return
+    if own := reached(db.settings.own, host.hostname, port):
         text = f"spec.port.number: {own.use} may be at port {port}, where no route may lead; use another port."
         yield Problem("Accepted", "UnsupportedValue", text)
+    elif fault := address_fault(db.settings, host.hostname, port):
+        yield Problem("Accepted", "UnsupportedValue", f"spec.externalHostname.hostname: {fault}.")
 
 
 def _tls(db: Db, ref: Ref, tls: BackendTLS) -> BackendSettings:
@@ -111,6 +117,12 @@ def backend(db: Db, ref: Ref, port: int) -> Outcome[Backend | None]:
 def connection(db: Db, ref: Ref, port: int, passthrough: bool) -> Outcome[Backend | None]:
     """Return the same for connections, of any protocol; those that are TLS already, and passed through, get none."""
     resolved = _resolved(db, ref)
+    if resolved.value is not None and any(each.for_clients_only for each in resolved.value.settings):
+        text = (
+            f"{ref}: where its name leads cannot be checked for connections; use a Backend of IP addresses, or have "
+            f"Headgate started with --local-backends."
+        )
+        return not_resolved("UnsupportedValue", text)
     if resolved.value is None or not passthrough:
         return resolved
     return Outcome(replace(resolved.value, settings=()))
@@ -127,7 +139,9 @@ def _resolved(db: Db, ref: Ref) -> Outcome[Backend | None]:
         reason = fault.reason if fault.reason.startswith("Unsupported") else "InvalidBackend"
         return not_resolved(reason, f"{ref}: {fault.message}")
     hostname = absolute(db.settings, found.spec.external_hostname.hostname)
-    return Outcome(Backend(BackendKey(*ref), found.spec.port.number, hostname=hostname, settings=read.value))
+    # Where the name leads is known once it is resolved.
+    guard = () if db.settings.local_backends else (GuardedHosts(),)
+    return Outcome(Backend(BackendKey(*ref), found.spec.port.number, hostname=hostname, settings=(*read.value, *guard)))
 
 
 @query
