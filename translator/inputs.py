@@ -140,6 +140,7 @@ class Settings:
         local_backends: Backends may be at loopback and link-local addresses and at sockets of Unix. This lets whoever
             may write a Backend have the proxies connect to what trusts their machine.
         own_folders: the folders of Headgate's own sockets, where no Backend may be.
+        zone: the zone of the proxies, all on one machine; "" if it has none; standalone.
     """
 
     controller_name: str = CONTROLLER_NAME
@@ -156,6 +157,7 @@ class Settings:
     rate_limit_service: ServiceAddress | None = None
     local_backends: bool = False
     own_folders: tuple[str, ...] = ()
+    zone: str = ""
     access_log_folder: str = ""
 
 

@@ -18,6 +18,7 @@ from headgate.commands.options import (
     StateDir,
     XdsAddress,
     XdsTls,
+    Zone,
     parse_gateway,
 )
 from headgate.process.address import Address
@@ -39,6 +40,7 @@ def command(
     instance: Annotated[
         str, typer.Option(metavar="NAME", help="The name of this Envoy among those of the Gateway.")
     ] = platform.node(),
+    zone: Zone = "",
     xds_tls: XdsTls = None,
     state_dir: StateDir = None,
     cluster: Annotated[
@@ -102,7 +104,7 @@ def command(
         root = state_dir or default_root()
         make_private(root)
         token = ProxyTokens.load(root).token(gateway)
-    message = bootstrap(gateway, instance, xds_address, Address("127.0.0.1", ADMIN_PORT), tls, token)
+    message = bootstrap(gateway, instance, xds_address, Address("127.0.0.1", ADMIN_PORT), tls, token, zone=zone)
     output.write(to_plain(message))
 
 

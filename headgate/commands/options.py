@@ -231,6 +231,26 @@ RateLimitService = Annotated[
         show_default=False,
     ),
 ]
+
+
+def parse_zone(text: str) -> str:
+    """Check that an option's value can be the zone of an endpoint; raise a usage error for any other text."""
+    if text and (len(text) > 63 or not re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", text)):
+        raise typer.BadParameter(f"{text!r} is no name of a zone: letters, digits, '-', '_' and '.', at most 63")
+    return text
+
+
+Zone = Annotated[
+    str,
+    typer.Option(
+        "--zone",
+        parser=parse_zone,
+        envvar="HEADGATE_ZONE",
+        metavar="NAME",
+        help="The zone of this machine, as EndpointSlices name zones: policies (loadBalancer.zoneAware) may prefer it.",
+        show_default=False,
+    ),
+]
 _FILES = typer.Option(
     "--file", "-f", metavar="FILE|DIR|-", help="A folder of YAML, a file, or standard input; repeatable."
 )

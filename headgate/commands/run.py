@@ -25,6 +25,7 @@ from headgate.commands.options import (
     WithPolicyAffected,
     XdsAddress,
     XdsTls,
+    Zone,
 )
 from headgate.observability.logging import LogFormat, LogLevel, configure
 from headgate.process.errors import UserError
@@ -60,6 +61,7 @@ def command(
     local_backends: LocalBackends = False,
     access_log_folder: AccessLogFolder = "",
     rate_limit_service: RateLimitService = None,
+    zone: Zone = "",
     state_dir: StateDir = None,
     log_format: HowToLog = LogFormat.AUTO,
     log_level: WhatToLog = LogLevel.INFO,
@@ -99,5 +101,6 @@ def command(
             local_backends=local_backends,
             access_log_folder=access_log_folder,
             rate_limit_service=rate_limit_service,
+            zone=zone,
         )
     )

@@ -26,6 +26,7 @@ def bootstrap(
     tls: ProxyTls | None = None,
     token: str = "",
     descriptors: int | None = None,
+    zone: str = "",
 ) -> bootstrap_pb2.Bootstrap:
     """Return the bootstrap of one Envoy of a Gateway.
 
@@ -39,6 +40,7 @@ def bootstrap(
         tls: the files of the TLS connection to Headgate; None for plain text.
         token: the token that authenticates it (`ProxyTokens`); "" if its certificate does.
         descriptors: how many file descriptors it may have; None if that need not be considered.
+        zone: the zone that it is in; "" if that is not known.
     """
     cluster = _xds_cluster(xds)
     if tls is not None and isinstance(xds, Address):
@@ -46,6 +48,8 @@ def bootstrap(
         cluster.transport_socket.typed_config.Pack(_tls_context(xds, tls))
     made = common.bootstrap(_admin_address(admin), cluster, max_heap_bytes=heap_bytes(), descriptors=descriptors)
     made.node.CopyFrom(base_pb2.Node(id=f"{gateway}/{instance}", cluster=gateway))
+    if zone:
+        made.node.locality.zone = zone
     if token:
         service = made.dynamic_resources.ads_config.grpc_services[0]
         service.initial_metadata.add(key="authorization", value=f"Bearer {token}")

@@ -11,6 +11,7 @@ from typing import Any
 from headgate.envoy.bootstrap import bootstrap
 from headgate.process.address import Address
 from headgate.reporting.proto_json import to_plain
+from translator.envoy.names import PROXIES
 from translator.proxy import ADMIN_PORT
 
 Json = dict[str, Any]
@@ -30,7 +31,10 @@ def static_bootstrap(resources: Mapping[str, Sequence[Json]]) -> Json:
     config = to_plain(
         bootstrap("validate/validate", "validate", Address("127.0.0.1", 1), Address("127.0.0.1", ADMIN_PORT))
     )
-    del config["dynamic_resources"]
+    del config["dynamic_resources"], config["cluster_manager"]
+    config["static_resources"]["clusters"] = [
+        each for each in config["static_resources"]["clusters"] if each["name"] != PROXIES
+    ]
     routes = {each["name"]: each for each in resources.get("routes", ())}
     filters = {each["name"]: each["typed_config"] for each in resources.get("extension_configs", ())}
     endpoints = {each["cluster_name"]: each for each in resources.get("endpoints", ())}

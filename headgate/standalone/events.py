@@ -32,6 +32,7 @@ class RunEvents(Events):
         envoy: the Envoy to run for every Gateway; None to run none.
         discovery: fetches what the translator asks for, such as the metadata of OpenID issuers.
         descriptors: how many file descriptors each of them may have; None if that is not known.
+        zone: the zone of this machine; "" if it has none.
 
     Attributes:
         fleet: the supervised Envoys; None before the start, and with `--no-envoy`.
@@ -45,6 +46,7 @@ class RunEvents(Events):
         envoy: Path | None,
         discovery: Discovery,
         descriptors: int | None = None,
+        zone: str = "",
     ) -> None:
         self._source = source
         self._state = state
@@ -52,6 +54,7 @@ class RunEvents(Events):
         self._envoy = envoy
         self._discovery = discovery
         self._descriptors = descriptors
+        self._zone = zone
         self.fleet: Fleet | None = None
 
     def gateways_changed(self, gateways: frozenset[str]) -> None:
@@ -77,5 +80,7 @@ class RunEvents(Events):
         """Return the launch of a Gateway's Envoy, which connects by a Unix socket: no route can lead there."""
         state = self._state.gateway(gateway)
         xds, token = self._state.xds_socket, self._tokens.token(gateway)
-        made = bootstrap(gateway, INSTANCE, xds, state.admin_socket, token=token, descriptors=self._descriptors)
+        made = bootstrap(
+            gateway, INSTANCE, xds, state.admin_socket, token=token, descriptors=self._descriptors, zone=self._zone
+        )
         return Launch(state, envoy, made, descriptors=self._descriptors)

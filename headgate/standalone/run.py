@@ -74,6 +74,7 @@ class RunSettings:
         access_log_folder: the folder in which access logs of policies may write files; "" if in none.
         local_backends: whether Backends may be at loopback and link-local addresses and at sockets of Unix.
         rate_limit_service: the service that is asked for global limits which name none.
+        zone: the zone of this machine; "" if it has none.
     """
 
     paths: tuple[Path, ...]
@@ -89,6 +90,7 @@ class RunSettings:
     local_backends: bool = False
     access_log_folder: str = ""
     rate_limit_service: Address | None = None
+    zone: str = ""
 
 
 def run(settings: RunSettings) -> None:
@@ -129,6 +131,7 @@ class _Run:
                 local_backends=settings.local_backends,
                 access_log_folder=settings.access_log_folder,
                 own_folders=own_folders(settings.state),
+                zone=settings.zone,
                 rate_limit_service=ServiceAddress.of(settings.rate_limit_service),
             )
         )
@@ -136,7 +139,9 @@ class _Run:
         self.inputs = Inputs(translator)
         self.source = FileSource(settings.paths, partial(self.log_change, keys.ready))
         self.discovery = Discovery(self.inputs, allow_http=settings.allow_http_issuers)
-        self.events = RunEvents(self.source, self.state, self.tokens, settings.envoy, self.discovery, descriptors)
+        self.events = RunEvents(
+            self.source, self.state, self.tokens, settings.envoy, self.discovery, descriptors, settings.zone
+        )
         sync_statuses, clients = SyncStatusReporter(self.inputs), GrpcClients(self.inputs)
         authentication = EnvoyAuthentication(self.tokens, keys, translator, tls=settings.tls is not None)
         server = Server(

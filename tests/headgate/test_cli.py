@@ -36,8 +36,20 @@ def test_the_printed_bootstrap_is_valid(envoy_path: Path, tmp_path: Path) -> Non
 def test_a_bootstrap_can_be_printed_as_json() -> None:
     """The bootstrap can be printed as JSON; Envoy resolves a server's host name."""
     printed = runner.invoke(app, ["bootstrap", "--gateway", "a/b", "--xds-address", "headgate:1", "-o", "json"])
-    (cluster,) = json.loads(printed.output)["static_resources"]["clusters"]
-    assert cluster["type"] == "STRICT_DNS"
+    clusters = {each["name"]: each for each in json.loads(printed.output)["static_resources"]["clusters"]}
+    assert clusters["xds"]["type"] == "STRICT_DNS"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "locality"), [(["--zone", "eu-west-1a"], {"zone": "eu-west-1a"}), ([], None), (["--zone", ""], None)]
+)
+def test_an_envoy_knows_its_zone(arguments: list[str], locality: object) -> None:
+    """The option `--zone` is the zone of its node; without it there is none."""
+    printed = runner.invoke(app, ["bootstrap", "--gateway", "a/b", "-o", "json", *arguments])
+    made = json.loads(printed.output)
+    assert made["node"].get("locality") == locality
+    local = made["cluster_manager"]["local_cluster_name"]
+    assert local in [each["name"] for each in made["static_resources"]["clusters"]]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +57,7 @@ def test_a_bootstrap_can_be_printed_as_json() -> None:
     [
         (["bootstrap", "--gateway", "web"], "is not NAMESPACE/NAME"),
         (["bootstrap", "--gateway", "a/b", "--xds-address", "1"], "has no port"),
+        (["run", "config", "--zone", "a b"], "is no name of a zone"),
         (["no-such-command"], "No such command"),
     ],
 )

@@ -275,11 +275,12 @@ async def running_proxy(
     prefix: Sequence[str] = (),
     registry: Registry = REGISTRY,
     dns: int = 0,
+    zone: str = "",
 ) -> AsyncIterator[tuple[Proxy, Path]]:
     """Run an Envoy with its xDS server; gives the proxy and the file of Envoy's log.
 
     `prefix` is a command that executes the one in its arguments; `registry` has the kinds that the translator knows;
-    `dns` is the port of the DNS server that Envoy asks, of loopback.
+    `dns` is the port of the DNS server that Envoy asks, of loopback; `zone` is the zone that Envoy is in.
     """
     # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
     with tempfile.TemporaryDirectory(prefix="live") as folder:
@@ -296,7 +297,7 @@ async def running_proxy(
         timeout = aiohttp.ClientTimeout(total=WITHIN)
         async with server, aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
             xds = Address("127.0.0.1", server.port)
-            made = bootstrap(KEY, "1", xds, admin, descriptors=settings.descriptors)
+            made = bootstrap(KEY, "1", xds, admin, descriptors=settings.descriptors, zone=zone)
             if dns:
                 ask(made, dns)
             config.write_text(MessageToJson(made))

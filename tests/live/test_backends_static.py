@@ -15,7 +15,7 @@ from aiohttp import web
 from tests.certificates import self_signed
 from tests.live.backend_tls import CA, NAME, asking_backend, authorities
 from tests.live.backends import HEADGATE, reference, static, tcp_route, to_backend
-from tests.live.objects import gateway, route
+from tests.live.objects import backend_config_policy, gateway, route
 from tests.live.proxy import Proxy, free_port, running_proxy
 from tests.live.upstream import Upstream
 from translator.inputs import Settings
@@ -59,9 +59,13 @@ async def test_hosts_share_requests_by_weight(local: Proxy, alpha: Upstream, bet
 
 
 async def test_hosts_have_zones(local: Proxy, alpha: Upstream, beta: Upstream) -> None:
-    """Envoy knows the zone of each host that has one."""
+    """Envoy knows the zone of each host that has one, where a policy uses zones."""
     inside = {"host": "127.0.0.1", "port": alpha.port, "zone": "here"}
-    await local.apply(to_backend(), static(inside, beta.port))
+    policy = backend_config_policy(
+        targetRefs=[{"group": HEADGATE, "kind": "Backend", "name": "hosts"}],
+        loadBalancer={"localityType": "WeightedLb"},
+    )
+    await local.apply(to_backend(), static(inside, beta.port), policy)
     await backends_of(local, 1)
     found = await local.admin("/clusters")
     zones = {

@@ -7,6 +7,7 @@ import pytest
 from bench.world import edit, endpoint_slice, gateway, removal, route, service, world
 from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from translator.envoy import cluster as clusters
+from translator.envoy.names import PROXIES
 from translator.inputs import Edit, Invalid, Settings, not_synced
 from translator.ir.backend import Backend
 from translator.refs import Ref
@@ -34,12 +35,14 @@ def test_nothing_is_reported_twice(translator: Translator) -> None:
     assert (changes.snapshots, changes.statuses, changes.deployments) == ({}, {}, {})
 
 
-def test_a_gateway_without_anything_to_send_has_an_empty_snapshot() -> None:
-    """A Gateway whose every listener is refused is published once, as nothing; its proxies are not left waiting."""
+def test_a_gateway_without_listeners_has_a_snapshot() -> None:
+    """A Gateway whose every listener is refused is published once, as what any proxy asks for, which must not wait."""
     translator = Translator(Settings(offline=True))
     reserved = gateway(port=19000)
     translator.edit([edit(reserved)])
-    assert len(translator.evaluate().snapshots[GATEWAY] or ()) == 0
+    assert [(each.type_url, each.name) for each in translator.evaluate().snapshots[GATEWAY] or ()] == [
+        (ENDPOINT, PROXIES)
+    ]
     reserved["metadata"]["generation"] = 2
     translator.edit([edit(reserved)])
     changes = translator.evaluate()

@@ -26,6 +26,8 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 
 )
 from headgate_proto.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from translator.envoy.cluster import HTTP_OPTIONS, discovery_type
+from translator.envoy.config_source import ADS
+from translator.envoy.names import PROXIES
 from translator.envoy.overload import DEFAULT_HEAP_BYTES, overload_manager
 from translator.proxy import MAX_REGEX_PROGRAM_SIZE
 
@@ -62,7 +64,8 @@ def bootstrap(
         dynamic_resources=bootstrap_pb2.Bootstrap.DynamicResources(
             ads_config=_delta_ads(), lds_config=own_config, cds_config=own_config
         ),
-        static_resources=bootstrap_pb2.Bootstrap.StaticResources(clusters=[xds]),
+        static_resources=bootstrap_pb2.Bootstrap.StaticResources(clusters=[xds, _proxies()]),
+        cluster_manager=bootstrap_pb2.ClusterManager(local_cluster_name=PROXIES),
         layered_runtime=_runtime(),
         overload_manager=overload_manager(max_heap_bytes, descriptors),
         bootstrap_extensions=[_internal_listeners()],
@@ -128,6 +131,20 @@ def xds_cluster(host: str, port: int, filters: Iterable[hcm_pb2.HttpFilter] = ()
             endpoints=[endpoint_components_pb2.LocalityLbEndpoints(lb_endpoints=[endpoint])],
         ),
         typed_extension_protocol_options={HTTP_OPTIONS: options},
+    )
+
+
+def _proxies() -> cluster_pb2.Cluster:
+    """Make the cluster of the Gateway's own proxies, from which Envoy computes how many requests leave its zone.
+
+    Nothing is ever sent to it. Without an assignment, Envoy goes on when the server says that there is none, or after
+    the initial fetch timeout, and has no preference for its zone until it gets one.
+    """
+    return cluster_pb2.Cluster(
+        name=PROXIES,
+        type=cluster_pb2.Cluster.EDS,
+        eds_cluster_config=cluster_pb2.Cluster.EdsClusterConfig(eds_config=ADS),
+        connect_timeout=timedelta(seconds=1),
     )
 
 

@@ -13,7 +13,7 @@ from headgate_proto.envoy.extensions.upstreams.http.v3.http_protocol_options_pb2
 from translator.envoy.config_source import ADS
 from translator.envoy.descriptors import limited
 from translator.envoy.hooks import CLUSTER, ENDPOINTS
-from translator.envoy.names import CLOSED, cluster_name
+from translator.envoy.names import CLOSED, PROXIES, cluster_name
 from translator.ir.backend import Backend, BackendEndpoint, Protocol
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -101,8 +101,27 @@ def spoken(cluster: cluster_pb2.Cluster) -> tuple[str, ...]:
 
 
 def load_assignment(backend: Backend, endpoints: Iterable[BackendEndpoint]) -> endpoint_pb2.ClusterLoadAssignment:
-    """Make the assignment of a backend's cluster: if need be an empty one, since a cluster without cannot warm."""
-    made = endpoint_pb2.ClusterLoadAssignment(cluster_name=cluster_name(backend))
+    """Make the assignment of a backend's cluster: if need be an empty one, since a cluster without cannot warm.
+
+    It has zones only if a setting uses them: once it knows in which zones the proxies are, Envoy prefers its own for
+    every cluster of six endpoints in several zones, and a policy for one backend would change where requests to others
+    go.
+    """
+    if not any(each.uses_zones for each in backend.settings):
+        endpoints = (each._replace(zone="") for each in endpoints)
+    made = _assignment(cluster_name(backend), endpoints)
+    for setting in ENDPOINTS.of(backend.settings):
+        setting.apply_to_endpoints(made)
+    return made
+
+
+def proxies_assignment(proxies: Iterable[BackendEndpoint]) -> endpoint_pb2.ClusterLoadAssignment:
+    """Make the assignment of the cluster of a Gateway's own proxies, by zone."""
+    return _assignment(PROXIES, proxies)
+
+
+def _assignment(name: str, endpoints: Iterable[BackendEndpoint]) -> endpoint_pb2.ClusterLoadAssignment:
+    made = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     found = sorted(endpoints, key=_place)
     # Envoy takes no assignment in which a priority has no endpoints.
     used = sorted({each.priority for each in found})
@@ -112,8 +131,6 @@ def load_assignment(backend: Backend, endpoints: Iterable[BackendEndpoint]) -> e
             locality.locality.zone = zone
         for each in group:
             locality.lb_endpoints.append(endpoint(each))
-    for setting in ENDPOINTS.of(backend.settings):
-        setting.apply_to_endpoints(made)
     return made
 
 

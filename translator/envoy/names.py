@@ -22,6 +22,10 @@ CLOSED: Final = "headgate/closed"
 """The cluster without endpoints. No backend's cluster has this name: theirs name a port."""
 
 
+PROXIES: Final = "headgate/proxies"
+"""The cluster, in a proxy's bootstrap, of the Gateway's own proxies, by zone; no backend's has this name either."""
+
+
 @lru_cache(maxsize=65536)
 def cluster_name(backend: Backend) -> str:
     """Name a backend's cluster: object, port, and a hash of every setting, so that no cluster changes in place."""

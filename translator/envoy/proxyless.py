@@ -36,6 +36,11 @@ class GrpcChannel(BackendSetting, ClusterHook, EndpointsHook):
 
     proxyless: ClassVar[bool] = True
 
+    @property
+    def uses_zones(self) -> bool:
+        """Return True: clients have zones of their own."""
+        return True
+
     def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
         """Write the policy and the type of a ``Cluster`` that clients know."""
         cluster.lb_policy = Cluster.ROUND_ROBIN

@@ -37,6 +37,16 @@ class LoadBalancing(BackendSetting, ClusterHook, EndpointsHook):
         hashing = (self.found.ring_hash, self.found.maglev)
         return any(each is not None and not each.hash_policies for each in hashing)
 
+    @property
+    def uses_zones(self) -> bool:
+        """Return whether zones have weights, or that of the proxy is preferred; `utilization` knows of neither."""
+        return self.compares_zones or (self.found.weighs_zones and self.found.utilization is None)
+
+    @property
+    def compares_zones(self) -> bool:
+        """Return whether the zone of the proxy is preferred."""
+        return self.found.zone_aware is not None
+
     def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
         """Write the policy, and what Envoy has beside it for all algorithms."""
         found, policy = self.found, cluster.load_balancing_policy
@@ -75,11 +85,6 @@ def read(config: BackendConfig) -> BackendSettings:
     if maglev is not None and maglev.table_size is not None and not _is_prime(maglev.table_size):
         text = f"spec.loadBalancer.maglev.tableSize: {maglev.table_size} is not a prime; set one, such as 65537."
         return Outcome((), (Problem("Accepted", "Invalid", text),))
-    if found.zone_aware is not None:
-        # Envoy finds its zone, and that of its peers, in a cluster of the proxies themselves, which there is not yet.
-        text = "spec.loadBalancer.zoneAware: proxies do not know their zone yet; remove it, or use weightedZones."
-        without = found.model_copy(update={"zone_aware": None})
-        return Outcome((LoadBalancing(without),), (Problem("Accepted", "UnsupportedValue", text),))
     return Outcome((LoadBalancing(found),))
 
 

@@ -14,6 +14,7 @@ from headgate_proto.envoy.extensions.load_balancing_policies.client_side_weighte
 )
 from headgate_proto.envoy.extensions.load_balancing_policies.common.v3.common_pb2 import (
     ConsistentHashingLbConfig,
+    LocalityLbConfig,
     SlowStartConfig,
 )
 from headgate_proto.envoy.extensions.load_balancing_policies.least_request.v3 import least_request_pb2
@@ -28,6 +29,7 @@ from translator.objects.headgate.loadbalancing import (
     LeastRequest,
     LoadBalancer,
     Maglev,
+    PreferLocal,
     RingHash,
     RoundRobin,
     SlowStart,
@@ -63,10 +65,25 @@ def add_policy(policy: LoadBalancingPolicy, extension: str, message: Message) ->
 
 
 def _write_zones(message: Any, found: LoadBalancer) -> None:
-    if not found.weighs_zones or isinstance(message, ClientSideWeightedRoundRobin):
+    if isinstance(message, ClientSideWeightedRoundRobin):
         return
     hashes = isinstance(message, ring_hash_pb2.RingHash | maglev_pb2.Maglev)
-    (message if hashes else message.locality_lb_config).locality_weighted_lb_config.SetInParent()
+    if found.weighs_zones:
+        (message if hashes else message.locality_lb_config).locality_weighted_lb_config.SetInParent()
+    elif found.zone_aware is not None and not hashes:
+        _write_own_zone(message.locality_lb_config.zone_aware_lb_config, found.zone_aware.prefer_local)
+
+
+def _write_own_zone(message: LocalityLbConfig.ZoneAwareLbConfig, found: PreferLocal) -> None:
+    message.SetInParent()
+    if found.min_endpoints_threshold is not None:
+        message.min_cluster_size.value = found.min_endpoints_threshold
+    if found.routing_enabled is not None:
+        message.routing_enabled.value = found.routing_enabled
+    if found.force is not None:
+        message.force_local_zone.SetInParent()
+        if found.force.min_endpoints_in_zone_threshold is not None:
+            message.force_local_zone.min_size.value = found.force.min_endpoints_in_zone_threshold
 
 
 def _write_slow_start(message: SlowStartConfig, found: SlowStart) -> None:

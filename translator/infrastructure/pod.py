@@ -18,7 +18,7 @@ from translator.infrastructure.bootstrap import (
 from translator.infrastructure.names import CONTAINER
 from translator.inputs import ProxyDefaults
 from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
-from translator.objects.kubernetes.workloads import Deployment
+from translator.objects.kubernetes.workloads import ZONE, Deployment
 from translator.proxy import ACCESS_LOG_FLUSH_MILLISECONDS, METRICS_PORT, READINESS_PORT
 
 USER: Final = 65532
@@ -132,7 +132,11 @@ def _container(
         "image": parameters.image or proxies.image,
         "command": ["envoy"],
         "args": _arguments(gateway, parameters),
-        "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+        "env": [
+            {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            # Empty without the label, which Kubernetes sets when it schedules the pod, if it does.
+            {"name": "POD_ZONE", "valueFrom": {"fieldRef": {"fieldPath": f"metadata.labels['{ZONE}']"}}},
+        ],
         # The Gateway's own ports are left out, so that a new listener does not replace the pods.
         "ports": [{**each, "protocol": "TCP"} for each in ports],
         # Envoy's last log lines are then in the pod's status, from which the Gateway's status gets them.
@@ -168,6 +172,7 @@ def _arguments(gateway: str, parameters: GatewayParametersSpec) -> list[str]:
         *("--config-path", f"{CONFIG_FOLDER}/{BOOTSTRAP_FILE}"),
         *("--service-cluster", gateway),
         *("--service-node", f"{gateway}/$(POD_NAME)"),
+        *("--service-zone", "$(POD_ZONE)"),
         *("--file-flush-interval-msec", str(ACCESS_LOG_FLUSH_MILLISECONDS)),
         *("--log-level", parameters.log_level),
         "--disable-hot-restart",

@@ -92,6 +92,16 @@ class BackendSetting:
         return False
 
     @property
+    def uses_zones(self) -> bool:
+        """Return whether it matters in which zones the endpoints are."""
+        return False
+
+    @property
+    def compares_zones(self) -> bool:
+        """Return whether the load balancer must know in which zones the Gateway's proxies are, so that it is served."""
+        return False
+
+    @property
     def fingerprint(self) -> str:
         """Return the text that stands for this setting in the hash of a cluster's name: another one for each value.
 

@@ -35,6 +35,7 @@ from translator.resources.listeners import (
     served_trust_bundles,
     trust_bundle_resource,
 )
+from translator.resources.own_zones import compares_zones, no_proxies_resource, proxies_resource
 from translator.resources.rate_limit_service import rate_limit_endpoints_resource
 from translator.resources.routes import table_resource
 from xds import Resource
@@ -60,8 +61,10 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
     if outputs:
         needs = gateway_needs(db, gateway)
         for backend in (*gateway_backends(db, gateway), *needs.backends):
-            outputs |= dict.fromkeys(_of_service(gateway) if backend == DEPLOYED else _of_backend(backend))
+            outputs |= dict.fromkeys(_of_service(gateway) if backend == DEPLOYED else _of_backend(gateway, backend))
         outputs |= dict.fromkeys((generic_secret_resource, (each,)) for each in needs.secrets)
+    if (proxies_resource, (gateway,)) not in outputs:
+        outputs[no_proxies_resource, ()] = None
     return frozenset(outputs)
 
 
@@ -71,7 +74,7 @@ def _port_outputs(db: Db, gateway: Ref, spec: PortListener) -> Iterator[Output]:
     yield listener_resource, (gateway, port, spec.socket)
     if spec.http3_chains:
         yield http3_listener_resource, (gateway, port)
-    yield from (output for each in spec.chains for output in _chain_outputs(each.chain))
+    yield from (output for each in spec.chains for output in _chain_outputs(gateway, each.chain))
     if any(isinstance(each.chain, HttpChain) for each in spec.chains):
         yield from ((extension_config_resource, (gateway, each.name)) for each in discovered_filters(db))
     if port.protocol == "UDP":
@@ -95,8 +98,10 @@ def cluster_outputs(backend: Backend) -> Iterator[Output]:
         yield endpoints_resource, (backend,)
 
 
-def _of_backend(backend: Backend) -> Iterator[Output]:
+def _of_backend(gateway: Ref, backend: Backend) -> Iterator[Output]:
     yield from cluster_outputs(backend)
+    if compares_zones(backend.settings):
+        yield proxies_resource, (gateway,)
     for setting in backend.settings:
         for each in setting.certificates:
             yield secret_resource, (Ref(*each),)
@@ -104,7 +109,7 @@ def _of_backend(backend: Backend) -> Iterator[Output]:
             yield trust_bundle_resource, (tuple(Ref(*each) for each in anchors),)
 
 
-def _chain_outputs(chain: HttpChain | L4Chain) -> Iterator[Output]:
+def _chain_outputs(gateway: Ref, chain: HttpChain | L4Chain) -> Iterator[Output]:
     if isinstance(chain, HttpChain):
         yield table_resource, (chain.table,)
         if chain.filtered:
@@ -114,6 +119,6 @@ def _chain_outputs(chain: HttpChain | L4Chain) -> Iterator[Output]:
         return
     for each in chain.backends:
         if each.backend is not None:
-            yield from _of_backend(each.backend)
+            yield from _of_backend(gateway, each.backend)
     if chain.broken_share:
         yield closed_resource, ()

@@ -21,6 +21,7 @@ from translator.policies.backends import (
 )
 from translator.policies.targets import is_targeted
 from translator.refs import Ref
+from translator.resources.own_zones import compares_zones, zone_obstacle
 from translator.status.ancestors import AncestorRef, gateway_of
 from translator.status.policy_places import named, selected_places, without_targets
 from translator.status.policy_targets import TargetPlace
@@ -87,7 +88,10 @@ def of_backends(db: Db, policy: Policy, read: tuple[Problem, ...]) -> dict[Ances
                 report.problems[problem] = None
     generation = policy.metadata.generation or 1
     return {
-        ancestor: [each.json(generation) for each in (_own(db, ancestor, report, read) if ours else _of(report, read))]
+        ancestor: [
+            each.json(generation)
+            for each in (_own(db, policy.ref, ancestor, report, read) if ours else _of(report, read))
+        ]
         for ancestor, report in reports.items()
     }
 
@@ -116,8 +120,10 @@ def _of(report: BackendReport, read: tuple[Problem, ...]) -> Iterator[Condition]
     yield resolved_refs(problems)
 
 
-def _own(db: Db, ancestor: AncestorRef, report: BackendReport, read: tuple[Problem, ...]) -> Iterator[Condition]:
-    """Yield the conditions of one of Headgate's own: Accepted, ResolvedRefs, Attached and Programmed.
+def _own(
+    db: Db, policy: Ref, ancestor: AncestorRef, report: BackendReport, read: tuple[Problem, ...]
+) -> Iterator[Condition]:
+    """Yield the conditions of one of Headgate's own: Accepted, ResolvedRefs, Attached, NoEffect and Programmed.
 
     Of a target that is not there, or is attached nowhere, only the first, and why.
     """
@@ -139,10 +145,23 @@ def _own(db: Db, ancestor: AncestorRef, report: BackendReport, read: tuple[Probl
     else:
         what = "What is valid of the policy" if read else "All that the policy sets"
         yield Condition("Attached", "True", "Attached", f"{what} is effective.")
-    if report.notes:
-        yield Condition(NO_EFFECT, "True", "NoEffect", bounded([*report.notes]))
-    if dict(ancestor)["kind"] == Gateway.kind:
+    at_gateway = dict(ancestor)["kind"] == Gateway.kind
+    if notes := [*report.notes, *(_zone_notes(db, policy, gateway_of(ancestor), report) if at_gateway else ())]:
+        yield Condition(NO_EFFECT, "True", "NoEffect", bounded(notes))
+    if at_gateway:
         yield _programmed(db, gateway_of(ancestor), report.places)
+
+
+def _zone_notes(db: Db, policy: Ref, gateway: Ref, report: BackendReport) -> Iterator[str]:
+    """Yield why the proxies of a Gateway cannot prefer their own zone, where a policy has them do so."""
+    if report.places and _prefers_zone(db, policy) and (why := zone_obstacle(db, gateway)):
+        yield f"spec.loadBalancer.zoneAware has no effect at {gateway}: {why}."
+
+
+def _prefers_zone(db: Db, policy: Ref) -> bool:
+    """Return whether a policy has proxies prefer the endpoints of their own zone."""
+    kind = db.registry.policy_of(policy.kind)
+    return kind is not None and kind.backend is not None and compares_zones(kind.backend(db, policy).value or ())
 
 
 def _programmed(db: Db, gateway: Ref, places: Iterable[TargetPlace]) -> Condition:

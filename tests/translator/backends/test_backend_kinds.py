@@ -100,6 +100,7 @@ def test_a_kind_of_an_extension(translator: Translator) -> None:
     found = translator.snapshots[GATEWAY].resources(ENDPOINT)
     assert sorted(each.rpartition("/")[0] for each in found) == [
         "Pool/shop/a:81",
+        "headgate",
         "shop/service-0:80",
         "shop/service-2:80",
     ]

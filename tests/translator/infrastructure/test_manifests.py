@@ -214,8 +214,10 @@ def test_envoy_s_container() -> None:
     found = container(cluster)
     assert (found["image"], found["resources"]) == ("example.com/envoy:1", {"limits": {"memory": "1Gi"}})
     arguments = " ".join(found["args"])
-    assert "--service-cluster web/shop --service-node web/shop/$(POD_NAME)" in arguments
+    assert "--service-cluster web/shop --service-node web/shop/$(POD_NAME) --service-zone $(POD_ZONE)" in arguments
     assert "--log-level info --disable-hot-restart --concurrency 2 --cpuset-threads" in arguments
+    zone = next(each for each in found["env"] if each["name"] == "POD_ZONE")
+    assert zone["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.labels['topology.kubernetes.io/zone']"}}
     assert found["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
@@ -238,7 +240,7 @@ def test_a_pod_template_is_merged() -> None:
     assert [each["name"] for each in spec["containers"]] == ["envoy", "sidecar"]
     assert [each["name"] for each in spec["volumes"]] == ["config", "token", "extra"]
     assert [each["mountPath"] for each in container(cluster)["volumeMounts"]][-1] == "/extra"
-    assert [each["name"] for each in container(cluster)["env"]] == ["POD_NAME", "MORE"]
+    assert [each["name"] for each in container(cluster)["env"]] == ["POD_NAME", "POD_ZONE", "MORE"]
     assert "sysctls" not in spec["securityContext"]
     assert (spec["priorityClassName"], spec["tolerations"]) == ("high", [{"key": "edge"}])
     assert template["metadata"]["annotations"]["mine"] == "yes"

@@ -69,7 +69,7 @@ def test_parameters_of_the_class() -> None:
     [
         ("{replicas: -1}", "spec.replicas: must be at least 0"),
         ("{bootstrap: {nothing: 1}}", 'no field named "nothing"'),
-        ("{bootstrap: {static_resources: {clusters: [{name: ''}]}}}", "clusters[3].name: value length"),
+        ("{bootstrap: {static_resources: {clusters: [{name: ''}]}}}", "clusters[4].name: value length"),
         ("{bootstrap: {stats_sinks: [{name: x, typed_config: {'@type': a/b.C}}]}}", "has no type a/b.C"),
         ("{podTemplate: {spec: []}}", "spec must be an object"),
         ("{podTemplate: {metadata: {labels: [a]}}}", ""),

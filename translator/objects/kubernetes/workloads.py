@@ -10,6 +10,9 @@ from translator.objects.schema.scalars import Boolean, Count, Int32, Text
 MANAGED_BY: Final = "app.kubernetes.io/managed-by=headgate"
 """The labels of everything that Headgate deploys, as a selector for the API server."""
 
+ZONE: Final = "topology.kubernetes.io/zone"
+"""The label of nodes, and of pods on them, with their zone."""
+
 
 class WorkloadCondition(Fields):
     """A condition of a workload or a pod."""
@@ -194,6 +197,11 @@ class Pod(NamespacedObject):
     def terminating(self) -> bool:
         """Whether it is about to go."""
         return self.metadata.deletion_timestamp is not None
+
+    @property
+    def zone(self) -> str:
+        """The zone that it is in; "" where its label does not say so."""
+        return self.metadata.labels.get(ZONE, "")
 
     @property
     def on_host_network(self) -> bool:
