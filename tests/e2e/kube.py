@@ -24,7 +24,7 @@ SECONDS: Final = 120.0
 GATEWAY_API: Final = "gateway.networking.k8s.io/v1"
 HEADGATE_API: Final = "gateway.headgate.dev/v1alpha1"
 OTHER_VERSIONS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("ResourceQuota", "Event"), "v1"),
+    **dict.fromkeys(("ResourceQuota", "Event", "Node"), "v1"),
     "Lease": "coordination.k8s.io/v1",
     **dict.fromkeys(("ClusterRole", "ClusterRoleBinding"), "rbac.authorization.k8s.io/v1"),
     **dict.fromkeys(
