@@ -29,6 +29,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.infrastructure.rate_limit.*_PORT",
         "translator.extensions.redirect.DEFAULT_PORTS",
         "translator.extensions.aws_ec2.PORT",
+        "translator.extensions.backend_gcp.HTTPS",
         "translator.explain.request.DEFAULT_PORTS",
     ),
     "a default of Envoy's": ("translator.objects.headgate.outliers.BASE_MILLISECONDS",),

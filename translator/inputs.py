@@ -139,6 +139,9 @@ class Settings:
             Headgate deploys none.
         local_backends: Backends may be at loopback and link-local addresses and at sockets of Unix. This lets whoever
             may write a Backend have the proxies connect to what trusts their machine.
+        gcp_metadata_server: where proxies get identity tokens of Google's; None for where Google has it.
+        gcp_audiences: for whom Backends of services in Google Cloud may have such tokens, beside their own hosts; "*"
+            for anyone. Standalone, whoever writes a Backend may have all.
         own_folders: the folders of Headgate's own sockets, where no Backend may be.
         zone: the zone of the proxies, all on one machine; "" if it has none; standalone.
     """
@@ -156,6 +159,8 @@ class Settings:
     allow_http_issuers: bool = False
     rate_limit_service: ServiceAddress | None = None
     local_backends: bool = False
+    gcp_metadata_server: ServiceAddress | None = None
+    gcp_audiences: frozenset[str] = frozenset()
     own_folders: tuple[str, ...] = ()
     zone: str = ""
     access_log_folder: str = ""
@@ -171,6 +176,8 @@ def in_cluster(
     allow_http_issuers: bool = False,
     access_log_folder: str = "",
     local_backends: bool = False,
+    gcp_metadata_server: ServiceAddress | None = None,
+    gcp_audiences: frozenset[str] = frozenset(),
 ) -> Settings:
     """Make the settings for the objects of a cluster; `Settings` says what its arguments are."""
     own = OwnAddress(ADMIN_PORT, f"the proxy's own {OWN_PORTS[ADMIN_PORT]}")
@@ -186,6 +193,8 @@ def in_cluster(
         allow_http_issuers=allow_http_issuers,
         access_log_folder=access_log_folder,
         local_backends=local_backends,
+        gcp_metadata_server=gcp_metadata_server,
+        gcp_audiences=gcp_audiences,
     )
 
 

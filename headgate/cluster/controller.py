@@ -36,7 +36,7 @@ from headgate.security.identity import bearer
 from headgate.security.rotation import Authorities
 from headgate.security.tokens import TokenReviews
 from translator.infrastructure.names import owned_by
-from translator.inputs import ProxyDefaults, in_cluster
+from translator.inputs import ProxyDefaults, ServiceAddress, in_cluster
 from translator.registry import KINDS, REGISTRY
 from translator.translator import Translator
 from watchers.diagnostics import DiagnosticSet
@@ -73,6 +73,8 @@ class ControllerSettings:
         allow_http_issuers: whether OpenID issuers may have http URLs, and be on this machine.
         access_log_folder: the folder in which access logs of policies may write files; "" if in none.
         local_backends: whether Backends may be at loopback and link-local addresses and at sockets of Unix.
+        gcp_metadata_server: where proxies get identity tokens of Google's; None for where Google has it.
+        gcp_audiences: for whom Backends of gcp may have these beside their own hosts; "*" for anyone.
     """
 
     target: Target
@@ -92,6 +94,8 @@ class ControllerSettings:
     allow_http_issuers: bool = False
     local_backends: bool = False
     access_log_folder: str = ""
+    gcp_metadata_server: Address | None = None
+    gcp_audiences: frozenset[str] = frozenset()
 
 
 def run(settings: ControllerSettings) -> None:
@@ -145,6 +149,8 @@ class Controller:
                 allow_http_issuers=settings.allow_http_issuers,
                 local_backends=settings.local_backends,
                 access_log_folder=settings.access_log_folder,
+                gcp_metadata_server=ServiceAddress.of(settings.gcp_metadata_server),
+                gcp_audiences=settings.gcp_audiences,
             ),
             on_demand=[model.kind for model in ON_DEMAND],
         )

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from headgate.commands.options import (
+    NO_AUDIENCES,
     NO_NAMESPACES,
     AccessLogFolder,
     AdminAddress,
@@ -15,6 +16,8 @@ from headgate.commands.options import (
     Context,
     ControllerName,
     ExternalNames,
+    GcpAudiences,
+    GcpMetadataServer,
     HowToLog,
     Kubeconfig,
     LocalBackends,
@@ -85,6 +88,8 @@ def command(
     allow_http_issuers: AllowHttpIssuers = False,
     local_backends: LocalBackends = False,
     access_log_folder: AccessLogFolder = "",
+    gcp_metadata_server: GcpMetadataServer = None,
+    gcp_audiences: GcpAudiences = NO_AUDIENCES,
     class_finalizer: Annotated[
         bool,
         typer.Option(
@@ -132,5 +137,7 @@ def command(
             allow_http_issuers=allow_http_issuers,
             local_backends=local_backends,
             access_log_folder=access_log_folder,
+            gcp_metadata_server=gcp_metadata_server,
+            gcp_audiences=gcp_audiences,
         )
     )

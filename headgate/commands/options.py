@@ -157,6 +157,11 @@ HowToLog = Annotated[
 WhatToLog = Annotated[LogLevel, typer.Option(envvar="HEADGATE_LOG_LEVEL", help="The lowest level that is logged.")]
 
 
+def parse_names(text: str | frozenset[str]) -> frozenset[str]:
+    """Parse an option's value, names with commas between."""
+    return text if isinstance(text, frozenset) else frozenset(filter(None, (each.strip() for each in text.split(","))))
+
+
 def parse_namespaces(text: str | frozenset[str]) -> frozenset[str]:
     """Parse an option's value, names of namespaces with commas between; raise a usage error for any other text."""
     if isinstance(text, frozenset):
@@ -164,7 +169,7 @@ def parse_namespaces(text: str | frozenset[str]) -> frozenset[str]:
     # What validates objects is large: commands that have no such option start without it.
     from translator.objects.schema.scalars import DNS_LABEL
 
-    found = frozenset(filter(None, (each.strip() for each in text.split(","))))
+    found = parse_names(text)
     for each in sorted(found):
         if len(each) > 63 or not re.fullmatch(DNS_LABEL, each):
             raise typer.BadParameter(f"{each!r} is not the name of a namespace")
@@ -172,6 +177,7 @@ def parse_namespaces(text: str | frozenset[str]) -> frozenset[str]:
 
 
 NO_NAMESPACES: Final[frozenset[str]] = frozenset()
+NO_AUDIENCES: Final[frozenset[str]] = frozenset()
 PolicyNamespaces = Annotated[
     frozenset[str],
     typer.Option(
@@ -207,6 +213,29 @@ LocalBackends = Annotated[
         envvar="HEADGATE_LOCAL_BACKENDS",
         help="Let Backends be at loopback and link-local addresses and at sockets of Unix: users who may write one can "
         "have proxies connect to what trusts their machine.",
+    ),
+]
+GcpMetadataServer = Annotated[
+    Address | None,
+    typer.Option(
+        "--gcp-metadata-server",
+        parser=parse_remote,
+        envvar="HEADGATE_GCP_METADATA_SERVER",
+        metavar="HOST:PORT",
+        help="Where proxies get identity tokens for Backends of gcp; by default metadata.google.internal:80.",
+        show_default=False,
+    ),
+]
+GcpAudiences = Annotated[
+    frozenset[str],
+    typer.Option(
+        "--gcp-audiences",
+        parser=parse_names,
+        envvar="HEADGATE_GCP_AUDIENCES",
+        metavar="NAMES",
+        help="In a cluster, for whom Backends of gcp may have identity tokens, beside their own hosts, with commas "
+        "between; * for anyone: users who may write one can then use the proxies' identity anywhere.",
+        show_default=False,
     ),
 ]
 AccessLogFolder = Annotated[

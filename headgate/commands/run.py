@@ -16,6 +16,7 @@ from headgate.commands.options import (
     AdminHosts,
     AllowHttpIssuers,
     EnvoyPath,
+    GcpMetadataServer,
     HowToLog,
     LocalBackends,
     PolicyNamespaces,
@@ -60,6 +61,7 @@ def command(
     allow_http_issuers: AllowHttpIssuers = False,
     local_backends: LocalBackends = False,
     access_log_folder: AccessLogFolder = "",
+    gcp_metadata_server: GcpMetadataServer = None,
     rate_limit_service: RateLimitService = None,
     zone: Zone = "",
     state_dir: StateDir = None,
@@ -100,6 +102,7 @@ def command(
             allow_http_issuers=allow_http_issuers,
             local_backends=local_backends,
             access_log_folder=access_log_folder,
+            gcp_metadata_server=gcp_metadata_server,
             rate_limit_service=rate_limit_service,
             zone=zone,
         )

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headgate.commands.options import (
+    NO_AUDIENCES,
     NO_NAMESPACES,
     AccessLogFolder,
     AllowHttpIssuers,
     Context,
     ControllerName,
     ExternalNames,
+    GcpAudiences,
+    GcpMetadataServer,
     Kubeconfig,
     LocalBackends,
     OptionalFiles,
@@ -73,6 +76,8 @@ def command(
     allow_http_issuers: AllowHttpIssuers = False,
     local_backends: LocalBackends = False,
     access_log_folder: AccessLogFolder = "",
+    gcp_metadata_server: GcpMetadataServer = None,
+    gcp_audiences: GcpAudiences = NO_AUDIENCES,
     rate_limit_service: RateLimitService = None,
     output: OutputFormat = Output.YAML,
 ) -> None:
@@ -92,7 +97,7 @@ def command(
         from headgate.offline.ir_dump import Ir
         from headgate.offline.translate import file_settings, load, select, statuses, translate, xds
         from headgate.offline.validate import conditions
-        from translator.inputs import in_cluster
+        from translator.inputs import ServiceAddress, in_cluster
         from watchers.files.source import related
 
     of_cluster = bool(cluster or kubeconfig or context)
@@ -112,6 +117,8 @@ def command(
             allow_http_issuers=allow_http_issuers,
             local_backends=local_backends,
             access_log_folder=access_log_folder,
+            gcp_metadata_server=ServiceAddress.of(gcp_metadata_server),
+            gcp_audiences=gcp_audiences,
         )
     else:
         folder = load(files or ())
@@ -122,6 +129,7 @@ def command(
             rate_limit_service,
             local_backends,
             access_log_folder,
+            gcp_metadata_server,
         )
     wrong = _print(folder.diagnostics)
     if not of_cluster:

@@ -14,6 +14,7 @@ from headgate.commands.options import (
     AllowHttpIssuers,
     EnvoyPath,
     Files,
+    GcpMetadataServer,
     LocalBackends,
     PolicyNamespaces,
     RateLimitService,
@@ -38,6 +39,7 @@ def command(
     allow_http_issuers: AllowHttpIssuers = False,
     local_backends: LocalBackends = False,
     access_log_folder: AccessLogFolder = "",
+    gcp_metadata_server: GcpMetadataServer = None,
     rate_limit_service: RateLimitService = None,
 ) -> None:
     """Report the problems in files, with file and line, then those that Envoy's own validation finds.
@@ -59,7 +61,13 @@ def command(
     if not folder.objects and not folder.diagnostics:
         raise UserError(f"there is no object in {', '.join(files)}: Headgate reads *.yaml, *.yml and *.json there")
     settings = file_settings(
-        policy_namespaces, policy_affected, allow_http_issuers, rate_limit_service, local_backends, access_log_folder
+        policy_namespaces,
+        policy_affected,
+        allow_http_issuers,
+        rate_limit_service,
+        local_backends,
+        access_log_folder,
+        gcp_metadata_server,
     )
     translator = translate(folder, settings)
     found = _print(problems(folder, translator))

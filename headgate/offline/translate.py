@@ -50,6 +50,7 @@ def file_settings(
     rate_limit_service: Address | None,
     local_backends: bool,
     access_log_folder: str,
+    gcp_metadata_server: Address | None,
 ) -> Settings:
     """Return the settings for files, with what options of the same names say."""
     return replace(
@@ -60,6 +61,7 @@ def file_settings(
         rate_limit_service=ServiceAddress.of(rate_limit_service),
         local_backends=local_backends,
         access_log_folder=access_log_folder,
+        gcp_metadata_server=ServiceAddress.of(gcp_metadata_server),
     )
 
 

@@ -73,6 +73,7 @@ class RunSettings:
         allow_http_issuers: whether OpenID issuers may have http URLs, and be on this machine.
         access_log_folder: the folder in which access logs of policies may write files; "" if in none.
         local_backends: whether Backends may be at loopback and link-local addresses and at sockets of Unix.
+        gcp_metadata_server: where proxies get identity tokens of Google's; None for where Google has it.
         rate_limit_service: the service that is asked for global limits which name none.
         zone: the zone of this machine; "" if it has none.
     """
@@ -89,6 +90,7 @@ class RunSettings:
     allow_http_issuers: bool = False
     local_backends: bool = False
     access_log_folder: str = ""
+    gcp_metadata_server: Address | None = None
     rate_limit_service: Address | None = None
     zone: str = ""
 
@@ -130,6 +132,7 @@ class _Run:
                 allow_http_issuers=settings.allow_http_issuers,
                 local_backends=settings.local_backends,
                 access_log_folder=settings.access_log_folder,
+                gcp_metadata_server=ServiceAddress.of(settings.gcp_metadata_server),
                 own_folders=own_folders(settings.state),
                 zone=settings.zone,
                 rate_limit_service=ServiceAddress.of(settings.rate_limit_service),

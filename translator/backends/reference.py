@@ -100,11 +100,8 @@ def for_calls(resolved: Outcome[Backend | None], field: str) -> Outcome[Backend 
     found = resolved.value
     if found is None or not any(each.for_clients_only for each in found.settings):
         return resolved
-    if any(each.rule_settings("") for each in found.settings):
-        text = (
-            f"{field}: a Backend of groups is for the backendRefs of routes, where failed requests are tried again; "
-            f"refer to one of its members."
-        )
+    if reason := next((each.routes_only for each in found.settings if each.routes_only), ""):
+        text = f"{field}: {reason}."
         return Outcome(None, (*resolved.problems, Problem("ResolvedRefs", "UnsupportedValue", text)))
     text = (
         f"{field}: {Ref(*found.key)} may get requests of clients only: where its names lead is not checked for calls "

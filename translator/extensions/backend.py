@@ -14,7 +14,7 @@ from translator.backends.service import TLS_PROTOCOLS
 from translator.db import Db
 from translator.engine.query import query
 from translator.extension import Extension
-from translator.extensions import backend_aws, backend_forward_proxy, backend_groups, backend_static
+from translator.extensions import backend_aws, backend_forward_proxy, backend_gcp, backend_groups, backend_static
 from translator.extensions.backend_members import BackendMember
 from translator.ir.backend import Backend, BackendEndpoint
 from translator.kinds import BackendKind
@@ -25,7 +25,13 @@ from translator.refs import Ref
 
 MEMBERS: Final = {
     each.name: each
-    for each in (backend_static.MEMBER, backend_aws.MEMBER, backend_forward_proxy.MEMBER, backend_groups.MEMBER)
+    for each in (
+        backend_static.MEMBER,
+        backend_aws.MEMBER,
+        backend_gcp.MEMBER,
+        backend_forward_proxy.MEMBER,
+        backend_groups.MEMBER,
+    )
 }
 """The members of Backends, by their names in the model."""
 
@@ -64,7 +70,8 @@ def _connects(found: HeadgateBackend) -> bool:
 def backend(db: Db, ref: Ref, port: int) -> Outcome[Backend | None]:
     """Return the backend that a Backend is, whatever port a reference names, or why it can be none."""
     resolved = _resolved(db, ref)
-    if resolved.value is not None and any(each.rule_settings("") for each in resolved.value.settings):
+    found = db.get(HeadgateBackend, ref)
+    if found is not None and found.spec.priority_groups is not None:
         return resolved  # its members have policies of their own
     resolved = with_policies(db, ref, "", resolved)
     fault = _unencrypted(db, ref, resolved.value)

@@ -151,6 +151,10 @@ class InGroups(BackendSetting):
     """
 
     for_clients_only: ClassVar[bool] = True
+    routes_only: ClassVar[str] = (
+        "a Backend of groups is for the backendRefs of routes, where failed requests are tried again; refer to one of "
+        "its members"
+    )
     key: BackendKey
     groups: tuple[Group, ...]
 

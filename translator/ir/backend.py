@@ -49,6 +49,7 @@ class BackendSetting:
             nor for calls of the proxy itself, which it therefore must not get.
         overrules: the fields of policies for backends that have no effect beside it, by their names in the model, each
             with the reason as a clause, and the way out.
+        routes_only: why nothing but a route can send requests to it, and the way out; "" if others can.
     """
 
     __slots__ = ()
@@ -58,6 +59,7 @@ class BackendSetting:
     discovers: ClassVar[bool] = False
     for_clients_only: ClassVar[bool] = False
     overrules: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    routes_only: ClassVar[str] = ""
 
     def rule_settings(self, protocol: str) -> tuple[object, ...]:
         """Return what it means for the rules whose requests go there, which is not for other uses of the backend.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from operator import methodcaller
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -188,12 +189,14 @@ def _with_settings(db: Db, context: RuleContext, read: Outcome[Rule]) -> Outcome
     backends = _backends(db, context, rule.backends, apart)
     filters = _filters(db, context, written, apart, divided=backends != rule.backends, placed=placed)
     settings += _named(db, context, rule.name, filters)
-    settings = _without_leaks(db, context, settings)
+    settings = _without_leaks(db, context, settings, backends)
     found = replace(rule, settings=_combined(settings, kept, own), backends=backends)
     return Outcome(found, read.problems) if found != rule else read
 
 
-def _without_leaks(db: Db, context: RuleContext, settings: list[RuleSetting]) -> list[RuleSetting]:
+def _without_leaks(
+    db: Db, context: RuleContext, settings: list[RuleSetting], backends: tuple[WeightedBackend, ...]
+) -> list[RuleSetting]:
     """Return settings without those that would send a secret which requests get here on to the backends of others.
 
     Envoy follows redirects with the headers that filters have written.
@@ -205,7 +208,9 @@ def _without_leaks(db: Db, context: RuleContext, settings: list[RuleSetting]) ->
     given = (
         each for stack in stacks for unit in units_of(db, stack) for each in applied_unit(db, stack, unit).settings
     )
-    return [each for each in settings if not each.sends_on] if any(each.adds_secret for each in given) else settings
+    own = (each for weighted in backends for each in weighted.settings)
+    secret = any(each.adds_secret for each in chain(own, given))
+    return [each for each in settings if not each.sends_on] if secret else settings
 
 
 def _named(db: Db, context: RuleContext, rule: str, found: Iterator[RoutePolicies]) -> Iterator[RoutePolicies]:

@@ -69,6 +69,8 @@ def _words(match: RouteMatch) -> str:
 def _empty(db: Db, route: Ref, parent: ParentStatus) -> Iterator[str]:
     for place, rule in _rules(db, route, parent):
         for field, backend in _backends(rule, f"spec.rules[{place}]"):
+            if backend.named:
+                continue  # Envoy finds its endpoints; it need be of no object
             is_empty = db.registry.backend(backend.key.kind).is_empty
             if is_empty is not None and is_empty(db, backend):
                 text = f"{Ref(*backend.key)} has no endpoints for port {backend.port}"

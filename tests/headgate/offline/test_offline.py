@@ -207,6 +207,22 @@ def test_global_limits_need_a_service(folder: Path) -> None:
         assert headgate("validate", "-f", str(folder), "--rate-limit-service", wrong).exit_code == 2
 
 
+def test_where_identity_tokens_come_from(folder: Path) -> None:
+    """Proxies get tokens for services of Google Cloud at its metadata server, or where an option says."""
+    (folder / "google.yaml").write_text(
+        "apiVersion: gateway.headgate.dev/v1alpha1\nkind: Backend\nmetadata: {name: hello}\n"
+        "spec: {gcp: {host: hello.example.com}}\n---\n"
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: hello}\n"
+        "spec:\n  parentRefs: [{name: web}]\n  rules:\n"
+        "  - {backendRefs: [{group: gateway.headgate.dev, kind: Backend, name: hello}]}\n"
+    )
+    assert "address: metadata.google.internal" in headgate("translate", "-f", str(folder)).stdout
+    option = ("--gcp-metadata-server", "10.1.2.3:8080")
+    assert "address: 10.1.2.3" in headgate("translate", "-f", str(folder), *option).stdout
+    assert headgate("validate", "-f", str(folder), *option).exit_code == 0
+    assert headgate("validate", "-f", str(folder), "--gcp-metadata-server", "10.1.2.3").exit_code == 2
+
+
 def test_targets_tell_of_policies_with_an_option(folder: Path) -> None:
     """With --policy-affected, and only then, `translate` shows which policies the target of one has."""
     target = "{group: gateway.networking.k8s.io, kind: Gateway, name: web}"

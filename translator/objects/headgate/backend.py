@@ -7,13 +7,14 @@ from pydantic import Field, StringConstraints
 from translator.api_group import GROUP
 from translator.objects.headgate.awsbackend import AwsBackend
 from translator.objects.headgate.forwardproxybackend import DynamicForwardProxy
+from translator.objects.headgate.gcpbackend import GcpBackend
 from translator.objects.headgate.members import OneMember
 from translator.objects.headgate.prioritygroups import MOST_GROUPS, PriorityGroup
 from translator.objects.headgate.staticbackend import StaticBackend
 from translator.objects.schema.base import NamespacedObject
 from translator.objects.schema.documentation import Doc
 
-MEMBERS: Final[tuple[str, ...]] = ("static", "aws", "dynamic_forward_proxy", "priority_groups")
+MEMBERS: Final[tuple[str, ...]] = ("static", "aws", "gcp", "dynamic_forward_proxy", "priority_groups")
 """The members, by their names in the model: exactly one is set."""
 
 
@@ -30,6 +31,8 @@ class HeadgateBackendSpec(OneMember):
     """Whatever host a request names."""
     aws: AwsBackend | None = None
     """A function of AWS Lambda, or instances of Amazon EC2."""
+    gcp: GcpBackend | None = None
+    """A service in Google Cloud that asks for an identity token, such as one of Cloud Run."""
     priority_groups: Annotated[tuple[PriorityGroup, ...], Field(min_length=1, max_length=MOST_GROUPS)] | None = None
     """Groups of Services and Backends: a request that fails at one is sent to the next."""
 

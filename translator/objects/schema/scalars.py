@@ -80,6 +80,8 @@ AWS_ROLE: Final = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]{1,512}$"
 AWS_SESSION: Final = r"^[A-Za-z0-9_=,.@-]{2,64}$"
 AWS_EXTERNAL_ID: Final = r"^[A-Za-z0-9_=,.@:/-]+$"
 AWS_ENDPOINT: Final = r"^https?://[A-Za-z0-9.:\[\]-]+/?$"
+GCP_HOST: Final = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?[.])*[a-z]([-a-z0-9]*[a-z0-9])?$"
+GCP_AUDIENCE: Final = r"^[A-Za-z0-9:/._~-]+$"
 DATABASE_FILE: Final = r"^/[^\x00-\x1f\x7f]*\.mmdb$"
 GRPC_NAME: Final = "^[A-Za-z_][A-Za-z0-9_.]*$"
 
@@ -125,6 +127,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     AWS_SESSION: "must be 2 to 64 letters, digits and any of _=,.@-",
     AWS_EXTERNAL_ID: "may hold letters, digits and any of _=,.@:/-",
     AWS_ENDPOINT: "must be an http or https URL without a path, like https://lambda.eu-west-1.amazonaws.com",
+    GCP_HOST: "must be a lower-case DNS name, like hello-4bcd5e.a.run.app",
+    GCP_AUDIENCE: "must be a URL without a query, or another name of letters, digits and any of :/._~-",
     HEADER_PREFIX: "may hold lower-case letters, digits and '-'",
     REDIRECT_PATH: "must be a path that begins with one '/', of the characters of a URL: write others like %20",
     ONE_LINE: "must be one line without control characters",
