@@ -312,3 +312,21 @@ async def test_shares_of_routes(proxy: Proxy) -> None:
         await ask(proxy, "/end")
         await receiver.of("/end", AT_ONCE)
         assert traced_of(receiver, "/chance", "/asked", "/never", "/end") == {"/asked", "/end"}
+
+
+async def test_routes_have_what_their_listener_says(proxy: Proxy) -> None:
+    """What a TrafficPolicy does not say of traces, its listener does: the shares, the name of spans, attributes."""
+    listener: dict[str, Any] = {"attributes": [{"name": "of", "literal": {"value": "listener"}}], "spanName": "wide"}
+    more: Manifest = {"attributes": [{"name": "team", "literal": {"value": "shop"}}]}
+    async with traced(proxy, randomSampling=0, **listener) as receiver:
+        await apply(proxy, traffic_policy("route", "own", tracing=more))
+        await ask(proxy, "/chance")
+        await ask(proxy, "/asked", headers={"x-client-trace-id": "a"})
+        found = await receiver.of("/asked", AT_ONCE)
+        assert {(each.name, each.attributes["of"], each.attributes["team"]) for each in found} == {
+            ("wide", "listener", "shop")
+        }
+        await apply(proxy, listener_policy(httpSettings={"tracing": {"provider": GRPC, **listener}}))
+        await ask(proxy, "/all")
+        await receiver.of("/all", AT_ONCE)
+        assert traced_of(receiver, "/chance", "/asked", "/all") == {"/asked", "/all"}

@@ -12,9 +12,9 @@ from translator.envoy.hooks import ConnectionManagerHook
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
 from translator.extensions.trace_attributes import write_attribute
 from translator.extensions.trace_providers import Exporter, read_provider
+from translator.extensions.trace_shares import ALL, shares
 from translator.gateway.protocols import OF_HTTP
 from translator.ir.backend import Backend
-from translator.ir.http import MILLION
 from translator.ir.listener import ListenerSetting, RouteConfigKey
 from translator.objects.headgate.listenerpolicy import ListenerPolicy
 from translator.objects.headgate.listenertracing import ListenerTracing
@@ -47,6 +47,12 @@ class TracedListener(ListenerSetting, ConnectionManagerHook):
         """The collector."""
         return (self.exporter.backend,)
 
+    @property
+    def for_routes(self) -> tuple[object, ...]:
+        """The shares: in Envoy, those of a route with a `Tracing` of its own replace all of them."""
+        found = shares(self.asked)
+        return (found,) if found != ALL else ()
+
     def of_table(self, table: RouteConfigKey) -> TracedListener:
         """Return the traces of a Gateway."""
         namespace, _, name = table.gateway.partition("/")
@@ -54,13 +60,10 @@ class TracedListener(ListenerSetting, ConnectionManagerHook):
 
     def apply_to_connection_manager(self, manager: HttpConnectionManager) -> None:
         """Write the ``Tracing``."""
-        asked, made = self.asked, manager.tracing
-        for each, share in (
-            (made.client_sampling, asked.client_sampling),
-            (made.random_sampling, asked.random_sampling),
-            (made.overall_sampling, asked.overall_sampling),
-        ):
-            each.value = (MILLION if share is None else share) / MILLIONTHS_OF_PERCENT
+        asked, made, found = self.asked, manager.tracing, shares(self.asked)
+        made.client_sampling.value = found.client / MILLIONTHS_OF_PERCENT
+        made.random_sampling.value = found.random / MILLIONTHS_OF_PERCENT
+        made.overall_sampling.value = found.overall / MILLIONTHS_OF_PERCENT
         for attribute in asked.attributes or ():
             write_attribute(made.custom_tags.add(), attribute)
         made.operation, made.upstream_operation = asked.span_name or "", asked.upstream_span_name or ""

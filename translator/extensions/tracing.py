@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Tracing as EnvoyTracing
 from headgate_proto.envoy.type.v3.percent_pb2 import FractionalPercent
 from translator.envoy.hooks import RouteHook
 from translator.extension import Extension, FilterOutcome, Needed, PolicyContext, PolicyUnit
 from translator.extensions.trace_attributes import write_attribute
-from translator.ir.http import MILLION, RouteMatch, RuleSetting
+from translator.extensions.trace_shares import TraceShares, shares, shares_of_listener
+from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.headgate.tracing import Tracing
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.outcome import Outcome
+
+NONE: Final = TraceShares(0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +31,19 @@ class TracedRequests(RuleSetting, RouteHook):
         """Write the ``Tracing``."""
         asked, found = self.asked, route.tracing
         if asked.disable is not None:
-            for each in (found.client_sampling, found.random_sampling, found.overall_sampling):
-                _write_share(each, 0)
+            _write_shares(found, NONE)
             return
-        for each, share in (
-            (found.client_sampling, asked.client_sampling),
-            (found.random_sampling, asked.random_sampling),
-            (found.overall_sampling, asked.overall_sampling),
-        ):
-            _write_share(each, MILLION if share is None else share)
+        _write_shares(found, shares(asked, shares_of_listener(origin.facts)))
         for attribute in asked.attributes or ():
             write_attribute(found.custom_tags.add(), attribute)
         found.operation = asked.span_name or ""
 
 
-def _write_share(message: FractionalPercent, share: int) -> None:
-    message.numerator, message.denominator = share, FractionalPercent.MILLION
+def _write_shares(message: EnvoyTracing, found: TraceShares) -> None:
+    for each, share in zip(
+        (message.client_sampling, message.random_sampling, message.overall_sampling), found, strict=True
+    ):
+        each.numerator, each.denominator = share, FractionalPercent.MILLION
 
 
 def read(context: PolicyContext) -> FilterOutcome:

@@ -54,6 +54,11 @@ class ListenerSetting:
         return ""
 
     @property
+    def for_routes(self) -> tuple[object, ...]:
+        """Return what routes with policies have to know of it: values that can be hashed (`ListenerContext.facts`)."""
+        return ()
+
+    @property
     def backends(self) -> tuple[Backend, ...]:
         """Return what the listener itself calls: their clusters and endpoints are served."""
         return ()
@@ -78,11 +83,13 @@ class ListenerContext(NamedTuple):
 
     Attributes:
         proxyless: whether its clients are gRPC's own xDS clients, which apply the routes themselves.
+        facts: what its settings say that settings of routes depend on (`ListenerSetting.for_routes`).
     """
 
     port: int
     tls: bool
     proxyless: bool = False
+    facts: tuple[object, ...] = ()
 
     @property
     def scheme(self) -> str:

@@ -35,6 +35,7 @@ from translator.policies.attachment import any_policies
 from translator.policies.effective import Stack, inherited
 from translator.policies.targets import PolicyShard, shard
 from translator.refs import Ref
+from translator.resources.listener_contexts import listener_context
 from translator.routes.inherited import answers_preflights, behind_cors, inherited_paths, listener_settings
 from translator.routes.policies import effective_rules
 from translator.routes.proxyless import client_rules
@@ -124,7 +125,7 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
     not match to the next (`HTTPRouteSpec.hostnames`); Envoy looks at one virtual host only, so it holds both. The
     search stops at routes that catch everything.
     """
-    origin, gateway = table.origin, gateway_of(table.gateway)
+    gateway = gateway_of(table.gateway)
     owner = table.hostname if table.tls else _owner(db, table, domain)
     certificate = presented_certificate(db, gateway)
     found: list[tuple[attachment.RouteOnDomain, tuple[route_messages.EncodedRoute, ...]]] = []
@@ -132,7 +133,7 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
         if not covers(owner, wide):
             break
         served = db.select(attachment.routes, (table, wide))
-        made = [(each, route_entries(db, each.route, origin, each.known_stack, certificate).value) for each in served]
+        made = [(each, _entries(db, table, each, certificate)) for each in served]
         found += made
         if any(entry.catches_all for _, entries in made for entry in entries):
             break
@@ -153,6 +154,13 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
     if (answers or inherits) and (names := behind_cors(db, stack)):
         routes = [*preflights.let_in(routes, names)]
     return virtual_host(domain, routes, own_settings(db, table, stack), held_bytes(db, stack))
+
+
+def _entries(
+    db: Db, table: RouteConfigKey, served: attachment.RouteOnDomain, certificate: BackendKey | None
+) -> tuple[route_messages.EncodedRoute, ...]:
+    stack = served.known_stack
+    return route_entries(db, served.route, listener_context(db, table, stack), stack, certificate).value
 
 
 def _own_paths(

@@ -24,6 +24,7 @@ from translator.objects.gateway_api.references import ParentReference
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
 from translator.refs import ListenerRef, Ref
+from translator.resources.listener_contexts import listener_context
 from translator.resources.routes import route_entries
 from translator.routes.policies import effective_l4_rules
 from translator.routes.rules import has_served_rule, l4_rules, rules
@@ -105,7 +106,8 @@ def _l4_rules(db: Db, ref: Ref, parent: ParentStatus) -> Iterator[Outcome[L4Rule
 
 def _entries(db: Db, ref: Ref, parent: ParentStatus) -> Iterator[Outcome[tuple[EncodedRoute, ...]]]:
     certificate = presented_certificate(db, parent.gateway) if parent.bindings else None
-    for origin, stack in dict.fromkeys((each.table.origin, each.stack) for each in parent.bindings):
+    found = ((listener_context(db, each.table, each.stack), each.stack) for each in parent.bindings)
+    for origin, stack in dict.fromkeys(found):
         yield route_entries(db, ref, origin, stack, certificate)
 
 

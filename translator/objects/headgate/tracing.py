@@ -107,11 +107,11 @@ class Tracing(Disableable):
     """Which requests are traced, and what their spans say; where the listener has no tracing provider, none are."""
 
     client_sampling: Annotated[Share | None, Doc(envoy="Tracing.client_sampling")] = None
-    """Of requests with the header `x-client-trace-id`, the share that is traced. By default 100."""
+    """Of requests with the header `x-client-trace-id`, the share that is traced. By default the listener's."""
     random_sampling: Annotated[Share | None, Doc(envoy="Tracing.random_sampling")] = None
-    """The share of requests that is chosen at random. By default 100."""
+    """The share of requests that is chosen at random. By default the listener's."""
     overall_sampling: Annotated[Share | None, Doc(envoy="Tracing.overall_sampling")] = None
-    """The most that is traced, whoever chose it. By default 100."""
+    """The most that is traced, whoever chose it. By default the listener's."""
     attributes: Annotated[
         tuple[TracingAttribute, ...] | None,
         Field(max_length=32),
