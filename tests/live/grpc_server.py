@@ -22,3 +22,8 @@ async def grpc_server(
         yield bound
     finally:
         await server.stop(None)
+
+
+def metadata(context: Any) -> dict[str, str]:
+    """Return the metadata of a call, which are its headers; binary ones are left out."""
+    return {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import grpc
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
@@ -14,7 +14,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from headgate_proto.envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry, TCPAccessLogEntry
 from headgate_proto.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
-from tests.live.grpc_server import grpc_server
+from tests.live.grpc_server import grpc_server, metadata
 
 ALS = "envoy.service.accesslog.v3.AccessLogService"
 OTLP = "opentelemetry.proto.collector.logs.v1.LogsService"
@@ -53,6 +53,7 @@ class AccessLogService:
         connections: the entries of connections.
         names: the names of the logs.
         silent: whether it takes streams, and reads nothing from them.
+        headers: the headers of each call.
     """
 
     port: int = 0
@@ -60,9 +61,11 @@ class AccessLogService:
     connections: _Received[TCPAccessLogEntry] = field(default_factory=_Received)
     names: set[str] = field(default_factory=set)
     silent: bool = False
+    headers: list[dict[str, str]] = field(default_factory=list)
 
-    async def stream(self, messages: AsyncIterator[StreamAccessLogsMessage], _: object) -> StreamAccessLogsResponse:
+    async def stream(self, messages: AsyncIterator[StreamAccessLogsMessage], context: Any) -> StreamAccessLogsResponse:
         """Take all messages of a stream."""
+        self.headers.append(metadata(context))
         if self.silent:
             await asyncio.Event().wait()
         async for message in messages:
@@ -89,13 +92,16 @@ class Collector:
     Attributes:
         port: its port.
         records: the records.
+        headers: the headers of each call.
     """
 
     port: int = 0
     records: _Received[Record] = field(default_factory=_Received)
+    headers: list[dict[str, str]] = field(default_factory=list)
 
-    async def export(self, request: ExportLogsServiceRequest, _: object) -> ExportLogsServiceResponse:
+    async def export(self, request: ExportLogsServiceRequest, context: Any) -> ExportLogsServiceResponse:
         """Take a batch of records."""
+        self.headers.append(metadata(context))
         for resource in request.resource_logs:
             of_resource = {each.key: each.value.string_value for each in resource.resource.attributes}
             for scope in resource.scope_logs:

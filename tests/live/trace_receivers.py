@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 from aiohttp import web
@@ -16,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
-from tests.live.grpc_server import grpc_server
+from tests.live.grpc_server import grpc_server, metadata
 from tests.live.upstream import Seen, upstream
 
 SERVICE, METHOD = "opentelemetry.proto.collector.trace.v1.TraceService", "Export"
@@ -50,15 +51,18 @@ class TraceReceiver:
     Attributes:
         port: the port of the receiver.
         paths: the paths and hosts that it was called by; of one by gRPC without hosts.
+        headers: the headers of each call, by names in lower case.
     """
 
     port: int = 0
     spans: list[Span] = field(default_factory=list)
     paths: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def take(self, spans: list[Span], path: str, host: str) -> None:
+    def take(self, spans: list[Span], path: str, host: str, headers: dict[str, str]) -> None:
         """Take what arrived in one request."""
+        self.headers.append(headers)
         self.spans += spans
         self.paths.append((path, host))
         self._news.set()
@@ -111,8 +115,8 @@ async def otlp_grpc() -> AsyncIterator[TraceReceiver]:
     """Run a receiver of OTLP by gRPC."""
     found = TraceReceiver()
 
-    async def export(request: ExportTraceServiceRequest, _: object) -> ExportTraceServiceResponse:
-        found.take(_exported(request), EXPORT, "")
+    async def export(request: ExportTraceServiceRequest, context: Any) -> ExportTraceServiceResponse:
+        found.take(_exported(request), EXPORT, "", metadata(context))
         return ExportTraceServiceResponse()
 
     handler = grpc.unary_unary_rpc_method_handler(
@@ -152,7 +156,8 @@ async def _by_http(decode: Callable[[bytes], list[Span]]) -> AsyncIterator[Trace
     found = TraceReceiver()
 
     async def take(seen: Seen) -> web.Response:
-        found.take(decode(seen.body), seen.path, seen.host)
+        headers = dict(seen.headers)
+        found.take(decode(seen.body), seen.path, seen.host, headers)
         return web.Response()
 
     async with upstream("traces") as server:

@@ -16,6 +16,7 @@ from translator.envoy.grpc_service import GrpcCall
 from translator.envoy.hooks import ConnectionManagerHook, ListenerHook
 from translator.envoy.log_sinks import COLLECTOR_TIMEOUT, CollectorLog, FileLog, ServiceLog, Sink, json_text
 from translator.extension import Extension, ListenerOutcome, PolicyContext, PolicyUnit
+from translator.extensions.collector_headers import with_headers
 from translator.extensions.log_filters import filter_problems, write_log_filter
 from translator.gateway.protocols import OF_CONNECTIONS, OF_HTTP
 from translator.ir.backend import Backend, Protocol
@@ -209,7 +210,8 @@ def _collector(
 
 def _call(context: PolicyContext, found: LogService, field: str, timeout: int = 0) -> Outcome[GrpcCall | None]:
     owner = context.origin("")
-    backend = backend_of_policy(context.db, owner, found.backend_ref, f"{field}.backendRef", Protocol.H2C)
+    called = backend_of_policy(context.db, owner, found.backend_ref, f"{field}.backendRef", Protocol.H2C)
+    backend = with_headers(context.db, owner, called, found.headers, field)
     call = None if backend.value is None else GrpcCall(backend.value, found.authority or "", timeout)
     return Outcome(call, backend.problems)
 

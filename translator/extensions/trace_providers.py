@@ -33,9 +33,11 @@ from translator.envoy.cel import cel_expression
 from translator.envoy.fractions import write_share
 from translator.envoy.grpc_service import GrpcCall, grpc_service
 from translator.envoy.names import cluster_name
+from translator.extensions.collector_headers import with_headers
 from translator.ir.backend import Backend
 from translator.languages import cel
 from translator.objects.gateway_api.references import BackendObjectReference
+from translator.objects.headgate.collectors import CollectorHeaders, CollectorService
 from translator.objects.headgate.traceproviders import (
     DatadogTraces,
     OpenTelemetryTraces,
@@ -199,7 +201,7 @@ def read_provider(context: ProviderContext) -> Outcome[Exporter | None]:
     assert isinstance(found, TraceProvider)
     if found.zipkin is not None:
         zipkin = found.zipkin
-        service = _http(zipkin.backend_ref, zipkin.authority, zipkin.path)
+        service = _http(zipkin.backend_ref, zipkin.authority, zipkin.path, zipkin.headers)
         collector = _collector(context, "zipkin", service, ZIPKIN_PATH)
         made = Zipkin(collector.value, zipkin) if collector.value is not None else None
         return Outcome(made, collector.problems)
@@ -215,7 +217,7 @@ def _open_telemetry(context: ProviderContext, found: OpenTelemetryTraces) -> Out
         return context.invalid("openTelemetry.sampler.cel", fault)
     called: Outcome[GrpcCall | None] | Outcome[HttpCollector | None]
     if found.grpc_service is not None:
-        called = context.grpc(found.grpc_service, "openTelemetry.grpcService")
+        called = _grpc(context, found.grpc_service, "openTelemetry.grpcService")
     else:
         assert found.http_service is not None
         called = _collector(context, "openTelemetry.httpService", found.http_service, OTLP_PATH)
@@ -228,14 +230,33 @@ def _faults(sampler: Sampler | None) -> Iterator[str]:
         yield f"{unknown[0]} is not known yet when a span begins: use what the request says."
 
 
-def _http(reference: BackendObjectReference, authority: str | None, path: str | None = None) -> TraceHttpService:
-    return TraceHttpService.model_construct(backend_ref=reference, authority=authority, path=path, request_timeout=None)
+def _grpc(context: ProviderContext, found: CollectorService, field: str) -> Outcome[GrpcCall | None]:
+    call = context.grpc(found, field)
+    if call.value is None or not found.headers:
+        return call
+    made = _with_headers(context, Outcome(call.value.backend, call.problems), found.headers, field)
+    return Outcome(call.value._replace(backend=made.value) if made.value is not None else None, made.problems)
+
+
+def _http(
+    reference: BackendObjectReference, authority: str | None, path: str | None = None, headers: CollectorHeaders = None
+) -> TraceHttpService:
+    return TraceHttpService.model_construct(
+        backend_ref=reference, authority=authority, path=path, request_timeout=None, headers=headers
+    )
+
+
+def _with_headers(
+    context: ProviderContext, backend: Outcome[Backend | None], headers: CollectorHeaders, field: str
+) -> Outcome[Backend | None]:
+    return with_headers(context.db, context.owner, backend, headers, f"{context.field}.{field}")
 
 
 def _collector(
     context: ProviderContext, field: str, found: TraceHttpService, path: str
 ) -> Outcome[HttpCollector | None]:
-    backend = context.backend(found.backend_ref, f"{field}.backendRef")
+    called = context.backend(found.backend_ref, f"{field}.backendRef")
+    backend = _with_headers(context, called, found.headers, field)
     if backend.value is None:
         return Outcome(None, backend.problems)
     key = backend.value.key

@@ -8,6 +8,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import ClassVar, Final, NamedTuple
 
+from translator.ir.secret import GenericSecret
+
 
 class Protocol(Enum):
     """The protocol of a backend."""
@@ -81,6 +83,11 @@ class BackendSetting:
     @property
     def trust_anchors(self) -> tuple[BackendKey, ...]:
         """Return the objects with the CA certificates that the cluster gets by SDS, so that these are served."""
+        return ()
+
+    @property
+    def secret_texts(self) -> tuple[GenericSecret, ...]:
+        """Return the secret texts that the cluster gets by SDS, so that these are served."""
         return ()
 
     @property

@@ -43,7 +43,8 @@ def _listener_needs(db: Db, gateway: Ref) -> Iterator[FilterNeeds]:
         spec = port_listener(db, gateway, port)
         called = {backend for each in spec.all_settings for backend in each.backends} if spec else set()
         if called:
-            yield FilterNeeds(tuple(sorted(called)))
+            secrets = {secret for each in called for setting in each.settings for secret in setting.secret_texts}
+            yield FilterNeeds(tuple(sorted(called)), secrets=tuple(sorted(secrets)))
         chains = [each.chain for each in spec.chains if isinstance(each.chain, HttpChain)] if spec else []
         tables = {each.table for each in chains}
         for table in {each.table for each in chains if each.filtered}:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from translator.objects.headgate.clientcertdetails import ForwardClientCertDetails
+from translator.objects.headgate.collectors import MOST_HEADERS, CollectorHeader, CollectorService
 from translator.objects.headgate.grpcsettings import MOST_METHODS, MOST_SERVICES, GrpcStats
 from translator.objects.headgate.listenertracing import LONGEST_PATH, ListenerTracing
 from translator.objects.headgate.traceproviders import (
@@ -46,6 +47,11 @@ def services(count: int) -> dict[str, Any]:
             MOST_RESOURCE_ATTRIBUTES,
             lambda count: {"attributes": [{"name": f"a{each}", "value": "b"} for each in range(count)]},
         ),
+        (
+            CollectorService,
+            MOST_HEADERS,
+            lambda count: {**COLLECTOR, "headers": [{"name": f"x-{each}", "value": "a"} for each in range(count)]},
+        ),
         (ListenerTracing, LONGEST_PATH, lambda count: {"maxPathTagLength": count}),
     ],
 )
@@ -70,6 +76,14 @@ def test_the_most(model: type[Fields], most: int, made: Any) -> None:
         (ListenerTracing, {"disable": {}, "verbose": True}, "must not be set together with verbose"),
         (ForwardClientCertDetails, {"mode": "ForwardOnly", "details": {"dns": True}}, "unless mode is AppendForward"),
         (ForwardClientCertDetails, {"details": {"dns": True}}, "unless mode is AppendForward"),
+        (CollectorHeader, {"name": "x-key"}, "must have either value or secretRef"),
+        (CollectorHeader, {"name": "x-key", "value": "a", "secretRef": {"name": "key"}}, "either value or secretRef"),
+        (CollectorHeader, {"name": "x-key", "value": "a", "prefix": "b "}, "must not be set without secretRef"),
+        (
+            CollectorService,
+            {**COLLECTOR, "headers": [{"name": name, "value": "a"} for name in ("X-K", "x-k")]},
+            "earlier",
+        ),
     ],
 )
 def test_what_excludes_each_other(model: type[Fields], wrong: dict[str, Any], said: str) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field, GetPydanticSchema, StringConstraints
 
 from translator.objects.gateway_api.references import BackendObjectReference
+from translator.objects.headgate.collectors import CollectorHeaders
 from translator.objects.headgate.expressions import FORMAT_CHARACTERS
 from translator.objects.headgate.logfilters import ConnectionLogFilter, LogFilter
 from translator.objects.headgate.responses import MOST_LEVELS, JsonObject, is_json
@@ -79,6 +80,8 @@ class LogService(Fields):
     """The host that the service is called by. By default the name of its cluster in Envoy."""
     log_name: Annotated[LogName | None, Doc(envoy="CommonGrpcAccessLogConfig.log_name", default="the field")] = None
     """The name of the log, by which the service tells it from others."""
+    headers: CollectorHeaders = None
+    """Headers of all calls, such as keys. By default none."""
 
 
 class StateLogService(LogService):

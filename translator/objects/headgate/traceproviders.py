@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field, StringConstraints
 
 from translator.objects.gateway_api.references import BackendObjectReference
+from translator.objects.headgate.collectors import CollectorHeaders, CollectorService
 from translator.objects.headgate.expressions import Condition
-from translator.objects.headgate.services import GrpcService
 from translator.objects.headgate.types import Share
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one
 from translator.objects.schema.documentation import Doc
@@ -60,6 +60,8 @@ class TraceHttpService(Fields):
     """The host that the service is called by. By default its name and namespace, `collector.observability`."""
     request_timeout: Annotated[PositiveMilliseconds | None, Doc(envoy="HttpUri.timeout")] = None
     """How long a call may take. By default 5s."""
+    headers: CollectorHeaders = None
+    """Headers of all calls, such as keys. By default none."""
 
 
 class EnvironmentDetector(Fields):
@@ -131,7 +133,7 @@ class OpenTelemetryTraces(CheckedFields):
     )
     one_of: ClassVar[tuple[tuple[str, ...], ...]] = (("grpc_service", "http_service"),)
 
-    grpc_service: Annotated[GrpcService | None, ATOMIC, Doc(envoy="OpenTelemetryConfig.grpc_service")] = None
+    grpc_service: Annotated[CollectorService | None, ATOMIC, Doc(envoy="OpenTelemetryConfig.grpc_service")] = None
     """A collector that takes them by gRPC, mostly at port 4317."""
     http_service: Annotated[TraceHttpService | None, ATOMIC, Doc(envoy="OpenTelemetryConfig.http_service")] = None
     """A collector that takes them by HTTP, mostly at port 4318."""
@@ -169,6 +171,8 @@ class ZipkinTraces(Fields):
     """Whether new traces have identifiers of 128 bits. By default true."""
     shared_span_context: Annotated[Boolean | None, Doc(envoy="ZipkinConfig.shared_span_context")] = None
     """Whether the span of the proxy has the identifier of the client's span. By default true."""
+    headers: CollectorHeaders = None
+    """Headers of all calls, such as keys. By default none."""
 
 
 class DatadogTraces(Fields):
