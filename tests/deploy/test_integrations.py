@@ -63,21 +63,26 @@ def test_gateways_and_routes_are_accepted(name: str) -> None:
                 assert accepted["status"] == "True", accepted
 
 
-def test_the_collector_gets_the_spans() -> None:
-    """The policy of the example is in effect at its Gateway, and names the port at which the collector listens."""
+def test_the_collector_gets_spans_and_records() -> None:
+    """The policy of the example is in effect at its Gateway, and both name the port at which the collector listens."""
     found = {each["kind"]: each for each in DOCUMENTS["opentelemetry.yaml"]}
     ours = [each for each in found.values() if each["kind"] in KINDS and each["kind"] != "Deployment"]
     cluster = cluster_of(ours)
     (ancestor,) = cluster.translator.statuses[Ref("ListenerPolicy", "default", "opentelemetry")]["ancestors"]
     status = {each["type"]: each["status"] for each in ancestor["conditions"]}
     assert (status["Accepted"], status["ResolvedRefs"], status["Attached"]) == ("True", "True", "True")
-    provider = found["ListenerPolicy"]["spec"]["default"]["httpSettings"]["tracing"]["provider"]
-    port = provider["openTelemetry"]["grpcService"]["backendRef"]["port"]
+    settings = found["ListenerPolicy"]["spec"]["default"]["httpSettings"]
+    logs = [each["openTelemetry"] for each in settings["accessLog"] if "openTelemetry" in each]
+    callers = [settings["tracing"]["provider"]["openTelemetry"], *logs]
+    port, other = (each["grpcService"]["backendRef"]["port"] for each in callers)
+    assert port == other
     collector = yaml.safe_load(found["ConfigMap"]["data"]["collector.yaml"])
     assert collector["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"].endswith(f":{port}")
     assert [each["port"] for each in found["Service"]["spec"]["ports"]] == [port]
-    named = {each for one in collector["service"]["pipelines"].values() for each in one["processors"]}
-    assert named == set(collector["processors"])
+    pipelines = collector["service"]["pipelines"]
+    assert pipelines.keys() == {"traces", "logs"}
+    for each in pipelines.values():
+        assert (set(each["processors"]), set(each["receivers"])) == (set(collector["processors"]), {"otlp"})
 
 
 def queries() -> list[str]:
