@@ -79,6 +79,8 @@ def may_have_status(db: Db, namespace: str) -> bool:
 
 
 def _partitions(db: Db, route: Ref) -> Iterator[Ref | str]:
+    # Without the namespaces of what Backends and policies name: to find these is to read as much as the entries do. While
+    # a bug hides the entries of a route, the status of a policy there does not wait for them.
     yield from attachment.candidates(db, route)
     found = db.get(Route, route)
     for each in backend_references(found.spec) if found is not None else ():
@@ -123,7 +125,8 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref | FilterUse, Filed]]:
     if any(stack is not None for _, stack, _ in stacks):
         yield from _policy_uses(db, route, tuple(dict.fromkeys(gateway for gateway, _, _ in stacks)))
     if stacks and (may_have_backend_policies(db) or may_have_status(db, route.namespace)):
-        yield from _uses(db, route, {(gateway, passthrough): None for gateway, _, passthrough in stacks})
+        served = ((key, each) for key, each in used if isinstance(each, Backend) and isinstance(key, Ref))
+        yield from _uses(db, route, {(gateway, passthrough): None for gateway, _, passthrough in stacks}, served)
 
 
 def _policy_uses(db: Db, route: Ref, gateways: tuple[Ref, ...]) -> Iterator[tuple[Ref, PolicyUse]]:
@@ -136,13 +139,16 @@ def _policy_uses(db: Db, route: Ref, gateways: tuple[Ref, ...]) -> Iterator[tupl
                 yield from ((policy, PolicyUse(gateway, route, number, place)) for gateway in gateways)
 
 
-def _uses(db: Db, route: Ref, gateways: Iterable[tuple[Ref, bool]]) -> Iterator[tuple[Ref, BackendUse]]:
-    """Yield the objects that a route names as backends, if something is told of these at Gateways.
+def _uses(
+    db: Db, route: Ref, gateways: Iterable[tuple[Ref, bool]], served: Iterable[tuple[Ref, Backend]]
+) -> Iterator[tuple[Ref, BackendUse]]:
+    """Yield the objects that a route names as backends, or that others name for it, if something is told of these.
 
     Args:
         db: the database.
         route: the route.
         gateways: the Gateways that it is attached to, and whether these pass TLS through, which no policy concerns.
+        served: what it can send requests to at each of them, such as the members of Backends and what policies name.
     """
     found = db.get(Route, route)
     policies = may_have_backend_policies(db)
@@ -155,6 +161,12 @@ def _uses(db: Db, route: Ref, gateways: Iterable[tuple[Ref, bool]]) -> Iterator[
         if refused(db, GATEWAY_GROUP, route, kind, ref) is None:
             concerned = (gateway for gateway, passthrough in gateways if kind.has_ancestors or not passthrough)
             used |= dict.fromkeys((ref, BackendUse(gateway, each.port or 0)) for gateway in concerned)
+    for gateway, backend in served:
+        ref = Ref(*backend.key)
+        model = db.registry.kinds.get(ref.kind)  # None for a server that is no object, such as one of a URL
+        kind = db.registry.backend_of(model.group, ref.kind) if model is not None else None
+        if kind is not None and (kind.has_ancestors or (policies and any_policies(db, backend_shard(ref)))):
+            used[ref, BackendUse(gateway, backend.port)] = None
     yield from used
 
 
