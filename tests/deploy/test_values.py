@@ -13,8 +13,6 @@ import yaml
 from tests.deploy.tools import CHART, key, render
 from tests.deploy.values import VALUES, Value
 
-pytestmark = pytest.mark.slow
-
 
 def leaves(values: Mapping[str, Any], schema: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Yield the paths of all values, and of the fields of objects with our own fields; all are in the schema."""
@@ -48,6 +46,7 @@ def test_values_in_the_readme_exist() -> None:
     assert named <= {each.path for each in VALUES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", VALUES, ids=label)
 def test_a_value_changes_the_expected_objects(value: Value) -> None:
     """Another value changes exactly the expected kinds of objects."""
@@ -58,6 +57,7 @@ def test_a_value_changes_the_expected_objects(value: Value) -> None:
     assert {kind for kind, _, _ in changed} == value.changes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", VALUES, ids=label)
 def test_an_invalid_value_is_rejected(value: Value) -> None:
     """An invalid value is rejected with its name."""
@@ -65,6 +65,7 @@ def test_an_invalid_value_is_rejected(value: Value) -> None:
         render("--set-json", f"{value.path}={json.dumps(value.wrong)}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -82,6 +83,7 @@ def test_mistakes_have_a_way_out(values: str, message: str) -> None:
         render("--set", values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "good"), [("1.9.3", False), ("1.29.14", False), ("1.30.0", True), ("1.100.0", True)]
 )
