@@ -79,8 +79,8 @@ def may_have_status(db: Db, namespace: str) -> bool:
 
 
 def _partitions(db: Db, route: Ref) -> Iterator[Ref | str]:
-    # Without the namespaces of what Backends and policies name: to find these is to read as much as the entries do. While
-    # a bug hides the entries of a route, the status of a policy there does not wait for them.
+    # Without the namespaces of what Backends and policies name: to find these is to read as much as the entries do.
+    # While a bug hides the entries of a route, the status of a policy there does not wait for them.
     yield from attachment.candidates(db, route)
     found = db.get(Route, route)
     for each in backend_references(found.spec) if found is not None else ():
