@@ -18,10 +18,10 @@ PYTEST_ARGS ?= -n auto --maxprocesses=4
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup proto quickstart test slow fuzz chaos disruption soak check full e2e conformance suite tools integrations kind manifests golden bench lock node wheel clean
+.PHONY: help setup proto quickstart test slow fuzz chaos disruption soak check full e2e conformance suite tools integrations kind manifests golden bench bench-plot lock node wheel clean
 
 help: ## Show these targets
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  \1\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
 setup: $(READY) proto ## Install all that is needed into .venv (at once when nothing changed)
 
@@ -135,8 +135,12 @@ manifests: setup $(TOOLS)/helm ## Write what in deploy/ follows from the code: d
 golden: setup ## Rewrite the expected outputs of the golden cases; review the diff
 	@$(BIN)/python -m pytest $(PYTEST_ARGS) tests/translator/golden --rewrite-golden
 
-bench: setup ## Measure what ARCHITECTURE.md claims: edit to answer, cost of an edit among many routes
-	@$(BIN)/python bench/run.py
+# docs/performance.md says what the figures mean. With the options --json and --from, a run can be drawn again.
+bench: setup ## Measure propagation beside an oracle, loads, memory, streams (BENCH_ARGS="--only propagation --sizes 100,1000", "--quick", "--help")
+	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-plot: setup ## Measure propagation, and draw it into docs/performance (BENCH_ARGS="--from run.json" to draw an earlier run)
+	@$(BIN)/python -m bench --only propagation --json docs/performance/propagation.json --plot docs/performance $(BENCH_ARGS)
 
 lock: ## Resolve pyproject.toml's dependencies again into requirements.lock (needs uv)
 	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --upgrade \

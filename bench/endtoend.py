@@ -11,16 +11,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from bench.workload import Options, Table
 from bench.world import NAMESPACE, Raw, gateway, manifest, route
 
 EDITS = 20
+LIMIT_MILLISECONDS = 100
 PATIENCE_SECONDS = 60
 HOST = "edited.example.com"
 
@@ -55,6 +57,19 @@ def measure(others: int) -> Latency:
                 _until_answer(port, number, log)
                 times.append((time.perf_counter() - start) * 1000)
     return Latency(others, statistics.median(times), max(times))
+
+
+def measure_all(options: Options) -> list[Latency]:
+    """Measure alone and among a thousand routes."""
+    return [measure(others) for others in (0, min(1_000, max(options.sizes)))]
+
+
+def table(results: Sequence[Latency]) -> Table:
+    """Return the table: one row for each number of other routes."""
+    rows = tuple((f"{each.others:,}", f"{each.median:.1f}", f"{each.slowest:.1f}") for each in results)
+    return Table(
+        ("other routes", "median, ms", "slowest, ms"), rows, (f"Target: medians below {LIMIT_MILLISECONDS} ms.",)
+    )
 
 
 def edited(number: int) -> Raw:

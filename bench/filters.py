@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.endtoend import HOST, PATIENCE_SECONDS, edited, free_port
+from bench.workload import Options, Table
 from bench.world import GATEWAY, NAMESPACE, edit, gateway
 from build_proto import envoy_binary
 from headgate.envoy.static import static_bootstrap
@@ -60,6 +61,34 @@ def measure() -> Cost:
     with running(whole, port) as full, running(bare, other) as reduced:
         (with_all, without), ratio = in_turns([(full, port), (reduced, other)], ROUNDS)
     return Cost(disabled, with_all, without, ratio)
+
+
+def measure_all(_: Options) -> list[Cost]:
+    """Measure, as a workload."""
+    return [measure()]
+
+
+def table(results: Sequence[Cost]) -> Table:
+    """Return the table of one row."""
+    return Table(
+        ("disabled filters", "with, µs", "without, µs", "ratio", "quartiles"),
+        tuple(
+            (
+                str(each.filters),
+                f"{each.with_all:.1f}",
+                f"{each.without:.1f}",
+                f"{each.ratio[1]:.3f}",
+                quartiles(each.ratio),
+            )
+            for each in results
+        ),
+        (f"The ratio is that of {ROUNDS} rounds in turns; the width of its quartiles is the noise.",),
+    )
+
+
+def quartiles(ratio: Sequence[float]) -> str:
+    """Return the lower and the upper quartile as a cell."""
+    return f"{ratio[0]:.3f} to {ratio[2]:.3f}"
 
 
 def in_turns(proxies: Sequence[tuple[int, int]], rounds: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

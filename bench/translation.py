@@ -6,10 +6,11 @@ import multiprocessing
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
+from bench.workload import Options, Table
 from bench.world import edit, endpoint_slice, gateway, removal, route, world
 from translator.inputs import Edit, Settings
 from translator.translator import Translator
@@ -61,11 +62,37 @@ class Figures:
     edits: dict[str, Edited]
 
 
-def measure_all() -> list[Figures]:
+def measure_all(options: Options) -> list[Figures]:
     """Measure every size, each in a separate process, one after the other."""
+    sizes = [each for each in SIZES if each.routes <= max(options.sizes)]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=context, max_tasks_per_child=1) as pool:
-        return list(pool.map(measure, SIZES))
+        return list(pool.map(measure, sizes))
+
+
+def table(results: Sequence[Figures]) -> Table:
+    """Return the table: one row for each size; the multiples are of the first row."""
+    first = results[0]
+    return Table(
+        ("routes", "hosts", "cold load, s", "per route, µs", "memory, MB", "memos", *first.edits),
+        tuple(
+            (
+                f"{each.size.routes:,}",
+                f"{each.size.hosts:,}",
+                f"{each.cold:.2f}",
+                f"{each.cold / each.size.routes * 1e6:.0f}",
+                f"{each.megabytes:.0f}",
+                f"{each.memos:,}",
+                *(_cell(edited, first.edits[name]) for name, edited in each.edits.items()),
+            )
+            for each in results
+        ),
+        ("Edits: ms, in parentheses the multiple of the first line, then the executed queries.",),
+    )
+
+
+def _cell(edited: Edited, first: Edited) -> str:
+    return f"{edited.milliseconds:.2f} ({edited.milliseconds / first.milliseconds:.1f}) {edited.runs}"
 
 
 def measure(size: Size) -> Figures:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.workload import Options, Table
 from bench.xds_clients import Clients, connected
-from bench.xds_resources import CLUSTERS, ROUTES, assignment, table, world
+from bench.xds_resources import CLUSTERS, ROUTES, assignment, world
+from bench.xds_resources import table as routes_of
 from bench.xds_servers import Remote, bare, ours
 from tests.relay import Relay
 from xds import ENDPOINT, ROUTE
@@ -63,7 +66,7 @@ async def _push(delta: bool) -> Push:
             await mine.until(STREAMS)
             own, others = [], []
             for number in range(1, PUSHES + 1):
-                own.append(await _cost(one, mine, [table(SIZE, number)]))
+                own.append(await _cost(one, mine, [routes_of(SIZE, number)]))
                 others.append(await _cost(other, theirs, mine.last))
     return Push("delta" if delta else "state of the world", statistics.median(own), statistics.median(others))
 
@@ -112,27 +115,48 @@ async def _memory() -> float:
                 return (server.usage().memory - before) / STREAMS
 
 
-def report() -> list[str]:
-    """Measure everything, and return the lines of the report."""
-    lines = [
-        f"  {SIZE // 1000} KB to {STREAMS:,} streams, {each.variant}: {each.ours * 1000:.0f} ms of the server's CPU, "
-        f"{each.ratio:.2f} times the bare handler's (target: at most {LIMIT_CPU})"
-        for each in pushes()
-    ]
-    found = change()
-    lines.append(
-        f"  one endpoint changed, {STREAMS:,} delta streams: {found.wire:.0f} bytes on the wire for a resource of "
-        f"{found.resource}, {found.wire / found.resource:.2f} times (target: at most {LIMIT_BYTES:.0f}); "
-        f"{found.message - found.resource} bytes are overhead of the response"
-    )
-    idle = memory()
-    lines.append(
-        f"  an idle stream: {idle / 1000:.0f} KB of memory, {idle / LIMIT_MEMORY:.2f} of the target "
-        f"({LIMIT_MEMORY // 1000} KB at most)"
-    )
-    return lines
+@dataclass(frozen=True)
+class Streams:
+    """All figures of many streams.
+
+    Attributes:
+        streams: the number of streams.
+        pushes: the cost of a push to all, of each protocol variant.
+        change: the bytes of one changed endpoint.
+        idle: the bytes of memory of an idle stream.
+    """
+
+    streams: int
+    pushes: tuple[Push, ...]
+    change: Change
+    idle: float
 
 
-if __name__ == "__main__":
-    assert len(table(SIZE, 0).body) < SIZE * 1.2
-    print("\n".join(report()))
+def measure(_: Options) -> list[Streams]:
+    """Measure everything."""
+    return [Streams(STREAMS, tuple(pushes()), change(), memory())]
+
+
+def table(results: Sequence[Streams]) -> Table:
+    """Return the table: one row a protocol variant, and the other figures as notes."""
+    rows, notes = [], []
+    for each in results:
+        rows += [
+            (
+                f"{each.streams:,}",
+                push.variant,
+                f"{push.ours * 1000:.0f}",
+                f"{push.bare * 1000:.0f}",
+                f"{push.ratio:.2f}",
+            )
+            for push in each.pushes
+        ]
+        found = each.change
+        notes += [
+            f"A push is of {SIZE // 1000} KB (target: a ratio of at most {LIMIT_CPU}).",
+            f"One endpoint changed: {found.wire:.0f} bytes on the wire a stream for a resource of {found.resource}, "
+            f"{found.wire / found.resource:.2f} times (target: at most {LIMIT_BYTES:.0f}); "
+            f"{found.message - found.resource} bytes are overhead of the response.",
+            f"An idle stream: {each.idle / 1000:.0f} KB of memory (target: {LIMIT_MEMORY // 1000} KB at most).",
+        ]
+    return Table(("streams", "variant", "CPU a push, ms", "bare handler, ms", "ratio"), tuple(rows), tuple(notes))

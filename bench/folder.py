@@ -1,0 +1,117 @@
+"""`headgate run` with a folder, and its Envoy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.endtoend import free_port
+from bench.envoys import received_bytes, routes_digest
+from bench.hosts import KEY, base, dump, hostname, route
+from bench.usage import until_idle
+from headgate.envoy.state import GatewayState
+
+DOCUMENTS = 500
+"""How many routes are in a file."""
+STOP_SECONDS = 30
+
+
+class FolderTarget:
+    """`headgate run` with a folder, and its Envoy.
+
+    Args:
+        root: a folder for all files.
+        routes: how many routes there are from the start.
+        upstream: the port of the upstream.
+    """
+
+    name = "Headgate"
+    form = "RDS"
+    host = "127.0.0.1"
+
+    def __init__(self, root: Path, routes: int, upstream: int) -> None:
+        self._root, self._folder, self._fresh = root, root / "config", root / "new"
+        self.port, self.xds, self.admin = free_port(), free_port(), free_port()
+        self.state = root / "state"
+        for each in (self._folder, self._fresh):
+            each.mkdir()
+        dump(self._folder / "base.yaml", base(self.port, upstream))
+        for start in range(0, routes, DOCUMENTS):
+            made = [route(hostname(number)) for number in range(start, min(start + DOCUMENTS, routes))]
+            dump(self._folder / f"routes-{start}.yaml", made)
+        self._added: list[Path] = []
+        self.control_plane: tuple[int, ...] = ()
+        self.proxies: tuple[int, ...] = ()
+
+    @property
+    def log(self) -> Path:
+        """Headgate's log."""
+        return self._root / "headgate.log"
+
+    @property
+    def gateway_state(self) -> GatewayState:
+        """The files of its Envoy."""
+        return GatewayState(KEY, self.state / f"127.0.0.1-{self.xds}" / KEY.replace("/", "."))
+
+    @contextmanager
+    def running(self, *arguments: str) -> Iterator[None]:
+        """Run it."""
+        options = {"--xds-address": self.xds, "--admin-address": self.admin}
+        addresses = [part for name, port in options.items() for part in (name, f"127.0.0.1:{port}")]
+        command = [sys.executable, "-m", "headgate", "run", str(self._folder), *addresses]
+        with self.log.open("wb") as output:
+            process = subprocess.Popen(
+                [*command, "--state-dir", str(self.state), *arguments],
+                stdout=output,
+                stderr=output,
+                env={**os.environ, "NO_COLOR": "1"},
+            )
+        self.control_plane = (process.pid,)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def find_envoy(self) -> None:
+        """Note the process of its Envoy, which listens by now."""
+        self.proxies = (int(self.gateway_state.pid.read_text()),)
+
+    def prepare(self, host: str) -> None:
+        """Write the file of a route, where Headgate does not see it."""
+        dump(self._fresh / f"{host}.yaml", [route(host)])
+
+    def add(self, host: str) -> float:
+        """Move the file into the folder."""
+        fresh, path = self._fresh / f"{host}.yaml", self._folder / f"{host}.yaml"
+        self._added.append(path)
+        start = time.perf_counter()
+        fresh.rename(path)
+        return start
+
+    def remove_added(self) -> None:
+        """Remove the files; Headgate waits whether they come back, as after an editor's save."""
+        for each in self._added:
+            each.unlink()
+        if self._added:
+            time.sleep(1)
+        self._added.clear()
+        until_idle((*self.control_plane, *self.proxies))
+
+    def sent_bytes(self) -> int:
+        """Return what its Envoy counted."""
+        return received_bytes(self.gateway_state.admin_socket)
+
+    def routes_digest(self) -> str:
+        """Return a hash of the routes that its Envoy has."""
+        return routes_digest(self.gateway_state.admin_socket, self.port)

@@ -1,0 +1,124 @@
+"""The oracle with an Envoy: it pushes the resources that a translator makes of the same objects."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.endtoend import free_port
+from bench.envoys import envoy, received_bytes, routes_digest
+from bench.hosts import KEY, base, hostname, route
+from bench.oracle import Oracle
+from bench.usage import until_idle
+from bench.world import GATEWAY, NAMESPACE, edit
+from headgate.envoy.descriptors import available
+from headgate.envoy.state import GatewayState
+from headgate.process.own_addresses import machine_addresses
+from translator.inputs import Edit, Settings
+from translator.refs import Ref
+from translator.translator import Translator
+from xds import Reference, Resource, Snapshot, diff
+
+
+def run_settings() -> Settings:
+    """Return the settings that `headgate run` translates with, as far as they change resources."""
+    return Settings(machine=machine_addresses(), descriptors=available())
+
+
+def _changed(before: Snapshot, after: Snapshot) -> tuple[list[Resource], list[Reference]]:
+    """Return what was added or changed between two snapshots, and what was removed."""
+    names = [Reference(url, name) for url, changed in diff(before, after).items() for name in changed]
+    found = {each: after.get(each) for each in names}
+    return [each for each in found.values() if each], [each for each, resource in found.items() if not resource]
+
+
+class OracleTarget:
+    """The oracle, which pushes the resources of a translator, and an Envoy.
+
+    Args:
+        root: a folder for all files.
+        routes: how many routes there are from the start.
+        upstream: the port of the upstream.
+        settings: the settings of the translator that makes the resources.
+        name: its name in the report.
+        form: the form of its resources.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(
+        self,
+        root: Path,
+        routes: int,
+        upstream: int,
+        settings: Settings | None = None,
+        name: str = "oracle",
+        form: str = "RDS",
+    ) -> None:
+        self.name, self.form, self.port = name, form, free_port()
+        self._root = root
+        self._made = Translator(settings or run_settings())
+        objects = [*base(self.port, upstream), *(route(hostname(number)) for number in range(routes))]
+        self._made.edit([edit(each) for each in objects])
+        self._made.evaluate()
+        self._added: list[str] = []
+        self._oracle: Oracle | None = None
+        self.control_plane: tuple[int, ...] = ()
+        self.proxies: tuple[int, ...] = ()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """All resources."""
+        return self._made.snapshots[Ref("Gateway", NAMESPACE, GATEWAY)]
+
+    @property
+    def gateway_state(self) -> GatewayState:
+        """The files of its Envoy."""
+        return GatewayState(KEY, self._root / "state" / "oracle" / "envoy")
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run the oracle, and an Envoy with the bootstrap and the arguments that `headgate run` gives one."""
+        xds = self._root / "xds.sock"
+        with Oracle.start(f"unix:{xds}") as self._oracle:
+            self._oracle.load(self.snapshot)
+            self.control_plane = (self._oracle.pid,)
+            with envoy(self.gateway_state, xds) as self.proxies:
+                yield
+
+    def prepare(self, host: str) -> None:
+        """Translate a route, and have the oracle encode what changes."""
+        assert self._oracle is not None
+        before = self.snapshot
+        self._made.edit([edit(route(host))])
+        self._made.evaluate()
+        self._oracle.prepare(host, *_changed(before, self.snapshot))
+        self._added.append(host)
+
+    def add(self, host: str) -> float:
+        """Push what was prepared."""
+        assert self._oracle is not None
+        start = time.perf_counter()
+        self._oracle.push(host)
+        return start
+
+    def remove_added(self) -> None:
+        """Push the resources without the added routes."""
+        assert self._oracle is not None
+        before = self.snapshot
+        self._made.edit([Edit(edit(route(each)).ref, None) for each in self._added])
+        self._made.evaluate()
+        self._added.clear()
+        self._oracle.prepare("", *_changed(before, self.snapshot))
+        self._oracle.push("")
+        until_idle((*self.control_plane, *self.proxies))
+
+    def sent_bytes(self) -> int:
+        """Return what its Envoy counted."""
+        return received_bytes(self.gateway_state.admin_socket)
+
+    def routes_digest(self) -> str:
+        """Return a hash of the routes that its Envoy has."""
+        return routes_digest(self.gateway_state.admin_socket, self.port)
