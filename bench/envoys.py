@@ -18,18 +18,19 @@ from headgate.envoy.bootstrap import bootstrap
 from headgate.envoy.descriptors import available
 from headgate.envoy.process import EnvoyProcess, Launch
 from headgate.envoy.state import GatewayState
+from headgate.process.address import Address
 from translator.envoy.bootstrap import XDS_CLUSTER
 
 RECEIVED = f"cluster.{XDS_CLUSTER}.upstream_cx_rx_bytes_total"
 
 
 @contextmanager
-def envoy(state: GatewayState, xds: Path, token: str = "", instance: str = "bench") -> Iterator[tuple[int]]:
+def envoy(state: GatewayState, xds: Path | Address, token: str = "", instance: str = "bench") -> Iterator[tuple[int]]:
     """Run an Envoy with the bootstrap and the arguments that `headgate run` gives one; yield its process id.
 
     Args:
         state: where its files are.
-        xds: the Unix socket of its xDS server.
+        xds: the Unix socket, or the address, of its xDS server.
         token: the token that authenticates it; "" for none.
         instance: its name among the Envoys of a Gateway.
     """

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from bench.endtoend import free_port
 from bench.envoys import received_bytes, routes_digest
-from bench.hosts import KEY, base, dump, hostname, route
+from bench.hosts import KEY, dump, files, route
 from bench.usage import until_idle
+from bench.world import Raw
 from headgate.envoy.state import GatewayState
 
-DOCUMENTS = 500
-"""How many routes are in a file."""
+READY = b"Headgate is ready"
+"""What its log says once the first snapshot is published."""
 STOP_SECONDS = 30
 
 
@@ -29,22 +30,21 @@ class FolderTarget:
         root: a folder for all files.
         routes: how many routes there are from the start.
         upstream: the port of the upstream.
+        services: how many Services there are.
     """
 
     name = "Headgate"
     form = "RDS"
     host = "127.0.0.1"
 
-    def __init__(self, root: Path, routes: int, upstream: int) -> None:
+    def __init__(self, root: Path, routes: int, upstream: int, services: int = 1) -> None:
         self._root, self._folder, self._fresh = root, root / "config", root / "new"
         self.port, self.xds, self.admin = free_port(), free_port(), free_port()
         self.state = root / "state"
         for each in (self._folder, self._fresh):
             each.mkdir()
-        dump(self._folder / "base.yaml", base(self.port, upstream))
-        for start in range(0, routes, DOCUMENTS):
-            made = [route(hostname(number)) for number in range(start, min(start + DOCUMENTS, routes))]
-            dump(self._folder / f"routes-{start}.yaml", made)
+        for name, objects in files(self.port, upstream, routes, services):
+            dump(self._folder / f"{name}.yaml", objects)
         self._added: list[Path] = []
         self.control_plane: tuple[int, ...] = ()
         self.proxies: tuple[int, ...] = ()
@@ -82,6 +82,26 @@ class FolderTarget:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def until_ready(self, longest: float = 120) -> None:
+        """Wait until it has published its first snapshot.
+
+        Raises:
+            TimeoutError: it did not in time; the message has its log.
+        """
+        deadline = time.monotonic() + longest
+        while READY not in self.log.read_bytes():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Headgate is not ready after {longest:.0f} s:\n{self.log.read_text()}")
+            time.sleep(0.01)
+
+    def replace(self, name: str, objects: list[Raw]) -> float:
+        """Replace a file; return when that was, by `time.perf_counter`."""
+        fresh = self._fresh / f"{name}.yaml"
+        dump(fresh, objects)
+        start = time.perf_counter()
+        fresh.rename(self._folder / fresh.name)
+        return start
 
     def find_envoy(self) -> None:
         """Note the process of its Envoy, which listens by now."""

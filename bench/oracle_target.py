@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.endtoend import free_port
 from bench.envoys import envoy, received_bytes, routes_digest
-from bench.hosts import KEY, base, hostname, route
+from bench.hosts import KEY, files, route
 from bench.oracle import Oracle
 from bench.usage import until_idle
 from bench.world import GATEWAY, NAMESPACE, edit
@@ -22,9 +22,13 @@ from translator.translator import Translator
 from xds import Reference, Resource, Snapshot, diff
 
 
-def run_settings() -> Settings:
-    """Return the settings that `headgate run` translates with, as far as they change resources."""
-    return Settings(machine=machine_addresses(), descriptors=available())
+def run_settings(own_envoys: bool = True) -> Settings:
+    """Return the settings that `headgate run` translates with, as far as they change resources.
+
+    Args:
+        own_envoys: whether it starts Envoys; else it does not know how many file descriptors they may have.
+    """
+    return Settings(machine=machine_addresses(), descriptors=available() if own_envoys else None)
 
 
 def _changed(before: Snapshot, after: Snapshot) -> tuple[list[Resource], list[Reference]]:
@@ -41,6 +45,8 @@ class OracleTarget:
         root: a folder for all files.
         routes: how many routes there are from the start.
         upstream: the port of the upstream.
+        services: how many Services there are.
+        listener: the port of the Gateway; 0 for a free one.
         settings: the settings of the translator that makes the resources.
         name: its name in the report.
         form: the form of its resources.
@@ -53,15 +59,17 @@ class OracleTarget:
         root: Path,
         routes: int,
         upstream: int,
+        services: int = 1,
+        listener: int = 0,
         settings: Settings | None = None,
         name: str = "oracle",
         form: str = "RDS",
     ) -> None:
-        self.name, self.form, self.port = name, form, free_port()
+        self.name, self.form, self.port = name, form, listener or free_port()
         self._root = root
         self._made = Translator(settings or run_settings())
-        objects = [*base(self.port, upstream), *(route(hostname(number)) for number in range(routes))]
-        self._made.edit([edit(each) for each in objects])
+        made = files(self.port, upstream, routes, services)
+        self._made.edit([edit(each) for _, objects in made for each in objects])
         self._made.evaluate()
         self._added: list[str] = []
         self._oracle: Oracle | None = None

@@ -57,7 +57,8 @@ class Propagation:
         control_plane_cpu: milliseconds of CPU of the control plane a change; None if its processes are not known.
         proxy_cpu: the same of Envoy.
         sent: the bytes that Envoy received a change; None if that is not known.
-        control_plane_peak: the peak of resident memory of the control plane, in bytes.
+        control_plane_peak: the peak of resident memory of the control plane, in bytes; None of the oracle, which holds
+            responses that were prepared.
         proxy_peak: the same of Envoy.
     """
 
@@ -70,7 +71,7 @@ class Propagation:
     control_plane_cpu: float | None
     proxy_cpu: float | None
     sent: float | None
-    control_plane_peak: int
+    control_plane_peak: int | None
     proxy_peak: int
 
 
@@ -189,7 +190,7 @@ def _result(target: Target, size: int, samples: Sequence[Answered], cost: Cost) 
         control_plane_cpu=cost.control_plane,
         proxy_cpu=cost.proxy,
         sent=cost.sent,
-        control_plane_peak=peak_bytes(target.control_plane),
+        control_plane_peak=None if target.name == ORACLE else peak_bytes(target.control_plane),
         proxy_peak=peak_bytes(target.proxies),
     )
 
@@ -239,7 +240,7 @@ def _row(found: Propagation, floor: Propagation | None) -> tuple[str, ...]:
         _number(found.control_plane_cpu, 1),
         _number(found.proxy_cpu, 1),
         _number(found.sent, 0),
-        f"{found.control_plane_peak / 2**20:.0f}",
+        "" if found.control_plane_peak is None else f"{found.control_plane_peak / 2**20:.0f}",
         f"{found.proxy_peak / 2**20:.0f}",
     )
 

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import access_log, endtoend, filters, memory_report, propagation, translation, xds_streams
+from bench import (
+    access_log,
+    cold_start,
+    endpoint_churn,
+    endtoend,
+    filters,
+    memory_report,
+    other_controllers,
+    propagation,
+    reconnects,
+    stream_acks,
+    translation,
+    xds_streams,
+)
 from bench.workload import Workload
 
 WORKLOADS: tuple[Workload[Any], ...] = (
@@ -14,6 +27,26 @@ WORKLOADS: tuple[Workload[Any], ...] = (
         propagation.measure,
         propagation.table,
     ),
+    Workload(
+        "cold-start",
+        "starts with as many routes as Services, and new proxies beside the oracle",
+        cold_start.measure,
+        cold_start.table,
+    ),
+    Workload("reconnects", "a hundred proxies that reconnect at once", reconnects.measure, reconnects.table),
+    Workload(
+        "endpoint-churn",
+        "a hundred EndpointSlices that change each second",
+        endpoint_churn.measure,
+        endpoint_churn.table,
+    ),
+    Workload(
+        "other-controllers",
+        "objects that belong to another controller, beside their absence",
+        other_controllers.measure,
+        other_controllers.table,
+    ),
+    Workload("stream-acks", "many xDS streams and one change a second", stream_acks.measure, stream_acks.table),
     Workload("edits", "from an edited file to a changed answer of a real Envoy", endtoend.measure_all, endtoend.table),
     Workload(
         "translation", "a cold load of the translator, and single edits", translation.measure_all, translation.table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 import grpc.aio
@@ -29,12 +30,14 @@ class Clients:
         received: the number of responses.
         resources: the number of resources in them.
         last: the bytes of the last response.
+        arrivals: when each response was acknowledged, by `time.perf_counter`; to be cleared by whoever reads it.
     """
 
     def __init__(self) -> None:
         self.received = 0
         self.resources = 0
         self.last = b""
+        self.arrivals: list[float] = []
         self._changed = asyncio.Event()
 
     def note(self, data: bytes, resources: int) -> None:
@@ -42,6 +45,7 @@ class Clients:
         self.received += 1
         self.resources += resources
         self.last = data
+        self.arrivals.append(time.perf_counter())
         self._changed.set()
 
     async def until(self, received: int) -> None:
