@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import prometheus_client
@@ -23,7 +23,6 @@ from headgate.admin.streaming import JsonDocument, JsonPart, JsonSection, send
 from headgate.admin.token import Token
 from headgate.controlplane.nack_reports import nack_reports
 from headgate.controlplane.plane import ControlPlane
-from headgate.envoy.supervisor import Supervisor
 from headgate.observability.encoding import to_text
 from headgate.process.address import Address
 from headgate.reporting.proto_json import SECTIONS
@@ -32,6 +31,9 @@ from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic
 from xds import Client, FaultLog, Reference, Snapshot
+
+if TYPE_CHECKING:
+    from headgate.envoy.supervisor import Supervisor
 
 #: The most lines of an explanation.
 MAX_EXPLANATION_LINES = 2000

@@ -12,15 +12,11 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from headgate.process.errors import UserError
-from watchers.files.source import SourceError
 
 log = structlog.stdlib.get_logger("headgate")
 
 #: Ignored signals, which would end the process but not its Envoys. A service manager's reload sends SIGHUP.
 IGNORED = frozenset({signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
-
-#: The errors that end a process and that the user can fix.
-MISTAKES: tuple[type[Exception], ...] = (SourceError, UserError)
 
 
 #: Most seconds for which a thread may hold the interpreter while others wait. A change passes through a dozen threads
@@ -44,7 +40,7 @@ def run_until_stopped(
         UserError: such an error ended it.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
-    mistakes = (*MISTAKES, *mistakes)
+    mistakes = (UserError, *mistakes)
     try:
         asyncio.run(_until_stopped(serve, hurry))
     except mistakes as error:

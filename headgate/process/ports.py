@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import socket
 
-import psutil
-
 from headgate.process.address import Address
 from headgate.process.errors import UserError
 
@@ -45,6 +43,8 @@ def _reason(error: OSError, port: int) -> str:
 
 def holder(port: int) -> str | None:
     """Return the program that listens on a TCP port, as "python3 (process 4711)"; None if it is unknown."""
+    import psutil  # half a megabyte that only this message needs
+
     try:
         for connection in psutil.net_connections(kind="tcp"):
             listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port

@@ -45,7 +45,7 @@ from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.outcome import Problem
 from translator.translator import Translator
 from watchers.background import in_thread
-from watchers.files.source import FileSource
+from watchers.files.source import FileSource, SourceError
 from watchers.files.store import FileStoreChange
 from watchers.sources import SourceMux
 from xds import FINGERPRINTS, Observers, Server
@@ -171,7 +171,7 @@ class _Run:
 
     def until_stopped(self) -> None:
         """Serve until a signal arrives; a second one kills the Envoys."""
-        run_until_stopped(self.serve, self.kill)
+        run_until_stopped(self.serve, self.kill, mistakes=(SourceError,))
 
     def kill(self) -> None:
         """Kill the Envoys at once."""

@@ -34,6 +34,21 @@ def test_the_controller_imports_what_it_uses_of_its_libraries() -> None:
     assert 3 < found["kubernetes_asyncio"] < 20
 
 
+def test_the_controller_imports_nothing_that_it_does_not_run() -> None:
+    """A controller loads nothing that draws on terminals, watches files, finds processes or compiles expressions."""
+    found = imported("import headgate.cli, headgate.cluster.controller")
+    assert found["structlog"] > 10
+    assert found.keys() & {"rich", "pygments", "urllib3", "watchfiles", "psutil", "re2", "cel_expr_python"} == set()
+    assert found.keys() & {"botocore", "kubernetes", "multiprocessing", "unittest"} == set()
+
+
+def test_what_was_left_out_of_an_import_can_be_imported_later() -> None:
+    """Commands that print tables have rich, and libraries that need urllib3 have all of it."""
+    found = imported("import headgate.cli, headgate.cluster.controller, rich.console, urllib3.util, structlog.dev")
+    assert found["rich"] > 10
+    assert found["urllib3"] > 10
+
+
 def test_the_translator_imports_neither_grpc_nor_asyncio() -> None:
     """The translator imports the resources of the xDS library, and not its server."""
     found = imported("import translator.translator")

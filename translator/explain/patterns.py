@@ -6,13 +6,13 @@ import re
 from functools import lru_cache
 from typing import Any, Final
 
-import re2
-
 _REFERENCE: Final = re.compile(r"\\([0-9\\])")
 
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> Any:
+    import re2
+
     try:
         return re2.compile(pattern)
     except re2.error:

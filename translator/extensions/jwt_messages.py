@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import re2
 from google.protobuf.duration_pb2 import Duration
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import HeaderMatcher
@@ -15,6 +14,7 @@ from translator.envoy.names import cluster_name
 from translator.extensions.attempts import BACKOFF_FACTOR
 from translator.extensions.jwt_providers import Issuer, RemoteKeys, subjects_pattern
 from translator.extensions.matchers import write_string_match
+from translator.languages.regex import escape
 from translator.objects.headgate.jwt import JwtProvider, TokenHeader
 
 AUTHORIZATION: Final = "authorization"
@@ -121,11 +121,11 @@ def _refusal(name: str, prefix: str) -> HTTPFault:
     made = HTTPFault()
     made.abort.http_status = UNAUTHORIZED
     made.abort.percentage.numerator = 100
-    word = re2.escape(prefix.strip())
+    word = escape(prefix.strip())
     rest = r"(?:[\s,].*)?" if prefix.endswith(" ") else ".*"
     has, single = made.headers.add(name=name), made.headers.add(name=name, invert_match=True)
     _write_regex(has, rf"(?is)(?:.*[\s,;])?{word}{rest}")
-    spellings = "|".join(re2.escape(each.strip()) + (" +" if each.endswith(" ") else "") for each in _spellings(prefix))
+    spellings = "|".join(escape(each.strip()) + (" +" if each.endswith(" ") else "") for each in _spellings(prefix))
     _write_regex(single, f"(?:{spellings}){_TOKEN}")
     return made
 

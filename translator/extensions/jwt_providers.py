@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import re2
-
 from translator.db import Db
 from translator.extensions.matchers import match_problems
 from translator.extensions.url_backends import url_backend
@@ -15,7 +13,7 @@ from translator.gateway.config_maps import config_map_text
 from translator.gateway.secrets import secret_value
 from translator.ir.backend import Backend
 from translator.languages.jwks import MAX_JWKS_BYTES, JwksError, public_keys
-from translator.languages.regex import check_regex
+from translator.languages.regex import check_regex, escape
 from translator.objects.gateway_api.references import BackendObjectReference
 from translator.objects.headgate.jwt import JWKS_KEY, JwtAuth, JwtExtension, JwtProvider, LocalJwks, Mode, RemoteJwks
 from translator.objects.headgate.types import StringMatch
@@ -190,7 +188,7 @@ def _pattern(found: StringMatch) -> str:
     member, text = found.member
     if member == "regex":
         return f"(?:{text})"
-    form = _FORMS[member].format(re2.escape(text))
+    form = _FORMS[member].format(escape(text))
     return f"(?{'is' if found.ignore_case else 's'}:{form})"
 
 

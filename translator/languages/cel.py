@@ -16,7 +16,6 @@ from difflib import get_close_matches
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
-import re2
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 
@@ -231,9 +230,13 @@ def _wrong_index(node: Expr) -> str | None:
 def _wrong_regex(argument: Expr) -> str | None:
     if argument.const_expr.WhichOneof("constant_kind") != "string_value":
         return None
+    import re2
+
     pattern = argument.const_expr.string_value
+    quiet = re2.Options()
+    quiet.log_errors = False
     try:
-        size = re2.compile(pattern, _QUIET).programsize
+        size = re2.compile(pattern, quiet).programsize
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
         return f"{pattern!r} is not a regular expression of RE2: {reason}"
@@ -243,10 +246,6 @@ def _wrong_regex(argument: Expr) -> str | None:
             "most in CEL; split it, or compare with startsWith, endsWith and contains"
         )
     return None
-
-
-_QUIET: Final = re2.Options()
-_QUIET.log_errors = False
 
 
 def _unknown_function(name: str) -> str:

@@ -2,7 +2,8 @@
 
 Those are 900 modules and 36 MB of memory, more than all other imports of Headgate, and are not used here; but the
 library imports them with any of its modules. While its configuration is imported, its packages are therefore replaced
-by bare ones, which only locate their modules. A later import of the library imports it completely.
+by bare ones, which only locate their modules. A later import of the library imports it completely. The same holds for
+urllib3: 1 MB for one function, which makes a header for a client that is not used here.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = ["ConfigException", "Configuration", "incluster_config", "load_inclust
 
 LIBRARY: Final = "kubernetes_asyncio"
 PACKAGE: Final = f"{LIBRARY}.config"
+URLLIB3: Final = "urllib3"
 
 
 def _read() -> ModuleType:
@@ -45,9 +47,20 @@ def _read_alone() -> ModuleType:
     folder = Path(spec.origin).parent
     _add_bare(LIBRARY, folder)
     client = _add_bare(f"{LIBRARY}.client", folder / "client")
-    configuration = import_module(f"{LIBRARY}.client.configuration")
+    configuration = _configuration()
     vars(client).update(Configuration=configuration.Configuration, ApiClient=None)
     return import_module(PACKAGE)
+
+
+def _configuration() -> ModuleType:
+    name = f"{LIBRARY}.client.configuration"
+    if URLLIB3 in sys.modules:
+        return import_module(name)
+    sys.modules[URLLIB3] = ModuleType(URLLIB3)
+    try:
+        return import_module(name)
+    finally:
+        del sys.modules[URLLIB3]
 
 
 def _add_bare(name: str, folder: Path) -> ModuleType:
