@@ -83,6 +83,7 @@ class Evaluator:
             begun = time.perf_counter()
             changes = await self._evaluate()
             self._publisher.publish(changes, self._progress.publish())
+            await asyncio.sleep(0)  # streams write what was published before anything is done about statuses
             self._metrics.evaluated(time.perf_counter() - begun)
             self._failures.log(changes.failures)
             with contained("logging conditions"):
@@ -91,7 +92,6 @@ class Evaluator:
                 self._events.evaluated(changes)
             if not self._translator.nothing_synced:
                 self._ready.set()
-            await asyncio.sleep(0)  # lets the server send before the next round
 
     @contextlib.asynccontextmanager
     async def settled(self) -> AsyncIterator[None]:

@@ -112,10 +112,10 @@ class SnapshotGroup:
         for session, member in self.sessions.items():
             try:
                 act(session)
+                member.notify()  # before the note, so that the stream writes before the sync status is reported
                 self.note(session)
             except Exception as error:
                 member.fail(error)
-            member.notify()
 
     def note(self, session: Session) -> None:
         """Update the counts after a change of a session's state."""

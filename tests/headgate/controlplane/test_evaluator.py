@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import asyncio
 
+import grpc.aio
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 import headgate.controlplane.evaluator as module
 from bench.world import edit, gateway, route, world
 from headgate.admin.server import STALLED_SECONDS, AdminState, application
+from headgate.controlplane.events import Events
 from headgate.controlplane.inputs import Inputs
 from headgate.controlplane.sync_status import PENDING_AFTER
 from headgate.process.address import Address
+from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests import virtual_time
 from tests.headgate.controlplane.planes import Completing, batches, make
+from tests.headgate.waiting import eventually
+from tests.xds.calls import DELTA, Call, serving
 from translator.inputs import GatewaySyncStatus
 from translator.objects.gateway_api.gateway import gateway_of
 from translator.refs import Ref
+from translator.translator import Changes
+from xds.protocol.session import Response, Session
+from xds.resources.types import LISTENER
 from xds.server.server import Server
 
 
@@ -102,6 +110,42 @@ async def test_a_stalled_evaluation_fails_the_liveness_probe(monkeypatch: pytest
             later = 10 * STALLED_SECONDS
             assert await health() == 200
             evaluating.cancel()
+
+
+async def test_a_snapshot_is_sent_before_statuses_are_handled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream gets its response before the sync status is reported, and before anything is done about statuses."""
+    order: list[str] = []
+    following = Session.next
+
+    def recording(session: Session) -> Response | None:
+        response = following(session)
+        if response is not None:
+            order.append("response")
+        return response
+
+    class Handlers(Events):
+        """Event handlers that record when they are called."""
+
+        def evaluated(self, changes: Changes) -> None:
+            """Record the call."""
+            order.append("evaluated")
+
+    monkeypatch.setattr(Session, "next", recording)
+    server = serving(on_sync_status=lambda key, status: order.append("sync status"))
+    async with server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        plane, _ = make(server, Handlers())
+        evaluating = asyncio.create_task(plane.evaluator.run())
+        await plane.evaluator.take(batches(edit(gateway())))
+        call = Call(channel, DELTA)
+        await call.request(LISTENER, node=base_pb2.Node(id="proxy", cluster="shop/web"))
+        response = await call.response()
+        await call.request(LISTENER, node=None, nonce=response.nonce)
+        await eventually(lambda: bool((status := server.sync_status("shop/web")) and status.clients))
+        order.clear()
+        await plane.evaluator.take(batches(edit(gateway(port=8081))))
+        await call.response()
+        evaluating.cancel()
+    assert order[:3] == ["response", "sync status", "evaluated"]
 
 
 @virtual_time.passes
