@@ -181,9 +181,19 @@ class Translator:
             self._db.set(UNSERVED, each, (each in now) or None)
         return now != before
 
-    def edit(self, edits: Iterable[Edit]) -> None:
-        """Feed in objects that were created, changed or deleted; nothing is evaluated yet."""
+    def edit(self, edits: Iterable[Edit]) -> bool:
+        """Feed in objects that were created, changed or deleted; nothing is evaluated yet.
+
+        Returns:
+            Whether there may be something to evaluate: not if all objects are equal to those that were fed in before,
+            as after a write of their statuses.
+        """
+        known, fed = False, False
         for ref, found in edits:
+            if self._is_known(ref, found):
+                known = True
+                continue
+            fed = True
             if ref.kind == NOT_SYNCED:
                 kind, part = ref.name, ref.namespace
                 synced = self._sync.set(kind, part, synced=found is None)
@@ -198,6 +208,11 @@ class Translator:
                 self._roots.set_invalid(ref)
             else:
                 self._set_valid(ref, found)
+        return fed or not known
+
+    def _is_known(self, ref: Ref, found: Any) -> bool:
+        """Return whether an object is equal to the one that was fed in last."""
+        return found is not None and self.object(ref) == found and ref not in self._db.inputs(INVALID)
 
     def _set_valid(self, ref: Ref, found: Any) -> None:
         was_invalid = ref in self._db.inputs(INVALID)
@@ -217,9 +232,9 @@ class Translator:
         elif was_invalid or before is None:
             self._roots.add(ref)
 
-    def set_sync_status(self, gateway: Ref, status: GatewaySyncStatus) -> None:
-        """Set the sync status of a Gateway; it counts from the next evaluation."""
-        self.acknowledged.observe(gateway, status)
+    def set_sync_status(self, gateway: Ref, status: GatewaySyncStatus) -> bool:
+        """Set the sync status of a Gateway, which counts from the next evaluation; return whether that is due."""
+        return self.acknowledged.observe(gateway, status)
 
     def set_reconnecting(self, reconnecting: bool) -> None:
         """Set whether disconnected proxies may be about to reconnect, as after a start."""

@@ -61,13 +61,14 @@ class Evaluator:
         self._failures = _FailureLog()
 
     async def take(self, batches: AsyncIterable[tuple[Edit, ...]]) -> None:
-        """Apply batches of edits until the iteration ends."""
+        """Apply batches of edits until the iteration ends; those that change nothing cause no evaluation."""
         async for edits in batches:
             self._begun.set()
             async with self._taking:  # edits that arrive without end must not delay publication
-                self._translator.edit(edits)
-            self._progress.edit()
-            self._changed.set()
+                changed = self._translator.edit(edits)
+            if changed:
+                self._progress.edit()
+                self._changed.set()
             self._events.edited(each.ref for each in edits)
 
     async def run(self) -> None:

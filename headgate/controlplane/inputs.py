@@ -1,4 +1,4 @@
-"""The translator's inputs besides objects, each of which requests an evaluation."""
+"""The translator's inputs besides objects, each of which requests an evaluation if there is something to evaluate."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Inputs:
 
     def set_sync_status(self, gateway: Ref, status: GatewaySyncStatus) -> None:
         """Set the sync status of a Gateway's proxies."""
-        self.translator.set_sync_status(gateway, status)
-        self.changed.set()
+        if self.translator.set_sync_status(gateway, status):
+            self.changed.set()
 
     def set_overdue(self, gateway: Ref) -> None:
         """Set that the ACKs of a Gateway's proxies are overdue."""

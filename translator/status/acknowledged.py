@@ -51,13 +51,22 @@ class Acknowledged:
         """The Gateways whose proxies have not answered what is published for them."""
         return frozenset(self._awaiting)
 
-    def observe(self, gateway: Ref, status: GatewaySyncStatus) -> None:
-        """Take the last sync status of a Gateway."""
+    def observe(self, gateway: Ref, status: GatewaySyncStatus) -> bool:
+        """Take the last sync status of a Gateway; return whether `update` may have anything to report of it."""
+        before = self._latest.get(gateway, GatewaySyncStatus())
         if status == GatewaySyncStatus():
             self._latest.pop(gateway, None)
         else:
             self._latest[gateway] = status
+        is_unacked = bool(status.clients) and status.snapshot is not None and not status.all_acked
+        if status == before or (is_unacked and self._is_awaited(gateway)):
+            return False
         self._changed.add(gateway)
+        return True
+
+    def _is_awaited(self, gateway: Ref) -> bool:
+        """Return whether what was told last of a Gateway stands until its ACKs arrive, or are overdue."""
+        return gateway in self._awaiting and gateway not in self._overdue
 
     def overdue(self, gateway: Ref) -> None:
         """Report a Gateway as pending whose proxies have not acknowledged in time."""

@@ -50,6 +50,26 @@ async def test_nothing_is_published_before_the_first_batch() -> None:
     assert evaluations == [1]
 
 
+async def test_equal_objects_cause_no_evaluation() -> None:
+    """Objects that are equal to the known ones, as after writes of their statuses, are not evaluated; others are."""
+    evaluations = 0
+
+    def complete() -> bool:
+        nonlocal evaluations
+        evaluations += 1
+        return True
+
+    plane, _ = make(Server(lambda node: node.cluster), Completing(complete))
+    evaluating = asyncio.create_task(plane.evaluator.run())
+    objects = tuple(world(3, hosts=1, services=1))
+    for edits, expected in ((objects, 1), (objects, 1), ((*objects, edit(route(3, hosts=1, services=1))), 2)):
+        await plane.evaluator.take(batches(*edits))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert evaluations == expected
+    evaluating.cancel()
+
+
 async def test_other_tasks_run_during_a_long_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     """During the evaluation of a large batch other tasks run, and further edits wait until it is published."""
     monkeypatch.setattr(module, "TURN_SECONDS", 0.0)

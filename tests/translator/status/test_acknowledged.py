@@ -140,6 +140,23 @@ def test_an_ack_of_another_snapshot_proves_nothing() -> None:
     assert told.programmed() == ("False", 2)
 
 
+def test_only_what_ends_the_wait_for_acks_needs_an_evaluation() -> None:
+    """While ACKs are awaited, an evaluation is due once all have arrived, or a proxy has gone, not before."""
+    told = Told()
+    told.edit(gateway(1, 80))
+    told.hear()
+    told.edit(gateway(2, 80, 81))
+    translator, version = told.translator, told.translator.snapshots[WEB].version
+    assert translator.acknowledged.awaiting == {WEB}
+    assert not translator.set_sync_status(WEB, GatewaySyncStatus(2, False, snapshot=version))
+    assert not translator.set_sync_status(WEB, GatewaySyncStatus(1, False, snapshot=version))
+    assert translator.set_sync_status(WEB, GatewaySyncStatus(1, True, snapshot=version))
+    told.evaluate()
+    assert told.programmed() == ("True", 2)
+    assert not translator.set_sync_status(WEB, GatewaySyncStatus(1, True, snapshot=version))
+    assert translator.set_sync_status(WEB, GatewaySyncStatus())
+
+
 def test_a_connection_that_ends_is_told_at_once() -> None:
     """Without proxies there is nothing to wait for."""
     told = Told()
