@@ -104,6 +104,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "watchers.peers.membership.RENEWAL_SECONDS",
         "watchers.kubernetes.kubeconfig.REREAD_SECONDS",
         "watchers.peers.exchange.PACE_SECONDS",
+        "watchers.status.writer.DELAY",
         "watchers.peers.exchange.RETRY_SECONDS",
         "watchers.files.inotify.STEP_MS",
     ),

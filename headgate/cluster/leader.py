@@ -18,7 +18,7 @@ from watchers.informers.cluster import ClusterSource
 from watchers.kubernetes.client import ApiClient
 from watchers.proxies.inventory import Inventory, follow
 from watchers.proxies.reconciler import ProxyReconciler
-from watchers.status.writer import StatusWriter
+from watchers.status.writer import DELAY, StatusWriter
 
 LEASE = "headgate"
 
@@ -82,6 +82,7 @@ class Leader:
             observer=metrics,
             may_write=self._is_leading,
             has_no_status=self._has_no_status,
+            delay=DELAY,
         )
         self.finalizers = FinalizerReconciler(
             client, translator.classes_in_use, enabled=class_finalizer, may_write=self._is_leading

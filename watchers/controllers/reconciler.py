@@ -10,8 +10,8 @@ The exception that `reconcile` raises determines the scope of an error:
 | `NotLeader` | this replica | when it leads again |
 | any other | the object: a bug | after `worker_pool.PANIC_SECONDS` |
 
-An object that is enqueued is reconciled at once, even during a pause; so `reconcile` must check `paused_until` before
-it sends a request.
+An object that is enqueued is reconciled after `delay`, even during a pause; so `reconcile` must check `paused_until`
+before it sends a request.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ class Reconciler:
         on_blocked: called when a kind becomes blocked; not again until a write to one of its objects has succeeded.
         pauses_all: whether an outage pauses all objects until the same time. If not, each object has its own pause: for
             controllers whose transient errors, such as conflicts, may concern one object only.
+        delay: the seconds from `enqueue` to the reconciliation, in which further changes of the object join it.
     """
 
     def __init__(
@@ -100,8 +101,10 @@ class Reconciler:
         *,
         on_blocked: Callable[[Blocked], None] = lambda _: None,
         pauses_all: bool = False,
+        delay: float = 0.0,
     ) -> None:
         self._reconcile = reconcile
+        self._delay = delay
         self._on_outage = on_outage
         self._on_blocked = on_blocked
         self._pauses_all = pauses_all
@@ -113,7 +116,7 @@ class Reconciler:
 
     def enqueue(self, refs: Iterable[Ref]) -> None:
         """Enqueue objects whose wanted or observed state has changed; ignored while `run` does not run."""
-        self._workers.enqueue(refs)
+        self._workers.enqueue(refs, self._delay)
 
     @property
     def depth(self) -> int:

@@ -35,10 +35,10 @@ class WorkerPool(Generic[Key]):
         self._on_panic = on_panic
         self._queue: WorkQueue[Key] | None = None
 
-    def enqueue(self, keys: Iterable[Key]) -> None:
-        """Enqueue keys; ignored while `run` does not run."""
+    def enqueue(self, keys: Iterable[Key], delay: float = 0.0) -> None:
+        """Enqueue keys that are due after `delay` seconds; ignored while `run` does not run."""
         if self._queue is not None:
-            self._queue.add_all(keys)
+            self._queue.add_all(keys, delay)
 
     @property
     def depth(self) -> int:

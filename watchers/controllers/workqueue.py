@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import heapq
 from collections.abc import Callable, Hashable, Iterable
 from itertools import count
@@ -42,10 +41,10 @@ class WorkQueue(Generic[Key]):
             self._due[key] = due
             self._push(key)
 
-    def add_all(self, keys: Iterable[Key]) -> None:
-        """Add keys that are due now, in their order."""
+    def add_all(self, keys: Iterable[Key], delay: float = 0.0) -> None:
+        """Add keys that are due after `delay` seconds, in their order."""
         for each in keys:
-            self.add(each)
+            self.add(each, delay)
 
     async def get(self) -> Key:
         """Wait for the next due key and return it; call `done` for it afterwards."""
@@ -54,9 +53,12 @@ class WorkQueue(Generic[Key]):
             if key is not None:
                 return key
             self._changed.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._changed.wait()
+            alarm = None if wait is None else asyncio.get_running_loop().call_later(wait, self._changed.set)
+            try:
+                await self._changed.wait()
+            finally:
+                if alarm is not None:
+                    alarm.cancel()
 
     def done(self, key: Key) -> None:
         """Mark a key as processed, successfully or not."""

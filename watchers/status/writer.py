@@ -32,6 +32,9 @@ OTHER_PACE: Final = 0.1
 """The same for all other kinds, in seconds."""
 MAX_PACE: Final = 60.0
 """The most that it grows to, doubled each time another client overwrites our status, in seconds."""
+DELAY: Final = 0.05
+"""The time from a change to the write of its statuses, in seconds: until then, CPUs that the API server, proxies and
+replicas share are free for the configuration, and further changes of an object join the same write."""
 CONFLICTS: Final = 5
 """The most immediate retries of a write after conflicts."""
 STALE_GRACE: Final = 2.0
@@ -75,6 +78,7 @@ class _Memory:
         altered: the status that the last write sent and the one that the API server stored, if they differ: it would
             alter the same write again.
         withdrawn: the resourceVersion of the object whose status was withdrawn.
+        settled: the resourceVersion of the object after the last successful write.
     """
 
     tried: float = -math.inf
@@ -86,18 +90,23 @@ class _Memory:
     stale_generation: tuple[int, float] | None = None
     altered: tuple[Status, Status] | None = None
     withdrawn: str = ""
+    settled: str = ""
 
     def due(self, kind: str, wanted: Status | None) -> float:
         """Return the earliest time of the next write; overwrites of the same status delay it."""
         pace = PACE.get(kind, OTHER_PACE)
         return self.tried + (min(MAX_PACE, pace * 2 ** min(self.overwrites, 32)) if self.wanted == wanted else pace)
 
-    def wrote(self, wanted: Status | None) -> None:
-        """Note a successful write; the same status as the last time has been overwritten in the meantime."""
+    def is_settled(self, observed: ObservedStatus, wanted: Status | None) -> bool:
+        """Return whether the observed status is that of our last write, and the same status is wanted since."""
+        return self.settled == observed.resource_version and self.wanted is wanted
+
+    def wrote(self, wanted: Status | None, resource_version: str) -> None:
+        """Note a successful write and its version; the same status as the last time was overwritten in the meantime."""
         now = time.monotonic()
         again = self.wanted == wanted and now < self.since + 2 * MAX_PACE
         self.overwrites = self.overwrites + 1 if again else 0
-        self.wanted, self.since = wanted, now
+        self.wanted, self.since, self.settled = wanted, now, resource_version
 
 
 class StatusWriter:
@@ -118,6 +127,7 @@ class StatusWriter:
         may_write: called before each write; False once the lease is lost, so that no late write is sent.
         has_no_status: whether an object without a wanted status certainly is to have none, so that the entries and
             conditions of this controller are withdrawn.
+        delay: the seconds from a change to its write: `DELAY` where proxies wait for the configuration meanwhile.
     """
 
     def __init__(
@@ -130,6 +140,7 @@ class StatusWriter:
         observer: WriteObserver | None = None,
         may_write: Callable[[], bool] = lambda: True,
         has_no_status: Callable[[Ref], bool] = lambda _: True,
+        delay: float = 0.0,
     ) -> None:
         self._api = StatusApi(api, controller)
         self._wanted = wanted
@@ -139,7 +150,7 @@ class StatusWriter:
         self._may_write = may_write
         self._has_no_status = has_no_status
         self._reconciler = Reconciler(
-            CONCURRENCY, self._reconcile, _log_outage, _log_panic, on_blocked=_log_blocked, pauses_all=True
+            CONCURRENCY, self._reconcile, _log_outage, _log_panic, on_blocked=_log_blocked, pauses_all=True, delay=delay
         )
         self._memory: dict[Ref, _Memory] = {}
 
@@ -215,7 +226,7 @@ class StatusWriter:
             else:
                 memory.altered = None if memory.written.status == new else (new, memory.written.status)
                 memory.withdrawn = memory.written.resource_version
-                memory.wrote(wanted)
+                memory.wrote(wanted, memory.written.resource_version)
                 memory.rejected = False
                 return Result()
             observed = memory.written = self._api.parse(await self._api.read(ref, observed))
@@ -266,6 +277,8 @@ class StatusWriter:
 
     def _is_up_to_date(self, ref: Ref, observed: ObservedStatus, memory: _Memory) -> bool:
         """Return whether there is nothing to write or to withdraw."""
+        if memory.is_settled(observed, self._wanted.get(ref)):
+            return True
         unmanaged = (
             ref not in self._wanted and self._is_ours(observed) and memory.withdrawn != observed.resource_version
         )

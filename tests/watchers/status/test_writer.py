@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 import structlog
 
+from tests import virtual_time
 from tests.watchers.status.writing import GATEWAY, OTHER, OURS, World, accepted, parents, route
 from translator.refs import Ref
 from watchers.informers.observed_status import ObservedStatus
-from watchers.status.writer import CONCURRENCY, OTHER_PACE, PACE
+from watchers.status import writer
+from watchers.status.merge import merge
+from watchers.status.writer import CONCURRENCY, DELAY, OTHER_PACE, PACE
 
 
 @pytest.fixture
@@ -53,6 +56,48 @@ async def test_several_changes_are_written_once(world: World) -> None:
         assert world.keeper.status(shop)["parents"][0]["conditions"][0]["message"] == "49"
         await world.idle()
         assert world.keeper.wrote(shop) == 2
+
+
+@virtual_time.passes
+async def test_a_status_is_written_after_a_delay() -> None:
+    """A status is written once, a moment after its first change: pushes come before, and later changes join it."""
+    world, shop = World(DELAY), route("shop")
+    world.keeper.put(shop, {})
+    async with world.leading():
+        begun = asyncio.get_running_loop().time()
+        world.want(shop, parents(accepted(message="1")))
+        await asyncio.sleep(DELAY / 2)
+        assert not world.keeper.requests
+        world.want(shop, parents(accepted(message="2")))
+        await world.keeper.until(lambda: world.keeper.wrote(shop) == 1 and not world.keeper.running)
+        assert asyncio.get_running_loop().time() - begun == pytest.approx(DELAY)
+        await asyncio.sleep(10)
+    assert world.keeper.requests == [("PATCH", shop)]
+    assert world.keeper.status(shop)["parents"][0]["conditions"][0]["message"] == "2"
+
+
+async def test_an_own_write_is_not_compared(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event of an own write is recognised by its version: the statuses are compared before the write only."""
+    shop, compared = route("shop"), 0
+    world.keeper.put(shop, {})
+
+    def counted(*args: Any) -> dict[str, Any]:
+        nonlocal compared
+        compared += 1
+        return merge(*args)
+
+    monkeypatch.setattr(writer, "merge", counted)
+    async with world.leading():
+        world.want(shop, parents(accepted()))
+        await world.idle()
+        before = compared
+        world.writer.enqueue([shop])
+        await world.idle()
+        assert (compared, world.keeper.requests) == (before, [("PATCH", shop)])
+        world.keeper.put(shop, {})
+        world.writer.enqueue([shop])
+        await world.keeper.until(lambda: world.keeper.wrote(shop) == 2)
+    assert compared > before
 
 
 async def test_a_gateway_is_written_three_times_a_second_at_most(world: World) -> None:

@@ -50,7 +50,7 @@ class Counted:
 class World:
     """A status writer, its wanted statuses, and its API server."""
 
-    def __init__(self) -> None:
+    def __init__(self, delay: float = 0.0) -> None:
         self.keeper = Keeper()
         self.wanted: dict[Ref, dict[str, Any]] = {}
         self.counted = Counted()
@@ -63,6 +63,7 @@ class World:
             observer=self.counted,
             may_write=lambda: self.may_write,
             has_no_status=lambda _: self.silent,
+            delay=delay,
         )
 
     def want(self, ref: Ref, status: dict[str, Any] | None) -> None:
