@@ -1,6 +1,6 @@
 """A cluster as sources for a `SourceMux`: the objects of all kinds in the watched namespaces."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from translator.objects.kubernetes.core import Namespace
@@ -71,6 +71,7 @@ class ClusterSource:
         self._observer = observer or InformerObserver()
         self._diagnostics = DiagnosticSet(report)
         self._sources: list[Source] = []
+        self._status_handlers: list[Callable[[Iterable[Ref]], None]] = []
         self._informers: dict[tuple[str, str], Informer] = {}
         self._on_demand: dict[tuple[str, str], OnDemandInformer] = {}
         self._namespace_selector = self._make_namespace_selector()
@@ -102,6 +103,14 @@ class ClusterSource:
         reflectors = [each.reflector for each in self._informers.values()]
         reflectors += [each.reflector for each in self._on_demand.values()]
         return tuple(dict.fromkeys(each.model.kind for each in reflectors if each.not_installed))
+
+    def add_status_handler(self, handler: Callable[[Iterable[Ref]], None]) -> None:
+        """Add a handler to call with the objects of which only the status has changed: they yield no edit."""
+        self._status_handlers.append(handler)
+
+    def _status_changed(self, refs: Iterable[Ref]) -> None:
+        for handler in self._status_handlers:
+            handler(refs)
 
     def observed(self, ref: Ref) -> ObservedObject | None:
         """Return an object's status and version; None if it does not exist, or its kind's statuses are not stored."""
@@ -160,7 +169,7 @@ class ClusterSource:
             self._sources += [part, Fetcher(part, self._client, self._observer, self._diagnostics)]
         else:
             manager = field_manager(self._config.controller) if model.kind in self._config.statuses else None
-            objects = Informer(reflector, self._diagnostics, manager)
+            objects = Informer(reflector, self._diagnostics, manager, self._status_changed)
             self._informers[model.kind, namespace] = objects
             self._sources.append(objects)
 

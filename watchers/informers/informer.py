@@ -1,8 +1,9 @@
 """An informer: the parsed objects of a kind as a source for a `SourceMux`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable
 from contextlib import aclosing
+from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +21,8 @@ from watchers.informers.reflector import Reflector
 from watchers.kubernetes import paths
 from watchers.sources import Batch
 
+VOLATILE: Final = frozenset({"managedFields", "resourceVersion"})
+"""The fields of `metadata` that every write changes; nothing is derived from them."""
 AT_ONCE: Final = 100
 """Objects parsed before other tasks run: some milliseconds."""
 
@@ -33,6 +36,7 @@ class ObservedObject(NamedTuple):
         generation: its `metadata.generation`; None for kinds without one.
         raw_status: its `status` as JSON; `null` if it has none.
         written: whether our field manager wrote some of its status.
+        content: a digest of the rest: all that is parsed.
     """
 
     uid: str
@@ -40,6 +44,7 @@ class ObservedObject(NamedTuple):
     generation: int | None
     raw_status: bytes
     written: bool
+    content: bytes
 
     @property
     def status(self) -> Any:
@@ -51,17 +56,25 @@ class Informer:
     """The objects of one kind.
 
     Of an object that is not valid, which the API server's own validation should rule out, the last valid version stays
-    in use.
+    in use. Where statuses are stored, an object of which only the status has changed is not parsed, and yields no edit.
 
     Args:
         reflector: the reflector of the kind.
         diagnostics: gets a diagnostic for each object that is not valid.
         manager: the field manager that writes the objects' statuses, which are stored for `observed`; None if they are
             not written.
+        on_status: called with the objects of which only the status has changed.
     """
 
-    def __init__(self, reflector: Reflector, diagnostics: DiagnosticSet, manager: str | None = None) -> None:
+    def __init__(
+        self,
+        reflector: Reflector,
+        diagnostics: DiagnosticSet,
+        manager: str | None = None,
+        on_status: Callable[[Iterable[Ref]], None] = lambda _: None,
+    ) -> None:
         self.reflector = reflector
+        self._on_status = on_status
         self._diagnostics = diagnostics
         self._manager = manager
         self._observed: dict[Ref, ObservedObject] = {}
@@ -84,16 +97,21 @@ class Informer:
             async for changes, synced in reflected:
                 waiting = iter(changes)
                 while some := list(islice(waiting, AT_ONCE)):
-                    yield Batch(tuple(map(self._edit, some)))
+                    if edits := tuple(filter(None, map(self._edit, some))):
+                        yield Batch(edits)
                     await asyncio.sleep(0)
                 if synced:
                     yield Batch(self.reflector.sync_edits(), synced)
 
-    def _edit(self, change: ObjectChange) -> Edit:
+    def _edit(self, change: ObjectChange) -> Edit | None:
+        """Return the edit of a change; None if only the status has changed."""
         ref, raw = change
-        self._observed.pop(ref, None)
+        before = self._observed.pop(ref, None)
         if raw is not None and self._manager is not None:
-            self._observed[ref] = _observe(raw, self._manager)
+            observed = self._observed[ref] = _observe(raw, self._manager)
+            if before is not None and before.content == observed.content:
+                self._on_status((ref,))
+                return None
         if raw is None:
             self._diagnostics.put(ref, None)
             return Edit(ref, None)
@@ -109,7 +127,15 @@ def _observe(raw: dict[str, Any], manager: str) -> ObservedObject:
         metadata.get("generation"),
         _compact(raw.get("status")),
         wrote(metadata, manager),
+        _content(raw),
     )
+
+
+def _content(raw: dict[str, Any]) -> bytes:
+    """Return a digest of an object without its status, and without what each write of that changes."""
+    metadata = {key: value for key, value in raw["metadata"].items() if key not in VOLATILE}
+    content = {key: value for key, value in raw.items() if key != "status"} | {"metadata": metadata}
+    return blake2b(orjson.dumps(content), digest_size=16).digest()
 
 
 def _compact(value: object) -> bytes:

@@ -54,3 +54,23 @@ async def test_observed_version_and_status_are_consistent() -> None:
                 (parent,) = found.status["parents"]
                 seen.add((found.resource_version, found.generation, parent["controllerName"]))
     assert seen == {("1", 1, "example.com/1"), ("2", 2, "example.com/2")}
+
+
+async def test_a_changed_status_yields_no_edit() -> None:
+    """An object of which only the status has changed is observed, but neither parsed nor yielded; any other one is."""
+    first, second, third = routes(1), routes(1), routes(1)
+    for version, listed in ((2, second), (3, third)):
+        listed["metadata"]["resourceVersion"] = str(version)
+        for each in listed["items"]:
+            each["metadata"]["resourceVersion"] = str(version)
+            each["status"] = {"parents": [{"controllerName": f"example.com/{version}"}]}
+    third["items"][0]["metadata"]["labels"] = {"a": "b"}
+    third["items"][1]["spec"] = {"hostnames": ["a.example"]}
+    told: list[Ref] = []
+    objects = Informer(Lists(first, second, third), DiagnosticSet(), MANAGER, told.extend)
+    edited = [each.ref.name async for batch in objects.batches() for each in batch.edits]
+    assert edited[COUNT:] == ["r0", "r1"]
+    assert len(told) == COUNT + COUNT - 2
+    found = objects.observed(Ref("HTTPRoute", "shop", "r2"))
+    assert found is not None
+    assert (found.resource_version, found.status["parents"][0]["controllerName"]) == ("3", "example.com/3")

@@ -85,6 +85,7 @@ class World:
             ),
         )
         self.writer = StatusWriter(client, self.wanted, self.cluster, OURS, observer=self)
+        self.cluster.add_status_handler(self.writer.enqueue)
 
     def status_written(self, kind: str, outcome: str, seconds: float) -> None:
         """Count a write."""
