@@ -40,7 +40,9 @@ def drawings(document: Mapping[str, Any]) -> dict[str, str]:
         document: the JSON of `bench.report.document`.
     """
     found = [
-        each for name in ("propagation", "cluster") for each in document["workloads"].get(name, {}).get("results", ())
+        each.get("propagation", each)
+        for name in ("propagation", "cluster")
+        for each in document["workloads"].get(name, {}).get("results", ())
     ]
     if not found:
         return {}

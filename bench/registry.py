@@ -6,6 +6,7 @@ from typing import Any
 
 from bench import (
     access_log,
+    cluster,
     cold_start,
     endpoint_churn,
     endtoend,
@@ -26,6 +27,13 @@ WORKLOADS: tuple[Workload[Any], ...] = (
         "from a new route to the answers of a real Envoy, beside an oracle that pushes the same bytes",
         propagation.measure,
         propagation.table,
+    ),
+    Workload(
+        "cluster",
+        "propagation in a cluster, from the API server's answer, of Headgate or any other implementation",
+        cluster.measure,
+        cluster.table,
+        in_cluster=True,
     ),
     Workload(
         "cold-start",

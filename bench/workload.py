@@ -35,6 +35,7 @@ class Implementation:
         processes: what the command lines of its control plane's processes contain; "" if they are not on this machine.
         proxies: the same of its proxies.
         install: a shell command that installs it; "" if it is there.
+        backend: the Service of the routes, in the namespace of the Gateway, as "name:port".
     """
 
     name: str
@@ -43,6 +44,7 @@ class Implementation:
     processes: str = ""
     proxies: str = ""
     install: str = ""
+    backend: str = "echo:8080"
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import plot, propagation, report
-from bench.__main__ import options, parser
+from bench import cluster, plot, propagation, report
+from bench.command_line import options, parser
 from bench.machine import Machine
 from bench.propagation import Propagation, Times
 from bench.registry import WORKLOADS, named
-from bench.workload import QUICK, Options, Table
+from bench.workload import QUICK, Implementation, Options, Table
 
 MACHINE = Machine("2026-01-31", 2, "a processor", 8 * 2**30, "Linux 6", "3.11", "1.40.0")
 ORACLE = Propagation("oracle", "RDS", 100, Times(4, 5), Times(4, 6), 0, 0.5, 3, 40_000, None, 2**26)
@@ -96,6 +96,15 @@ def test_labels_do_not_lie_on_each_other() -> None:
     assert all(two - one >= plot.LABEL_GAP for one, two in itertools.pairwise(places))
 
 
+def test_propagation_in_a_cluster_has_the_loads_beside_it() -> None:
+    """The table has the seconds until the routes were stored and answered, and a run in a cluster is drawn as well."""
+    found = [cluster.ClusterPropagation(OURS, 1.5, 2.25)]
+    made = cluster.table(found)
+    assert (made.header[-2:], made.rows[0][-2:]) == (("stored, s", "all answer, s"), ("1.5", "2.2"))
+    drawn = plot.drawings(json.loads(json.dumps(report.document(MACHINE, [("cluster", "", found)]))))
+    assert "Headgate RDS: 6" in drawn["latency.svg"]
+
+
 def test_workloads_have_names_of_their_own() -> None:
     """Each name is that of one workload."""
     assert len({each.name for each in WORKLOADS}) == len(WORKLOADS)
@@ -111,7 +120,27 @@ def test_workloads_are_chosen_by_name() -> None:
 
 def test_options_of_the_command_line_come_before_defaults() -> None:
     """Sizes that are given replace those of the quick mode, and the rest stays."""
-    assert options(parser().parse_args(["--quick", "--sizes", "5,10"])) == dataclasses.replace(
-        QUICK, sizes=(5, 10), kubeconfig=options(parser().parse_args([])).kubeconfig
+    assert options(parser(WORKLOADS).parse_args(["--quick", "--sizes", "5,10"])) == dataclasses.replace(
+        QUICK, sizes=(5, 10), kubeconfig=options(parser(WORKLOADS).parse_args([])).kubeconfig
     )
-    assert options(parser().parse_args([])).samples == Options().samples
+    assert options(parser(WORKLOADS).parse_args([])).samples == Options().samples
+
+
+def test_options_name_implementations_in_a_cluster() -> None:
+    """What follows an implementation belongs to it; without a Gateway it is told what is missing."""
+    one = ["--implementation", "headgate", "--gateway", "default/gw", "--address", "10.0.0.1:80"]
+    two = ["--implementation", "other", "--gateway", "default/o", "--address", "10.0.0.2:80", "--install", "make other"]
+    found = options(parser(WORKLOADS).parse_args([*one, "--process", "headgate controller", *two]))
+    assert found.implementations == (
+        Implementation("headgate", "default/gw", "10.0.0.1:80", "headgate controller"),
+        Implementation("other", "default/o", "10.0.0.2:80", install="make other"),
+    )
+    with pytest.raises(ValueError, match="--implementation other needs --gateway"):
+        options(parser(WORKLOADS).parse_args(["--implementation", "other"]))
+
+
+def test_a_member_before_any_implementation_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """A Gateway without an implementation ends with a message."""
+    with pytest.raises(SystemExit):
+        parser(WORKLOADS).parse_args(["--gateway", "default/gw"])
+    assert "--gateway comes after the --implementation" in capsys.readouterr().err
