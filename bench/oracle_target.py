@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bench.endtoend import free_port
 from bench.envoys import envoy, received_bytes, routes_digest
@@ -19,7 +21,12 @@ from headgate.process.own_addresses import machine_addresses
 from translator.inputs import Edit, Settings
 from translator.refs import Ref
 from translator.translator import Translator
-from xds import Reference, Resource, Snapshot, diff
+from xds import SCOPED_ROUTE, Reference, Resource, Snapshot, diff
+
+ORACLE = "oracle"
+"""Its name in reports."""
+PLAIN, SCOPED = "RDS", "scopes"
+"""The forms in which routes reach Envoy."""
 
 
 def run_settings(own_envoys: bool = True) -> Settings:
@@ -29,6 +36,17 @@ def run_settings(own_envoys: bool = True) -> Settings:
         own_envoys: whether it starts Envoys; else it does not know how many file descriptors they may have.
     """
     return Settings(machine=machine_addresses(), descriptors=available() if own_envoys else None)
+
+
+def plain(settings: Settings) -> Settings:
+    """Return settings with which routes reach Envoy by RDS alone, however many there are."""
+    without_scopes: dict[str, Any] = {name: 0 for name in ("scoped_hostnames",) if hasattr(settings, name)}
+    return dataclasses.replace(settings, **without_scopes)
+
+
+def form_of(snapshot: Snapshot) -> str:
+    """Return how routes reach Envoy: by RDS alone, or by scopes (SRDS)."""
+    return SCOPED if snapshot.resources(SCOPED_ROUTE) else PLAIN
 
 
 def _changed(before: Snapshot, after: Snapshot) -> tuple[list[Resource], list[Reference]]:
@@ -48,10 +66,12 @@ class OracleTarget:
         services: how many Services there are.
         listener: the port of the Gateway; 0 for a free one.
         settings: the settings of the translator that makes the resources.
-        name: its name in the report.
-        form: the form of its resources.
+
+    Attributes:
+        form: how routes reach Envoy.
     """
 
+    name = ORACLE
     host = "127.0.0.1"
 
     def __init__(
@@ -62,15 +82,14 @@ class OracleTarget:
         services: int = 1,
         listener: int = 0,
         settings: Settings | None = None,
-        name: str = "oracle",
-        form: str = "RDS",
     ) -> None:
-        self.name, self.form, self.port = name, form, listener or free_port()
+        self.port = listener or free_port()
         self._root = root
         self._made = Translator(settings or run_settings())
         made = files(self.port, upstream, routes, services)
         self._made.edit([edit(each) for _, objects in made for each in objects])
         self._made.evaluate()
+        self.form = form_of(self.snapshot)
         self._added: list[str] = []
         self._oracle: Oracle | None = None
         self.control_plane: tuple[int, ...] = ()

@@ -11,11 +11,12 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from bench.folder import FolderTarget
 from bench.hosts import hostname
-from bench.oracle_target import OracleTarget
+from bench.oracle_target import ORACLE, PLAIN, OracleTarget, plain, run_settings
 from bench.requests import Answered, Requests
 from bench.target import Target
 from bench.upstream import upstream
@@ -26,7 +27,6 @@ BATCH = 20
 """After so many routes were added, they are removed, so that a size stays what it is."""
 POLL_SECONDS = 0.005
 """The pause between requests while CPU time is measured: they take some themselves."""
-ORACLE = "oracle"
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,18 @@ def measure(options: Options) -> list[Propagation]:
 def _at(size: int, options: Options) -> list[Propagation]:
     with tempfile.TemporaryDirectory(prefix="hg-") as root, ExitStack() as stack:
         port = stack.enter_context(upstream())
-        for name in ("a", "b"):
-            (Path(root) / name).mkdir()
-        ours, oracle = FolderTarget(Path(root) / "a", size, port), OracleTarget(Path(root) / "b", size, port)
-        stack.enter_context(ours.running())
-        stack.enter_context(oracle.running())
-        targets: tuple[Target, ...] = (ours, oracle)
-        for each in targets:
-            requests = Requests(each.host, each.port)
+        folders = [Path(root) / name for name in "abc"]
+        for each in folders:
+            each.mkdir()
+        ours, oracle = FolderTarget(folders[0], size, port), OracleTarget(folders[1], size, port)
+        ours.form = oracle.form
+        targets: list[FolderTarget | OracleTarget] = [ours, oracle]
+        if oracle.form != PLAIN:
+            targets.append(OracleTarget(folders[2], size, port, settings=plain(run_settings())))
+        for target in targets:
+            stack.enter_context(target.running())
+        for target in targets:
+            requests = Requests(target.host, target.port)
             requests.until_reachable(hostname(size - 1))
             requests.close()
         ours.find_envoy()
@@ -122,16 +126,16 @@ def compare(targets: Sequence[Target], size: int, options: Options) -> list[Prop
     """Measure targets that have so many routes, in turns."""
     for each in targets:
         until_idle((*each.control_plane, *each.proxies))
-    samples: dict[str, list[Answered]] = {each.name: [] for each in targets}
+    samples: list[list[Answered]] = [[] for _ in targets]
     for number in range(options.samples):
         # What comes first changes, so that none has the warmer caches.
-        for each in targets[:: 1 if number % 2 else -1]:
-            samples[each.name].append(_timed(each, f"timed-{number}.example.com", options.stable))
+        for each, found in list(zip(targets, samples, strict=True))[:: 1 if number % 2 else -1]:
+            found.append(_timed(each, f"timed-{number}.example.com", options.stable))
         if number % BATCH == BATCH - 1:
             _remove(targets)
     _remove(targets)
-    costs = {each.name: _costs(each, options.changes) for each in targets}
-    return [_result(each, size, samples[each.name], costs[each.name]) for each in targets]
+    costs = [_costs(each, options.changes) for each in targets]
+    return [_result(*each) for each in zip(targets, repeat(size), samples, costs, strict=False)]
 
 
 def _remove(targets: Sequence[Target]) -> None:
@@ -196,9 +200,12 @@ def _result(target: Target, size: int, samples: Sequence[Answered], cost: Cost) 
 
 
 def table(results: Sequence[Propagation]) -> Table:
-    """Return the table: one row a target and size, with the ratio and the difference to the oracle of that size."""
-    floors = {each.routes: each for each in results if each.target == ORACLE}
-    rows = tuple(_row(each, floors.get(each.routes)) for each in results)
+    """Return the table: one row a target and size, with the ratio and the difference to the oracles of that size.
+
+    The oracle pushes the same form of routes as the row's; that of plain RDS is a ratio of its own.
+    """
+    floors = {(each.routes, each.form): each for each in results if each.target == ORACLE}
+    rows = tuple(_row(each, floors.get((each.routes, each.form)), floors.get((each.routes, PLAIN))) for each in results)
     bad = sum(each.others for each in results)
     return Table(
         header=(
@@ -211,6 +218,7 @@ def table(results: Sequence[Propagation]) -> Table:
             "max",
             "÷ oracle",
             "- oracle, ms",
+            "÷ RDS oracle",
             "CPU, ms",
             "Envoy's CPU, ms",
             "sent, bytes",
@@ -222,11 +230,7 @@ def table(results: Sequence[Propagation]) -> Table:
     )
 
 
-def _row(found: Propagation, floor: Propagation | None) -> tuple[str, ...]:
-    ratio = difference = ""
-    if floor is not None and floor is not found:
-        ratio = f"{found.stable.median / floor.stable.median:.2f}"
-        difference = f"{found.stable.median - floor.stable.median:+.1f}"
+def _row(found: Propagation, floor: Propagation | None, by_rds: Propagation | None) -> tuple[str, ...]:
     return (
         f"{found.routes:,}",
         found.target,
@@ -235,14 +239,19 @@ def _row(found: Propagation, floor: Propagation | None) -> tuple[str, ...]:
         f"{found.first.maximum:.1f}",
         f"{found.stable.median:.1f}",
         f"{found.stable.maximum:.1f}",
-        ratio,
-        difference,
+        _ratio(found, floor),
+        "" if floor is None or floor is found else f"{found.stable.median - floor.stable.median:+.1f}",
+        _ratio(found, by_rds),
         _number(found.control_plane_cpu, 1),
         _number(found.proxy_cpu, 1),
         _number(found.sent, 0),
         "" if found.control_plane_peak is None else f"{found.control_plane_peak / 2**20:.0f}",
         f"{found.proxy_peak / 2**20:.0f}",
     )
+
+
+def _ratio(found: Propagation, floor: Propagation | None) -> str:
+    return "" if floor is None or floor is found else f"{found.stable.median / floor.stable.median:.2f}"
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -42,6 +42,15 @@ def test_propagation_is_told_against_the_oracle_of_its_size() -> None:
     assert [each["- oracle, ms"] for each in columns] == ["+2.0", "", "+2.0", ""]
 
 
+def test_scopes_are_told_against_both_oracles() -> None:
+    """Where routes come by scopes, a row has the ratio to the oracle of scopes, and the one to that of plain RDS."""
+    scoped = [dataclasses.replace(each, form="scopes") for each in (OURS, ORACLE)]
+    made = propagation.table([*scoped, dataclasses.replace(ORACLE, stable=Times(60, 70))])
+    columns = [dict(zip(made.header, row, strict=True)) for row in made.rows]
+    assert [each["÷ oracle"] for each in columns] == ["1.50", "", ""]
+    assert [each["÷ RDS oracle"] for each in columns] == ["0.10", "0.07", ""]
+
+
 def test_propagation_without_an_oracle_has_no_ratio() -> None:
     """Where no oracle was measured, as in a cluster, a row has no ratio, and what is not known is empty."""
     made = propagation.table([dataclasses.replace(OURS, control_plane_cpu=None, sent=None)])
