@@ -89,7 +89,10 @@ def _timeless(value: Any) -> Any:
         return [_timeless(each) for each in value]
     if not isinstance(value, dict):
         return value
-    return {name: _timeless(each) for name, each in value.items() if name not in ("version_info", "last_updated")}
+    found = {name: _timeless(each) for name, each in value.items() if name not in ("version_info", "last_updated")}
+    # Envoy dumps them in no order.
+    unordered = {name: sorted(each, key=json.dumps) for name, each in found.items() if name.endswith("route_configs")}
+    return found | unordered
 
 
 def version() -> str:
