@@ -38,11 +38,12 @@ class FolderTarget:
     host = "127.0.0.1"
 
     def __init__(self, root: Path, routes: int, upstream: int, services: int = 1) -> None:
-        self._root, self._folder, self._fresh = root, root / "config", root / "new"
+        # Headgate watches the folder's parent, too, where a log would wake it by each of its own lines.
+        self._root, self._folder, self._fresh = root, root / "parent" / "config", root / "new"
         self.port, self.xds, self.admin = free_port(), free_port(), free_port()
         self.state = root / "state"
         for each in (self._folder, self._fresh):
-            each.mkdir()
+            each.mkdir(parents=True)
         for name, objects in files(self.port, upstream, routes, services):
             dump(self._folder / f"{name}.yaml", objects)
         self._added: list[Path] = []

@@ -19,7 +19,7 @@ from translator.objects.headgate.trafficpolicy import TrafficPolicySpec
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
-PACKAGES = ("headgate", "watchers", "translator", "xds", "deploy", "proto")
+PACKAGES = ("headgate", "watchers", "translator", "xds", "deploy", "bench", "proto")
 
 
 @pytest.fixture(params=DOCUMENTS, ids=lambda each: str(each.relative_to(ROOT)))
