@@ -24,6 +24,8 @@ from xds import Snapshot
 
 CLIENTS = 100
 ROUNDS = 3
+MOST_OBJECTS = 1_000
+"""With more, a hundred clients in one process of Python are slower than any server."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Reconnects:
 
 def measure(options: Options) -> list[Reconnects]:
     """Measure rounds of Headgate and the oracle in turns, then a restart of Headgate."""
-    return [asyncio.run(_measure(options.objects))]
+    return [asyncio.run(_measure(min(MOST_OBJECTS, options.objects)))]
 
 
 async def _measure(size: int) -> Reconnects:
@@ -130,5 +132,5 @@ def table(results: Sequence[Reconnects]) -> Table:
             )
             for each in results
         ),
-        ("The clients are one process, whose own CPU is most of the seconds; `partial` counts resources (goal: 0).",),
+        ("The clients are one process of Python; `partial` counts resources (goal: 0).",),
     )

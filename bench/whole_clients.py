@@ -72,7 +72,7 @@ class WholeClients:
         while True:
             try:
                 await self._stream(number)
-            except grpc.aio.AioRpcError:
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):  # the latter of a write after the end
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _stream(self, number: int) -> None:
