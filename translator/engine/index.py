@@ -87,13 +87,15 @@ class Listing:
         buckets: the buckets that are not empty, by key.
         contributions: the entries of each input.
         incomplete: the keys of `buckets` that mark partitions as incomplete.
+        reads: the names of the reads of a bucket, by the function.
         stale: the inputs whose contributions may have changed.
     """
 
-    __slots__ = ("_position", "_stale_positions", "buckets", "contributions", "incomplete", "stale")
+    __slots__ = ("_position", "_stale_positions", "buckets", "contributions", "incomplete", "reads", "stale")
 
-    def __init__(self, position: int, stale_positions: set[int]) -> None:
+    def __init__(self, name: str, position: int, stale_positions: set[int]) -> None:
         """Create an empty index, which has its `position` in `stale_positions` while some of its inputs are stale."""
+        self.reads = {view: f"{read} {name}" for view, read in VIEWS.items()}
         self._position = position
         self._stale_positions = stale_positions
         self.buckets: dict[Hashable, Bucket] = {}
@@ -190,7 +192,7 @@ class Indexes:
         self._inputs = inputs
         self._order = tuple(indexes)
         self._stale_positions: set[int] = set()  # of the stale indexes in the order
-        self._listings = {each: Listing(n, self._stale_positions) for n, each in enumerate(self._order)}
+        self._listings = {each: Listing(each.name, n, self._stale_positions) for n, each in enumerate(self._order)}
         assert len({each.name for each in self._listings}) == len(self._listings), "names of indexes are unique"
         self._collections = {each: _collections(each, types) for each in self._listings}
         self._by_collection: dict[str, list[Index[Any, Any]]] = {}
@@ -245,10 +247,11 @@ class Indexes:
                 raise NotSyncedError(index.name, next(filter(None, bugs), ""))
 
     def _read_bucket(self, view: Callable[[list[E]], V], index: Index[Any, E], key: Any) -> V:
-        name, args = f"{VIEWS[view]} {index.name}", (key,)
+        listing, args = self._listings[index], (key,)
+        name = listing.reads[view]
         memo = self._memos.of(name).get(args)
         if memo is None:
-            memo = self._memos.add(name, args, view(self._listings[index].items(key)))
+            memo = self._memos.add(name, args, view(listing.items(key)))
         self._memos.record(memo)
         return cast(V, memo.value)
 
@@ -287,8 +290,8 @@ class Indexes:
 
     def _invalidate_buckets(self, index: Index[Any, Any], touched: Collection[Hashable]) -> None:
         listing = self._listings[index]
-        for view, name in VIEWS.items():
-            buckets = self._memos.of(f"{name} {index.name}")
+        for view, name in listing.reads.items():
+            buckets = self._memos.of(name)
             for key in touched:
                 if (memo := buckets.get((key,))) is not None:
                     self._memos.assign(memo, view(listing.items(key)))

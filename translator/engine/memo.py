@@ -64,12 +64,11 @@ class Memo:
         failure: the error of the last call, if it failed.
         state: the state of the value.
         dependencies: the memos that it has read, in order; a dict while it executes.
-        dependents: the memos that have read it.
         maybe_changed: the dependencies whose values may have changed; None if there are none.
         root: the owner that keeps it up to date; None if only its readers do.
     """
 
-    __slots__ = ("args", "dependencies", "dependents", "failure", "maybe_changed", "query", "root", "state", "value")
+    __slots__ = ("_dependents", "args", "dependencies", "failure", "maybe_changed", "query", "root", "state", "value")
 
     def __init__(self, query: Query[..., Any] | str, args: tuple[Any, ...], value: object) -> None:
         self.query = query
@@ -78,7 +77,7 @@ class Memo:
         self.failure: QueryError | None = None
         self.state = CLEAN if isinstance(query, str) else DIRTY
         self.dependencies: tuple[Memo, ...] | dict[Memo, None] = ()
-        self.dependents: tuple[Memo, ...] | set[Memo] = ()
+        self._dependents: Memo | tuple[Memo, ...] | set[Memo] = ()  # most have one reader: it is stored itself
         self.maybe_changed: dict[Memo, None] | None = None
         self.root: Root | None = None
 
@@ -88,21 +87,33 @@ class Memo:
         name = self.query if isinstance(self.query, str) else self.query.name
         return f"{name}({', '.join(map(str, self.args))})"
 
+    @property
+    def dependents(self) -> Collection[Memo]:
+        """The memos that have read it."""
+        known = self._dependents
+        return (known,) if isinstance(known, Memo) else known
+
     def add_dependent(self, reader: Memo) -> None:
         """Add a reader, unless it is one already."""
-        known = self.dependents
-        if type(known) is set:
+        known = self._dependents
+        if not known:
+            self._dependents = reader
+        elif isinstance(known, set):
             known.add(reader)
+        elif isinstance(known, Memo):
+            if known is not reader:
+                self._dependents = (known, reader)
         elif reader not in known:
-            self.dependents = (*known, reader) if len(known) < FEW else {*known, reader}
+            self._dependents = (*known, reader) if len(known) < FEW else {*known, reader}
 
     def drop_dependent(self, reader: Memo) -> None:
         """Remove a reader."""
-        known = self.dependents
+        known = self._dependents
         if isinstance(known, set):
             known.discard(reader)
         else:
-            self.dependents = tuple(each for each in known if each is not reader)
+            rest = tuple(each for each in self.dependents if each is not reader)
+            self._dependents = rest[0] if len(rest) == 1 else rest
 
     def note_maybe_changed(self, source: Memo) -> None:
         """Record that a dependency may have changed."""

@@ -173,8 +173,7 @@ class Memos:
                 values.append(self.read(query, args))
                 continue
             reads[memo] = None
-            if reader not in memo.dependents:
-                memo.add_dependent(reader)
+            memo.add_dependent(reader)
             values.append(memo.value)
         return values
 

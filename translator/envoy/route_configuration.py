@@ -67,7 +67,9 @@ def virtual_host(
     parts = [head.SerializeToString(deterministic=True)]
     parts += [each.body for each in found]
     body = encode_field(_VIRTUAL_HOSTS, b"".join(parts))
-    needs = frozenset().union(*[each.references for each in found], inherited_references(settings))
+    sets = {*[each.references for each in found], inherited_references(settings)} - {frozenset()}
+    # Most hosts have one route, and share its set.
+    needs = next(iter(sets)) if len(sets) == 1 else frozenset().union(*sets)
     return EncodedHost(body, needs, found)
 
 

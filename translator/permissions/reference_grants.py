@@ -64,7 +64,8 @@ def grant_for(db: Db, owner: Ref, target: Ref) -> tuple[Grantee, GrantTarget]:
 
 def not_permitted(db: Db, grantee: Grantee, target: GrantTarget, field: str) -> Problem | None:
     """Return the problem of a reference that no ReferenceGrant permits, and what one would have to hold; else None."""
-    if granted(db, grantee, target):
+    # Nearly all references stay in their namespace: no memo is kept for each of them.
+    if grantee.namespace == grantee.to_namespace or granted(db, grantee, target):
         return None
     return Problem(
         "ResolvedRefs",

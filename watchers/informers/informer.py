@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable
 from contextlib import aclosing
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -140,7 +141,13 @@ def _content(raw: dict[str, Any]) -> bytes:
 
 def _compact(value: object) -> bytes:
     """Return a value as JSON in a minimal buffer, for storage: orjson's own result takes 4 KB at least."""
-    return bytes(memoryview(orjson.dumps(value)))
+    return _shared(bytes(memoryview(orjson.dumps(value))))
+
+
+@lru_cache(maxsize=256)
+def _shared(status: bytes) -> bytes:
+    """Return the same bytes for equal ones of late: many statuses that were written in one second are equal."""
+    return status
 
 
 def parsed(

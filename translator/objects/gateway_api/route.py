@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from translator.objects.gateway_api.references import GATEWAY_GROUP, ParentReference
-from translator.objects.schema.base import Fields, FieldViolation, NamespacedObject, raise_violations, repeated
+from translator.objects.schema.base import Fields, FieldViolation, NamespacedObject, raise_violations, repeated, shared
 from translator.objects.schema.scalars import Hostname
 
 
@@ -39,7 +39,9 @@ def _check_parents(parents: tuple[Any, ...]) -> tuple[Any, ...]:
 class RouteSpec(Fields):
     """What every route has: the parents that it attaches to."""
 
-    parent_refs: Annotated[tuple[ParentReference, ...], Field(max_length=32), AfterValidator(_check_parents)] = ()
+    parent_refs: Annotated[
+        tuple[ParentReference, ...], Field(max_length=32), AfterValidator(_check_parents), shared()
+    ] = ()
     use_default_gateways: Literal["All", "None"] | None = None
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from translator.objects.kubernetes.service import Protocol
-from translator.objects.schema.base import CheckedFields, Fields, FieldViolation, NamespacedObject
+from translator.objects.schema.base import CheckedFields, Fields, FieldViolation, NamespacedObject, shared
 from translator.objects.schema.scalars import (
     Boolean,
     DnsLabel,
@@ -64,7 +64,7 @@ class Endpoint(Fields):
     ignored_fields = frozenset({"deprecatedTopology", "targetRef"})
 
     addresses: Annotated[tuple[Text, ...], Field(min_length=1, max_length=100)]
-    conditions: EndpointConditions = EndpointConditions()
+    conditions: Annotated[EndpointConditions, shared()] = EndpointConditions()
     hostname: DnsLabel | None = None
     node_name: Text | None = None
     zone: Text | None = None
@@ -97,7 +97,7 @@ class EndpointSlice(CheckedFields, NamespacedObject):
 
     address_type: Literal["IPv4", "IPv6", "FQDN"]
     endpoints: Annotated[tuple[Endpoint, ...], Field(max_length=1000)] = ()
-    ports: Annotated[tuple[EndpointPort, ...], Field(max_length=20000)] = ()
+    ports: Annotated[tuple[EndpointPort, ...], Field(max_length=20000), shared()] = ()
 
     @property
     def service_name(self) -> str | None:

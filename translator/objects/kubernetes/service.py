@@ -12,6 +12,7 @@ from translator.objects.schema.base import (
     NamespacedMeta,
     NamespacedObject,
     repeated,
+    shared,
 )
 from translator.objects.schema.scalars import (
     DnsLabel,
@@ -70,7 +71,7 @@ class ServiceSpec(CheckedFields):
     ip_families: tuple[Text, ...] = ()
     """Those that the API server has given it, the first of them by preference: IPv4, IPv6."""
     external_name: ExternalName = ""
-    ports: tuple[ServicePort, ...] = ()
+    ports: Annotated[tuple[ServicePort, ...], shared()] = ()
 
     @property
     def headless(self) -> bool:

@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
 
@@ -126,6 +127,14 @@ def _itself(item: object) -> object:
     return item
 
 
+def shared() -> AfterValidator:
+    """Return a validator for lists of values that thousands of objects have alike: equal ones become the same.
+
+    Which of their fields were given must not matter, as equal values may differ in that.
+    """
+    return AfterValidator(lru_cache(maxsize=4096)(_itself))
+
+
 def unique(key: str | None, message: str) -> AfterValidator:
     """Return a validator for lists of which no two items may be equal, or have the same `key` attributes.
 
@@ -172,6 +181,21 @@ Timestamp = Annotated[Text, AfterValidator(_in_utc)]
 """A time of RFC 3339, held in UTC and whole seconds, as the API server writes it: its order is that of time."""
 
 
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+"""The annotation in which `kubectl apply` stores the whole object: it is not kept, and no change of it is one."""
+_NONE: Final[Mapping[str, str]] = {}
+
+
+def _none() -> Mapping[str, str]:
+    return _NONE
+
+
+def _kept(annotations: Mapping[str, str]) -> Mapping[str, str]:
+    if LAST_APPLIED not in annotations:
+        return annotations or _NONE
+    return {name: value for name, value in annotations.items() if name != LAST_APPLIED} or _NONE
+
+
 class ObjectMeta(Fields):
     """The metadata of every object that is read. In files only the name is sure to be there."""
 
@@ -189,8 +213,9 @@ class ObjectMeta(Fields):
     )
 
     name: DnsSubdomain
-    labels: Labels = Field(default_factory=dict)
-    annotations: Annotations = Field(default_factory=dict)
+    # All that have none share one map.
+    labels: Labels = Field(default_factory=_none)
+    annotations: Annotated[Annotations, AfterValidator(_kept)] = Field(default_factory=_none)
     generation: Annotated[StrictInt, Field(ge=0, le=MAX_GENERATION)] = 0
     creation_timestamp: Timestamp | None = None
     uid: Text | None = None
