@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from bench import memory_by_kind
 from bench.apiserver import serving, stored
 from bench.world import Raw, edit, endpoint_slice, gateway, route, service
 
@@ -136,6 +137,7 @@ def report() -> list[str]:
         f"  without objects: {found.base / 1e6:.0f} MB, and {found.shared / 1e6:.0f} MB that processes share",
         f"  each of {ROUTES:,} HTTPRoutes: {found.route.read / 1000:.1f} KB for the object, and "
         f"{found.route.derived / 1000:.1f} KB derived from it",
+        *memory_by_kind.report(),
     ]
 
 

@@ -55,6 +55,34 @@ def test_changes_leave_nothing_behind() -> None:
         assert others - objects == Counter()
 
 
+def memos(count: int) -> int:
+    """Return the number of memos with so many routes, Services and slices."""
+    translator = Translator(Settings(offline=True))
+    translator.edit(list(world(count, count, count)))
+    translator.evaluate()
+    return translator.memos
+
+
+def test_an_object_has_few_memos() -> None:
+    """A route with a Service and its slice has 27 memos, and those of the parts of namespaces that policies are in."""
+    assert memos(1500) - memos(1000) <= 500 * 27 + 100
+
+
+def test_slices_with_domain_names_are_told_whenever_they_come() -> None:
+    """No Service looks for slices with domain names while its namespace has none, and each tells of its own later."""
+    translator = Translator(Settings(offline=True))
+    translator.edit(list(world(2, 2, 2)))
+    translator.evaluate()
+    named = endpoint_slice(1, address="db.example.com") | {"addressType": "FQDN"}
+    named["metadata"]["name"] = "named"
+    before = dict(translator.statuses)
+    translator.edit([edit(named)])
+    assert [ref.name for ref in translator.evaluate().statuses] == ["route-1"]
+    translator.edit([removal(named)])
+    assert [ref.name for ref in translator.evaluate().statuses] == ["route-1"]
+    assert dict(translator.statuses) == before
+
+
 def applied(raw: Raw, by: str) -> Raw:
     """Return an object with the annotation that `kubectl apply` writes."""
     raw["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": by}

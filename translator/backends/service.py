@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from translator.db import Db
-from translator.engine.query import index, query
+from translator.engine.query import NotSyncedError, index, query
 from translator.ir.backend import Backend, BackendEndpoint, BackendKey, Protocol
 from translator.kinds import BackendKind
 from translator.objects.kubernetes.endpointslice import EndpointPort, EndpointSlice
@@ -31,10 +31,30 @@ class Slices(NamedTuple):
 
 @index(EndpointSlice.kind, partitions=lambda _, ref: (ref.namespace,), partition_of=lambda key: key.service.namespace)
 def slices(db: Db, ref: Ref) -> Iterator[tuple[Slices, Ref]]:
-    """Index EndpointSlices by the Service that their label names."""
+    """Index EndpointSlices by the Service that their label names; those with domain names by their namespace too."""
     found = db.get(EndpointSlice, ref)
     if found is not None and found.service_name:
-        yield Slices(Ref(Service.kind, ref.namespace, found.service_name), found.address_type == "FQDN"), ref
+        named = found.address_type == "FQDN"
+        yield Slices(Ref(Service.kind, ref.namespace, found.service_name), named), ref
+        if named:
+            yield _named_in(ref.namespace), ref
+
+
+def _named_in(namespace: str) -> Slices:
+    """Return the key of all EndpointSlices of a namespace that hold domain names."""
+    return Slices(Ref(Service.kind, namespace, ""), named=True)
+
+
+@query(firewall=True)
+def may_be_named(db: Db, namespace: str) -> bool:
+    """Return whether there may be EndpointSlices with domain names: while there are none, no Service looks for its own.
+
+    While that is not known, they look, and know as little.
+    """
+    try:
+        return db.count(slices, _named_in(namespace)) > 0
+    except NotSyncedError:
+        return True
 
 
 @query
@@ -95,7 +115,7 @@ def datagrams(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
 
 
 def _with_unresolved(db: Db, service: Ref, resolved: Outcome[Backend | None]) -> Outcome[Backend | None]:
-    problems = unresolved(db, service)
+    problems = unresolved(db, service) if may_be_named(db, service.namespace) else ()
     return Outcome(resolved.value, (*resolved.problems, *problems)) if problems else resolved
 
 

@@ -27,7 +27,7 @@ class OutputTable:
     def __init__(self) -> None:
         """Start without Gateways."""
         self._wanted: dict[Ref, Outputs] = {}
-        self._gateways: dict[Output, set[Ref]] = {}
+        self._gateways: dict[Output, tuple[Ref, ...]] = {}
         self._resources: dict[Output, Resource] = {}
         self._unlisted: set[Ref] = set()
         self._failing: set[Output] = set()
@@ -52,14 +52,15 @@ class OutputTable:
         return first, last
 
     def _add(self, output: Output, gateway: Ref) -> bool:
-        gateways = self._gateways.setdefault(output, set())
-        gateways.add(gateway)
-        return len(gateways) == 1
+        gateways = self._gateways.get(output, ())
+        self._gateways[output] = (*gateways, gateway)
+        return not gateways
 
     def _remove(self, output: Output, gateway: Ref) -> bool:
-        gateways = self._gateways[output]
-        gateways.discard(gateway)
-        if not gateways:
+        gateways = tuple(each for each in self._gateways[output] if each != gateway)
+        if gateways:
+            self._gateways[output] = gateways
+        else:
             del self._gateways[output]
         return not gateways
 
@@ -96,9 +97,9 @@ class OutputTable:
         """The Gateways of which not everything is published: dirty or unlisted."""
         return self._unlisted | self._dirty.keys()
 
-    def gateways(self, output: Output) -> Set[Ref]:
+    def gateways(self, output: Output) -> tuple[Ref, ...]:
         """Return the Gateways that want an output."""
-        return self._gateways.get(output, frozenset())
+        return self._gateways.get(output, ())
 
     def wanted(self, gateway: Ref) -> Outputs | None:
         """Return the outputs of a Gateway as they were known last; None if it wants nothing or never was listed."""
