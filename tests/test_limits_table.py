@@ -52,6 +52,10 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.acl.FORBIDDEN",
         "translator.extensions.client_address.FORBIDDEN",
     ),
+    "from when on something pays": (
+        "translator.ir.route_scope.DEFAULT_SCOPED_HOSTNAMES",
+        "translator.resources.route_scopes.EXACT_TO_WILDCARD",
+    ),
     "what holds where a policy does not say it": (
         "translator.extensions.endpoint_health.TIMEOUT",
         "translator.extensions.endpoint_health.INTERVAL",
@@ -69,6 +73,8 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "xds.server.field_count._*",
     ),
     "a unit, a rank or a modulus": (
+        "translator.ir.route_scope.SCOPES",
+        "translator.ir.route_scope.EVERY",
         "translator.policies.targets.SHARDS",
         "translator.policies.targets.LISTENERS",
         "translator.envoy.route._PATH_RANK",

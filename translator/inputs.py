@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
 from translator.api_group import CONTROLLER_NAME
+from translator.ir.route_scope import DEFAULT_SCOPED_HOSTNAMES
 from translator.objects.partial import PartialObject
 from translator.objects.schema.base import KubernetesObject
 from translator.outcome import Problem
@@ -144,6 +145,8 @@ class Settings:
             for anyone. Standalone, whoever writes a Backend may have all.
         own_folders: the folders of Headgate's own sockets, where no Backend may be.
         zone: the zone of the proxies, all on one machine; "" if it has none; standalone.
+        scoped_hostnames: with so many hostnames, the routes of a listener are served by scopes
+            (`translator.ir.route_scope`); 0 if never.
     """
 
     controller_name: str = CONTROLLER_NAME
@@ -164,6 +167,7 @@ class Settings:
     own_folders: tuple[str, ...] = ()
     zone: str = ""
     access_log_folder: str = ""
+    scoped_hostnames: int = DEFAULT_SCOPED_HOSTNAMES
 
 
 def in_cluster(
@@ -178,6 +182,7 @@ def in_cluster(
     local_backends: bool = False,
     gcp_metadata_server: ServiceAddress | None = None,
     gcp_audiences: frozenset[str] = frozenset(),
+    scoped_hostnames: int = DEFAULT_SCOPED_HOSTNAMES,
 ) -> Settings:
     """Make the settings for the objects of a cluster; `Settings` says what its arguments are."""
     own = OwnAddress(ADMIN_PORT, f"the proxy's own {OWN_PORTS[ADMIN_PORT]}")
@@ -195,6 +200,7 @@ def in_cluster(
         local_backends=local_backends,
         gcp_metadata_server=gcp_metadata_server,
         gcp_audiences=gcp_audiences,
+        scoped_hostnames=scoped_hostnames,
     )
 
 

@@ -37,6 +37,7 @@ from headgate.security.rotation import Authorities
 from headgate.security.tokens import TokenReviews
 from translator.infrastructure.names import owned_by
 from translator.inputs import ProxyDefaults, ServiceAddress, in_cluster
+from translator.ir.route_scope import DEFAULT_SCOPED_HOSTNAMES
 from translator.registry import KINDS, REGISTRY
 from translator.translator import Translator
 from watchers.diagnostics import DiagnosticSet
@@ -73,6 +74,7 @@ class ControllerSettings:
         allow_http_issuers: whether OpenID issuers may have http URLs, and be on this machine.
         access_log_folder: the folder in which access logs of policies may write files; "" if in none.
         local_backends: whether Backends may be at loopback and link-local addresses and at sockets of Unix.
+        scoped_hostnames: with so many hostnames, the routes of a listener are served by scopes; 0 if never.
         gcp_metadata_server: where proxies get identity tokens of Google's; None for where Google has it.
         gcp_audiences: for whom Backends of gcp may have these beside their own hosts; "*" for anyone.
     """
@@ -93,6 +95,7 @@ class ControllerSettings:
     policy_affected: bool = False
     allow_http_issuers: bool = False
     local_backends: bool = False
+    scoped_hostnames: int = DEFAULT_SCOPED_HOSTNAMES
     access_log_folder: str = ""
     gcp_metadata_server: Address | None = None
     gcp_audiences: frozenset[str] = frozenset()
@@ -148,6 +151,7 @@ class Controller:
                 policy_affected=settings.policy_affected,
                 allow_http_issuers=settings.allow_http_issuers,
                 local_backends=settings.local_backends,
+                scoped_hostnames=settings.scoped_hostnames,
                 access_log_folder=settings.access_log_folder,
                 gcp_metadata_server=ServiceAddress.of(settings.gcp_metadata_server),
                 gcp_audiences=settings.gcp_audiences,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from headgate.commands.options import (
+    DEFAULT_SCOPED_HOSTNAMES,
     NO_AUDIENCES,
     NO_NAMESPACES,
     AccessLogFolder,
@@ -22,6 +23,7 @@ from headgate.commands.options import (
     Kubeconfig,
     LocalBackends,
     PolicyNamespaces,
+    ScopedHostnames,
     WhatToLog,
     WithPolicyAffected,
     XdsAddress,
@@ -87,6 +89,7 @@ def command(
     policy_affected: WithPolicyAffected = False,
     allow_http_issuers: AllowHttpIssuers = False,
     local_backends: LocalBackends = False,
+    scoped_hostnames: ScopedHostnames = DEFAULT_SCOPED_HOSTNAMES,
     access_log_folder: AccessLogFolder = "",
     gcp_metadata_server: GcpMetadataServer = None,
     gcp_audiences: GcpAudiences = NO_AUDIENCES,
@@ -136,6 +139,7 @@ def command(
             policy_affected=policy_affected,
             allow_http_issuers=allow_http_issuers,
             local_backends=local_backends,
+            scoped_hostnames=scoped_hostnames,
             access_log_folder=access_log_folder,
             gcp_metadata_server=gcp_metadata_server,
             gcp_audiences=gcp_audiences,

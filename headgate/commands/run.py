@@ -9,6 +9,7 @@ import typer
 
 from headgate.commands.options import (
     DEFAULT_ADMIN,
+    DEFAULT_SCOPED_HOSTNAMES,
     DEFAULT_XDS,
     NO_NAMESPACES,
     AccessLogFolder,
@@ -21,6 +22,7 @@ from headgate.commands.options import (
     LocalBackends,
     PolicyNamespaces,
     RateLimitService,
+    ScopedHostnames,
     StateDir,
     WhatToLog,
     WithPolicyAffected,
@@ -60,6 +62,7 @@ def command(
     policy_affected: WithPolicyAffected = False,
     allow_http_issuers: AllowHttpIssuers = False,
     local_backends: LocalBackends = False,
+    scoped_hostnames: ScopedHostnames = DEFAULT_SCOPED_HOSTNAMES,
     access_log_folder: AccessLogFolder = "",
     gcp_metadata_server: GcpMetadataServer = None,
     rate_limit_service: RateLimitService = None,
@@ -101,6 +104,7 @@ def command(
             policy_affected=policy_affected,
             allow_http_issuers=allow_http_issuers,
             local_backends=local_backends,
+            scoped_hostnames=scoped_hostnames,
             access_log_folder=access_log_folder,
             gcp_metadata_server=gcp_metadata_server,
             rate_limit_service=rate_limit_service,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headgate.commands.options import (
+    DEFAULT_SCOPED_HOSTNAMES,
     NO_AUDIENCES,
     NO_NAMESPACES,
     AccessLogFolder,
@@ -25,6 +26,7 @@ from headgate.commands.options import (
     OutputFormat,
     PolicyNamespaces,
     RateLimitService,
+    ScopedHostnames,
     WithPolicyAffected,
     parse_gateway,
 )
@@ -75,6 +77,7 @@ def command(
     policy_affected: WithPolicyAffected = False,
     allow_http_issuers: AllowHttpIssuers = False,
     local_backends: LocalBackends = False,
+    scoped_hostnames: ScopedHostnames = DEFAULT_SCOPED_HOSTNAMES,
     access_log_folder: AccessLogFolder = "",
     gcp_metadata_server: GcpMetadataServer = None,
     gcp_audiences: GcpAudiences = NO_AUDIENCES,
@@ -116,6 +119,7 @@ def command(
             policy_affected=policy_affected,
             allow_http_issuers=allow_http_issuers,
             local_backends=local_backends,
+            scoped_hostnames=scoped_hostnames,
             access_log_folder=access_log_folder,
             gcp_metadata_server=ServiceAddress.of(gcp_metadata_server),
             gcp_audiences=gcp_audiences,
@@ -128,6 +132,7 @@ def command(
             allow_http_issuers,
             rate_limit_service,
             local_backends,
+            scoped_hostnames,
             access_log_folder,
             gcp_metadata_server,
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headgate.commands.options import (
+    DEFAULT_SCOPED_HOSTNAMES,
     NO_NAMESPACES,
     AccessLogFolder,
     AllowHttpIssuers,
@@ -18,6 +19,7 @@ from headgate.commands.options import (
     LocalBackends,
     PolicyNamespaces,
     RateLimitService,
+    ScopedHostnames,
     WithPolicyAffected,
 )
 from headgate.envoy.binary import EnvoyNotFound, find_envoy
@@ -38,6 +40,7 @@ def command(
     policy_affected: WithPolicyAffected = False,
     allow_http_issuers: AllowHttpIssuers = False,
     local_backends: LocalBackends = False,
+    scoped_hostnames: ScopedHostnames = DEFAULT_SCOPED_HOSTNAMES,
     access_log_folder: AccessLogFolder = "",
     gcp_metadata_server: GcpMetadataServer = None,
     rate_limit_service: RateLimitService = None,
@@ -66,6 +69,7 @@ def command(
         allow_http_issuers,
         rate_limit_service,
         local_backends,
+        scoped_hostnames,
         access_log_folder,
         gcp_metadata_server,
     )

@@ -49,6 +49,7 @@ def file_settings(
     allow_http_issuers: bool,
     rate_limit_service: Address | None,
     local_backends: bool,
+    scoped_hostnames: int,
     access_log_folder: str,
     gcp_metadata_server: Address | None,
 ) -> Settings:
@@ -60,6 +61,7 @@ def file_settings(
         allow_http_issuers=allow_http_issuers,
         rate_limit_service=ServiceAddress.of(rate_limit_service),
         local_backends=local_backends,
+        scoped_hostnames=scoped_hostnames,
         access_log_folder=access_log_folder,
         gcp_metadata_server=ServiceAddress.of(gcp_metadata_server),
     )

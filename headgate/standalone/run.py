@@ -41,6 +41,7 @@ from headgate.standalone.events import RunEvents
 from headgate.standalone.port_retry import retry_listeners
 from translator.inputs import ApplyResult, ServiceAddress
 from translator.inputs import Settings as TranslatorSettings
+from translator.ir.route_scope import DEFAULT_SCOPED_HOSTNAMES
 from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.outcome import Problem
 from translator.translator import Translator
@@ -73,6 +74,7 @@ class RunSettings:
         allow_http_issuers: whether OpenID issuers may have http URLs, and be on this machine.
         access_log_folder: the folder in which access logs of policies may write files; "" if in none.
         local_backends: whether Backends may be at loopback and link-local addresses and at sockets of Unix.
+        scoped_hostnames: with so many hostnames, the routes of a listener are served by scopes; 0 if never.
         gcp_metadata_server: where proxies get identity tokens of Google's; None for where Google has it.
         rate_limit_service: the service that is asked for global limits which name none.
         zone: the zone of this machine; "" if it has none.
@@ -89,6 +91,7 @@ class RunSettings:
     policy_affected: bool = False
     allow_http_issuers: bool = False
     local_backends: bool = False
+    scoped_hostnames: int = DEFAULT_SCOPED_HOSTNAMES
     access_log_folder: str = ""
     gcp_metadata_server: Address | None = None
     rate_limit_service: Address | None = None
@@ -131,6 +134,7 @@ class _Run:
                 policy_affected=settings.policy_affected,
                 allow_http_issuers=settings.allow_http_issuers,
                 local_backends=settings.local_backends,
+                scoped_hostnames=settings.scoped_hostnames,
                 access_log_folder=settings.access_log_folder,
                 gcp_metadata_server=ServiceAddress.of(settings.gcp_metadata_server),
                 own_folders=own_folders(settings.state),

@@ -58,6 +58,7 @@ VALUES: Final = (
     _value("externalNames", True, wrong="yes"),
     _value("allowHttpIssuers", True, wrong="yes"),
     _value("localBackends", True, wrong="yes"),
+    _value("scopedHostnames", 0, wrong=-1),
     _value("accessLogFolder", "/var/log/proxy", wrong="logs"),
     _value("gcpMetadataServer", "169.254.169.254:80", wrong="metadata"),
     _value("gcpAudiences", ["https://a.example"], wrong=["a b"]),

@@ -276,11 +276,13 @@ async def running_proxy(
     registry: Registry = REGISTRY,
     dns: int = 0,
     zone: str = "",
+    removal_delay: float = 0.1,
 ) -> AsyncIterator[tuple[Proxy, Path]]:
     """Run an Envoy with its xDS server; gives the proxy and the file of Envoy's log.
 
     `prefix` is a command that executes the one in its arguments; `registry` has the kinds that the translator knows;
-    `dns` is the port of the DNS server that Envoy asks, of loopback; `zone` is the zone that Envoy is in.
+    `dns` is the port of the DNS server that Envoy asks, of loopback; `zone` is the zone that Envoy is in;
+    `removal_delay` is how long what nothing uses any more stays, in seconds.
     """
     # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
     with tempfile.TemporaryDirectory(prefix="live") as folder:
@@ -291,7 +293,7 @@ async def running_proxy(
         server = Server(
             lambda node: node.cluster,
             on_sync_status=lambda key, status: heard[0].hear(key, status),
-            timeouts=Timeouts(removal_delay=0.1),
+            timeouts=Timeouts(removal_delay=removal_delay),
         )
         connector = aiohttp.TCPConnector(force_close=True)
         timeout = aiohttp.ClientTimeout(total=WITHIN)

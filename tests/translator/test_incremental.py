@@ -30,6 +30,7 @@ SETTINGS = st.builds(
     descriptors=st.sampled_from([None, 1000]),
     policy_namespaces=st.sampled_from([frozenset(), frozenset("a")]),
     policy_affected=st.booleans(),
+    scoped_hostnames=st.sampled_from((0, 0, 0, 1)),
 )
 REJECTIONS = st.builds(
     AttributedNack, st.builds(Nack, st.just(LISTENER), st.sampled_from(["port-80", "port-81", ""]), st.just("no"))

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.slow
 API = "gateway.networking.k8s.io/v1"
 GATEWAYS = [Ref("Gateway", team, "web") for team in "ab"]
 INDEXES = {each.name: each for each in declared_in("translator")}
-CLUSTER, STANDALONE = (Settings(standalone=standalone, offline=True) for standalone in (False, True))
+CLUSTER = Settings(standalone=False, offline=True, scoped_hostnames=1)
+STANDALONE = Settings(standalone=True, offline=True, scoped_hostnames=1)
 
 
 def team(name: str, port: int, *, standalone: bool) -> list[Raw]:
@@ -53,6 +54,13 @@ def team(name: str, port: int, *, standalone: bool) -> list[Raw]:
     made = [
         manifest(API, "Gateway", "web", name, spec=spec),
         manifest("gateway.headgate.dev/v1alpha1", "GatewayParameters", "web", name, spec={}),
+        manifest(
+            "gateway.headgate.dev/v1alpha1",
+            "GatewayExtension",
+            "asked",
+            name,
+            spec={"extAuth": {"grpcService": {"backendRef": {"name": "asked", "port": 80}}, "clearRouteCache": True}},
+        ),
         manifest("v1", "Pod", "proxy", name, status={}),
         manifest("gateway.headgate.dev/v1alpha1", "TrafficPolicy", "shop", name, spec=policy),
         manifest(API, "BackendTLSPolicy", "shop", f"{name}-backends", spec=tls),
@@ -81,7 +89,7 @@ def team(name: str, port: int, *, standalone: bool) -> list[Raw]:
             ports=[{"name": "http", "port": 8080}],
         ),
     ]
-    made[2]["metadata"]["labels"] = {"gateway.networking.k8s.io/gateway-name": "web"}
+    made[3]["metadata"]["labels"] = {"gateway.networking.k8s.io/gateway-name": "web"}
     made[-1]["metadata"]["labels"] = {"kubernetes.io/service-name": "shop"}
     return made
 

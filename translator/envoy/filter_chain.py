@@ -33,6 +33,7 @@ from translator.envoy.http_filters import BUFFER
 from translator.envoy.local_reply import local_replies
 from translator.envoy.names import CLOSED, cluster_name, listener_name, table_name
 from translator.envoy.overload import MAX_DOWNSTREAM_CONNECTIONS
+from translator.envoy.scoped_routes import serve_by_scope
 from translator.ir.l4 import L4Chain
 from translator.ir.listener import FilterChain, HttpChain, ListenerSetting, PeerValidation, SocketPort
 from translator.ir.sources import all_allow
@@ -238,8 +239,9 @@ def connection_manager(chain: HttpChain, http_filters: HttpFilters) -> Manager:
         http_filters: those of every connection manager; the chain's settings may add others.
     """
     made = Manager(stat_prefix=_stat_prefix(chain))
-    made.rds.route_config_name = table_name(chain.table)
-    made.rds.config_source.CopyFrom(ADS)
+    if not chain.scoped:
+        made.rds.route_config_name = table_name(chain.table)
+        made.rds.config_source.CopyFrom(ADS)
     made.http_filters.extend(encode_filters((*http_filters, *_of_settings(chain.settings), ROUTER)))
     made.local_reply_config.CopyFrom(local_replies())
     log_by_default(made)
@@ -265,4 +267,6 @@ def connection_manager(chain: HttpChain, http_filters: HttpFilters) -> Manager:
     http2.initial_connection_window_size.value = CONNECTION_WINDOW_BYTES
     for each in CONNECTION_MANAGER.of(setting.of_table(chain.table) for setting in chain.settings):
         each.apply_to_connection_manager(made)
+    if chain.scoped:
+        serve_by_scope(made, chain.table)
     return made

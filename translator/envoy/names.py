@@ -9,6 +9,7 @@ from typing import Final
 
 from translator.ir.backend import Backend, Protocol
 from translator.ir.listener import REVOCATION_LIST, RouteConfigKey, SocketPort
+from translator.ir.route_scope import SCOPE_BITS
 from translator.ir.secret import GenericSecret
 from translator.refs import Ref
 
@@ -78,14 +79,34 @@ def table_name(table: RouteConfigKey) -> str:
     return f"port-{table.port}" + (f"/{table.hostname or '*'}" if table.tls else "")
 
 
+PART: Final = "//"
+"""Stands between the name of a table and that of a part of it; no hostname has a slash."""
+
+
+def route_configuration_name(table: RouteConfigKey, scope: int | None) -> str:
+    """Name the RouteConfiguration of a scope of a table; that of the whole table without one."""
+    return table_name(table) if scope is None else part_name(table_name(table), scope)
+
+
+def part_name(table: str, scope: int) -> str:
+    """Name the RouteConfiguration of a scope of the table with a name."""
+    return f"{table}{PART}{scope:0{SCOPE_BITS}b}"
+
+
+def table_of_configuration(name: str) -> str:
+    """Return the name of the table of which a RouteConfiguration has the routes, or those of a scope."""
+    table, _, part = name.partition(PART)
+    return table if set(part) <= {"0", "1"} else name
+
+
 def filters_table_name(table: RouteConfigKey) -> str:
-    """Name the RouteConfiguration with the filters of listeners; no hostname has a slash."""
-    return f"{table_name(table)}//filters"
+    """Name the RouteConfiguration with the filters of listeners."""
+    return f"{table_name(table)}{PART}filters"
 
 
 def internal_listener_name(table: RouteConfigKey) -> str:
     """Name the listener behind these filters, and the cluster that it is for them."""
-    return f"{table_name(table)}//routes"
+    return f"{table_name(table)}{PART}routes"
 
 
 def secret_name(secret: Ref) -> str:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 from headgate_proto.envoy.config.route.v3 import route_components_pb2, route_pb2
 from translator.envoy.hooks import ROUTE_CONFIGURATION, VIRTUAL_HOST
-from translator.envoy.names import table_name
+from translator.envoy.names import route_configuration_name
 from translator.envoy.retry import BUFFER_BYTES, SAFE
 from translator.envoy.route import EncodedRoute
 from translator.envoy.route_policies import inherited_references
+from translator.envoy.scoped_routes import SCOPE_HEADER
 from translator.ir.listener import RouteConfigKey
 from xds import ROUTE, Reference, Resource, encode_field
 
@@ -90,16 +91,27 @@ def client_route_configuration(name: str, host: EncodedHost) -> Resource:
 
 
 def route_configuration(
-    table: RouteConfigKey, hosts: Iterable[EncodedHost], settings: Iterable[object] = (), nearest_wins: bool = False
+    table: RouteConfigKey,
+    scope: int | None,
+    hosts: Iterable[EncodedHost],
+    settings: Iterable[object] = (),
+    nearest_wins: bool = False,
 ) -> Resource:
-    """Make the resource of a table from its virtual hosts; its origin are the entries of each of them.
+    """Make the resource of a table, or of a scope of it, from its virtual hosts; its origin are the entries of each.
 
-    All routes inherit `settings`. With `nearest_wins` a route's own changes of headers come after the inherited ones.
+    Args:
+        table: the table.
+        scope: the scope; None if one RouteConfiguration has the whole table.
+        hosts: the virtual hosts.
+        settings: what all routes inherit.
+        nearest_wins: whether a route's own changes of headers come after the inherited ones.
     """
     found, settings = tuple(hosts), tuple(settings)
-    name = table_name(table)
+    name = route_configuration_name(table, scope)
     # A request's Host may name a port, which says nothing about the listener.
     head = route_pb2.RouteConfiguration(name=name, ignore_port_in_host_matching=True)
+    if scope is not None:
+        head.request_headers_to_remove.append(SCOPE_HEADER)
     if nearest_wins:
         head.most_specific_header_mutations_wins = True
     for setting in ROUTE_CONFIGURATION.of(settings):

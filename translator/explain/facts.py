@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from translator.db import Db
 from translator.engine.query import QueryError
 from translator.envoy.http_filters import CLOSED
-from translator.envoy.names import table_name
+from translator.envoy.names import table_name, table_of_configuration
 from translator.explain.result import Destination, Explanation, RequestOutcome, RuleFacts
 from translator.explain.routes import PREFLIGHT
 from translator.explain.units import backend_fields, listener_fields, policy_fields
@@ -73,7 +73,9 @@ def _with_facts(db: Db, found: Explanation, gateway: Ref, port: SocketPort) -> E
     problem = found.problem
     if not found.listener and (faults := "; ".join(_faults(db, gateway, port))):
         problem = f"{problem}; {faults}"
-    chosen = next((each for each in states if table_name(each.table) == found.route_configuration), None)
+    chosen = next(
+        (each for each in states if table_name(each.table) == table_of_configuration(found.route_configuration)), None
+    )
     policies = tuple(listener_fields(db, chosen)) if chosen is not None else ()
     return replace(found, listeners=names, policies=policies, outcomes=outcomes, problem=problem)
 
@@ -135,7 +137,7 @@ def _bindings(db: Db, found: Explanation, gateway: Ref, route: Ref) -> Iterator[
     host = "" if found.virtual_host == "*" else found.virtual_host
     for parent in attachment(db, route):
         for binding in parent.bindings if parent.gateway == gateway else ():
-            in_table = table_name(binding.table) == found.route_configuration
+            in_table = table_name(binding.table) == table_of_configuration(found.route_configuration)
             if in_table and any(covers(each.name, host) for each in binding.domains):
                 yield binding
 

@@ -16,6 +16,7 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.
 )
 from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from translator.envoy.listener import Forwarded
+from translator.envoy.scoped_routes import configurations_of
 from translator.explain.destinations import connections
 from translator.explain.hosts import filter_chain, virtual_host, without_port
 from translator.explain.matches import Seen
@@ -110,16 +111,15 @@ def _at_manager(made: Explanation, snapshot: Snapshot, manager: HttpConnectionMa
     path = normalise(request.path, manager)
     if path.error:
         return replace(made, path=path.path, outcomes=(RequestOutcome(1.0, status=400, problem=path.error),))
-    name = manager.rds.route_config_name
+    (name,) = configurations_of(manager, request.host)
     seen = Seen(request.method, request.scheme, request.host, path.path, _received(request))
     made = replace(made, path=path.path, route_configuration=name, grpc=seen.is_grpc)
     if path.redirect:
         return replace(made, outcomes=(RequestOutcome(1.0, status=307, location=path.path),))
-    resource = snapshot.get(Reference(ROUTE, name))
-    configuration = RouteConfiguration.FromString(resource.body) if resource is not None else RouteConfiguration()
+    configuration = _configuration(snapshot, name)
     host = virtual_host(configuration, seen.authority)
     if host is None:
-        return replace(made, outcomes=(unmatched(manager, seen, 1.0, _no_host(configuration, seen)),))
+        return replace(made, outcomes=(unmatched(manager, seen, 1.0, _no_host(snapshot, manager, seen)),))
     scope = HostScope(snapshot, manager, configuration, host, seen, request.size)
     return replace(made, virtual_host=host.name, outcomes=tuple(outcomes(scope)))
 
@@ -130,9 +130,16 @@ def _received(request: Request) -> Headers:
     return (*kept, Header("x-forwarded-proto", request.scheme))
 
 
-def _no_host(configuration: RouteConfiguration, seen: Seen) -> str:
+def _configuration(snapshot: Snapshot, name: str) -> RouteConfiguration:
+    resource = snapshot.get(Reference(ROUTE, name))
+    return RouteConfiguration.FromString(resource.body) if resource is not None else RouteConfiguration()
+
+
+def _no_host(snapshot: Snapshot, manager: HttpConnectionManager, seen: Seen) -> str:
     name = without_port(seen.authority)
-    known = sorted(each.name for each in configuration.virtual_hosts if not each.name.startswith("misdirected/"))
+    parts = (_configuration(snapshot, each).virtual_hosts for each in configurations_of(manager, None))
+    hosts = {each.name for part in parts for each in part}
+    known = sorted(each for each in hosts if not each.startswith("misdirected/"))
     nearest = get_close_matches(name, known, 1)
     hint = f" (did you mean {nearest[0]}?)" if nearest else ""
     served = ", ".join(known[:MOST_NAMES]) + (", …" if len(known) > MOST_NAMES else "")

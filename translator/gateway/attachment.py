@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from translator.db import Db
@@ -13,7 +14,8 @@ from translator.gateway.hostnames import intersect, specificity
 from translator.gateway.listener_sets import named_gateway, parent_gateway, serving_gateway
 from translator.gateway.listeners import Attachable, ListenerState, attachable_listeners
 from translator.gateway.service_parents import named_services, service_of, service_tables
-from translator.ir.listener import RouteConfigKey, ServiceTable
+from translator.ir.listener import RouteConfigKey, ServiceTable, TablePart, table_part
+from translator.ir.route_scope import scope_of
 from translator.objects.gateway_api.gateway import Gateway, gateway_of
 from translator.objects.gateway_api.listener import ListenerOwner
 from translator.objects.gateway_api.listenerset import ListenerSet
@@ -194,12 +196,30 @@ def candidates(db: Db, route: Ref) -> Iterator[Ref]:
                 yield _parent(route, default)
 
 
-@index(Route, partitions=candidates, partition_of=lambda table: gateway_of(table.gateway))
-def domains(db: Db, route: Ref) -> Iterator[tuple[RouteConfigKey, str]]:
-    """File the domains that a route table has routes for."""
+class NamespacesOfTable(NamedTuple):
+    """The namespaces of the routes of a table."""
+
+    table: RouteConfigKey
+
+
+@lru_cache(maxsize=1024)  # one value for all routes of a table
+def _namespaces(table: RouteConfigKey) -> NamespacesOfTable:
+    return NamespacesOfTable(table)
+
+
+def _partition_of_domains(key: RouteConfigKey | TablePart | NamespacesOfTable) -> Ref:
+    return gateway_of((key if isinstance(key, RouteConfigKey) else key.table).gateway)
+
+
+# One index rather than three, each of which would keep a memo for every route.
+@index(Route, partitions=candidates, partition_of=_partition_of_domains)
+def domains(db: Db, route: Ref) -> Iterator[tuple[RouteConfigKey | TablePart | NamespacesOfTable, str]]:
+    """File the domains that a route table has routes for, those that a scope of it has, and their namespaces."""
     for _, binding in _bindings(db, route):
         for domain in binding.domains:
             yield binding.table, domain.name
+            yield table_part(binding.table, scope_of(domain.name)), domain.name
+        yield _namespaces(binding.table), route.namespace
 
 
 class RouteRank(NamedTuple):

@@ -121,7 +121,7 @@ class TrustBundle:
 class RouteConfigKey(NamedTuple):
     """The routes of listeners: all HTTP listeners of a port share them, any other listener has its own.
 
-    Those of HTTP are one RouteConfiguration.
+    Those of HTTP are one RouteConfiguration, or one for each scope (`translator.ir.route_scope`).
 
     Attributes:
         gateway: ``namespace/name`` of the Gateway.
@@ -148,6 +148,19 @@ class RouteConfigKey(NamedTuple):
     def origin(self) -> ListenerContext:
         """The port and scheme of the clients."""
         return _context(self.port, self.tls)
+
+
+class TablePart(NamedTuple):
+    """The routes of one scope of a table, or those of all scopes (`translator.ir.route_scope.EVERY`)."""
+
+    table: RouteConfigKey
+    scope: int
+
+
+@lru_cache(maxsize=1 << 14)  # one value for all domains of a scope
+def table_part(table: RouteConfigKey, scope: int) -> TablePart:
+    """Return a part of a table."""
+    return TablePart(table, scope)
 
 
 class SocketPort(NamedTuple):
@@ -207,6 +220,8 @@ class HttpChain:
         underscores: whether requests may have header names with underscores.
         filtered: whether a listener has filters: requests pass these, and then a second connection manager, behind an
             internal listener, which chooses their routes.
+        scoped: whether each scope of the table has a RouteConfiguration (`translator.ir.route_scope`); not if
+            it is filtered.
         settings: what shapes the HTTP connection manager besides.
     """
 
@@ -214,6 +229,7 @@ class HttpChain:
     underscores: bool = False
     settings: tuple[ListenerSetting, ...] = ()
     filtered: bool = False
+    scoped: bool = False
 
 
 class PeerValidation(NamedTuple):

@@ -47,6 +47,7 @@ from translator.policies.effective import inherited
 from translator.refs import Ref
 from translator.resources.http3 import without_http3_in_vain
 from translator.resources.listener_policies import ListenerPolicies, listener_policies
+from translator.resources.route_scopes import is_scoped
 from translator.routes.policies import connection_settings, effective_l4_rules
 from xds import Resource
 
@@ -167,7 +168,9 @@ def _chains(db: Db, gateway: Ref, parts: ChainParts) -> Iterator[FilterChain]:
         return
     if state.protocol not in db.registry.l4_protocols:
         http = tuple(each for each in settings if _is_http(each))
-        served = HttpChain(table, allows_underscores(db, gateway), http, parts.filtered)
+        # Behind filters Envoy would be sent requests for an internal listener that still waits for its scopes.
+        scoped = not parts.filtered and is_scoped(db, table)
+        served = HttpChain(table, allows_underscores(db, gateway), http, parts.filtered, scoped)
         yield FilterChain(ChainMatch(table.hostname), served, secrets, validation, _of_chain(settings))
         return
     for domain in dict.fromkeys((table.hostname, *db.select(attachment.domains, table))):

@@ -11,7 +11,8 @@ from translator.gateway.gateways import is_managed
 from translator.gateway.ports import gateway_ports
 from translator.ir.backend import Backend
 from translator.ir.l4 import L4Chain
-from translator.ir.listener import HttpChain, PortListener, RouteConfigKey
+from translator.ir.listener import HttpChain, PortListener, RouteConfigKey, table_part
+from translator.ir.route_scope import SCOPES
 from translator.refs import Ref
 from translator.resources.clusters import closed_resource, cluster_resource, endpoints_resource, gateway_backends
 from translator.resources.datagrams import datagram_cluster_resource, datagram_endpoints_resource
@@ -37,7 +38,7 @@ from translator.resources.listeners import (
 )
 from translator.resources.own_zones import compares_zones, no_proxies_resource, proxies_resource
 from translator.resources.rate_limit_service import rate_limit_endpoints_resource
-from translator.resources.routes import table_resource
+from translator.resources.routes import scope_configuration_resource, scope_resource, table_resource
 from xds import Resource
 
 Output = tuple[Query[..., Resource | None], tuple[object, ...]]
@@ -111,7 +112,12 @@ def _of_backend(gateway: Ref, backend: Backend) -> Iterator[Output]:
 
 def _chain_outputs(gateway: Ref, chain: HttpChain | L4Chain) -> Iterator[Output]:
     if isinstance(chain, HttpChain):
-        yield table_resource, (chain.table,)
+        if chain.scoped:
+            for part in (table_part(chain.table, scope) for scope in range(SCOPES)):
+                yield scope_configuration_resource, (part,)
+                yield scope_resource, (part,)
+        else:
+            yield table_resource, (chain.table,)
         if chain.filtered:
             yield filters_table_resource, (chain,)
             yield internal_listener_resource, (chain,)

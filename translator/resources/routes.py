@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter, itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from translator.db import Db
 from translator.engine.query import query
@@ -20,6 +21,7 @@ from translator.envoy.route_configuration import (
     route_configuration,
     virtual_host,
 )
+from translator.envoy.scoped_routes import scope_configuration
 from translator.gateway import attachment
 from translator.gateway import listeners as gateway_listeners
 from translator.gateway.client_certificate import presented_certificate
@@ -27,7 +29,8 @@ from translator.gateway.hostnames import covers, wider
 from translator.gateway.listeners import HostnameKey
 from translator.ir.backend import BackendKey
 from translator.ir.http import Rule
-from translator.ir.listener import ListenerContext, ListenerSetting, RouteConfigKey
+from translator.ir.listener import ListenerContext, ListenerSetting, RouteConfigKey, TablePart, table_part
+from translator.ir.route_scope import EVERY, scope_of
 from translator.objects.gateway_api.gateway import gateway_of
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
@@ -53,13 +56,38 @@ def table_resource(db: Db, table: RouteConfigKey) -> Resource | None:
     Every listener's hostname has a virtual host, so that what its routes do not serve falls to nobody else's; on a
     connection with the certificate of one listener, the hostnames of the others are misdirected.
     """
-    own_hostnames, misdirected_hostnames = table_hostnames(db, table)
-    domains = dict.fromkeys((*db.select(attachment.domains, table), *own_hostnames))
+    return _configuration(db, table, None, db.select(attachment.domains, table), table_hostnames(db, table))
+
+
+@query
+def scope_resource(db: Db, part: TablePart) -> Resource | None:
+    """Return the ``RouteConfiguration`` of a scope of a table: its domains, and those that all scopes have."""
+    parts = (part, table_part(part.table, EVERY))
+    domains = (domain for each in parts for domain in db.select(attachment.domains, each))
+    return _configuration(db, part.table, part.scope, domains, _scope_hostnames(db, part))
+
+
+@query
+def scope_configuration_resource(_: Db, part: TablePart) -> Resource | None:
+    """Return the ``ScopedRouteConfiguration`` of a scope of a table."""
+    return scope_configuration(part.table, part.scope)
+
+
+def _configuration(
+    db: Db, table: RouteConfigKey, scope: int | None, routed: Iterable[str], hostnames: TableHostnames
+) -> Resource:
+    domains = dict.fromkeys((*routed, *hostnames.own))
     hosts = encoded_host.each(db, ((table, each) for each in domains))
-    hosts += (misdirected_host(each) for each in misdirected_hostnames if each not in domains)
+    hosts += (misdirected_host(each) for each in hostnames.misdirected if each not in domains)
+    settings, nearest_wins = _table_settings(db, table)
+    return route_configuration(table, scope, hosts, settings, nearest_wins)
+
+
+@query
+def _table_settings(db: Db, table: RouteConfigKey) -> tuple[tuple[ListenerSetting, ...], bool]:
+    """Return what all routes of a table inherit, and whether some inherit anything."""
     stacks = table_stacks(db, table)
-    inherits = any(listener_settings(db, each) for each in stacks if each)
-    return route_configuration(table, hosts, common_settings(db, stacks), nearest_wins=inherits)
+    return common_settings(db, stacks), any(listener_settings(db, each) for each in stacks if each)
 
 
 def table_stacks(db: Db, table: RouteConfigKey) -> tuple[Stack, ...]:
@@ -96,18 +124,42 @@ def held_bytes(db: Db, stack: Stack) -> int:
     return max((each.buffered_bytes for each in listener_settings(db, stack)), default=0)
 
 
+class TableHostnames(NamedTuple):
+    """The hostnames of a table's own listeners, and those that connections to them must not ask for."""
+
+    own: tuple[str, ...] = ()
+    misdirected: tuple[str, ...] = ()
+
+
+@query(firewall=True)
+def _hostnames_by_scope(db: Db, table: RouteConfigKey) -> Mapping[int, TableHostnames]:
+    found: defaultdict[int, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    for place, hostnames in enumerate(table_hostnames(db, table)):
+        for each in hostnames:
+            found[scope_of(each)][place].append(each)
+    return {scope: TableHostnames(*map(tuple, parts)) for scope, parts in found.items()}
+
+
+@query(firewall=True)
+def _scope_hostnames(db: Db, part: TablePart) -> TableHostnames:
+    """Return those hostnames of a table that a scope of it has."""
+    by_scope = _hostnames_by_scope(db, part.table)
+    parts = (TableHostnames(), *(by_scope[each] for each in (part.scope, EVERY) if each in by_scope))
+    return TableHostnames(*(tuple(chain.from_iterable(each)) for each in zip(*parts, strict=True)))
+
+
 @query
-def table_hostnames(db: Db, table: RouteConfigKey) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the hostnames of a table's own listeners, and those that connections to them must not ask for."""
+def table_hostnames(db: Db, table: RouteConfigKey) -> TableHostnames:
+    """Return the hostnames that a table has virtual hosts for, whether they have routes or not."""
     wire_protocol = "TLS" if table.tls else "HTTP"
     key = HostnameKey(gateway_of(table.gateway), table.port, wire_protocol, table.hostname, within=True)
     if not table.tls:
-        return db.select(gateway_listeners.hostnames, key), ()
+        return TableHostnames(db.select(gateway_listeners.hostnames, key))
     # What no listener serves is not misdirected: no virtual host, hence 404 (Gateway API, `Listener.hostname`).
     others = _port_hostnames(db, key._replace(hostname=""))
     if others is None:
         others = (*(("",) if table.hostname else ()), *db.select(gateway_listeners.hostnames, key))
-    return (table.hostname,), tuple(each for each in others if each != table.hostname)
+    return TableHostnames((table.hostname,), tuple(each for each in others if each != table.hostname))
 
 
 @query(firewall=True)

@@ -11,13 +11,15 @@ from typing import Any
 from translator.conditions import Condition, Status, bounded, resolved_refs
 from translator.db import Db
 from translator.engine.query import index, query
-from translator.envoy.names import table_name
+from translator.envoy.names import route_configuration_name, table_name, table_of_configuration
 from translator.envoy.route import EncodedRoute
 from translator.gateway.attachment import ParentStatus, attachment, candidates, is_ours
 from translator.gateway.client_certificate import presented_certificate
 from translator.gateway.service_parents import names_service, service_parents
 from translator.inputs import Invalid, StillServed
 from translator.ir.l4 import L4Rule
+from translator.ir.listener import RouteConfigKey
+from translator.ir.route_scope import EVERY, scope_of
 from translator.kinds import StatusKind
 from translator.objects.gateway_api.gateway import key_of
 from translator.objects.gateway_api.references import ParentReference
@@ -121,18 +123,28 @@ def _refused(db: Db, ref: Ref, parent: ParentStatus) -> tuple[RouteNack, ...]:
     """Return what the proxies of a parent refuse of a route."""
     tables = {table_name(each.table) for each in parent.bindings}
     found = db.select(nacks_by_route, (ref, parent.gateway))
-    return tuple(each for each in found if each.nack.type_url != ROUTE or each.nack.name in tables)
+    ours = (each for each in found if each.nack.type_url != ROUTE or table_of_configuration(each.nack.name) in tables)
+    return tuple(ours)
 
 
 def _nothing(parent: ParentStatus, refused: tuple[RouteNack, ...]) -> bool:
     """Whether the proxies serve nothing of a route at a parent, because of what they refuse."""
     if any(each.effect.served is StillServed.NOTHING and each.nack.type_url != ROUTE for each in refused):
         return True
-    tables = [
-        {each.effect.served for each in refused if each.nack.name == table_name(binding.table)}
+    of_domains = [
+        {each.effect.served for each in refused if _serves_domain(each.nack.name, binding.table, domain.name)}
         for binding in parent.bindings
+        for domain in binding.domains
     ]
-    return bool(tables) and all(each == {StillServed.NOTHING} for each in tables)
+    return bool(of_domains) and all(each == {StillServed.NOTHING} for each in of_domains)
+
+
+def _serves_domain(name: str, table: RouteConfigKey, domain: str) -> bool:
+    """Return whether a RouteConfiguration has the virtual host of a domain."""
+    scope = scope_of(domain)
+    if scope == EVERY:
+        return table_of_configuration(name) == table_name(table)
+    return name in (table_name(table), route_configuration_name(table, scope))
 
 
 def _partly(db: Db, dropped: list[Problem], refused: tuple[RouteNack, ...]) -> Condition:

@@ -136,7 +136,7 @@ def test_settings_above_routes() -> None:
     managers = [HttpConnectionManager.FromString(each.filters[1].typed_config.value) for each in made.filter_chains]
     assert [each.server_name for each in managers] == ["some", ""]
     table = RouteConfiguration.FromString(
-        route_configuration(TABLE, [virtual_host("a.com", (), some), virtual_host("b.com", (), other)], some).body
+        route_configuration(TABLE, None, [virtual_host("a.com", (), some), virtual_host("b.com", (), other)], some).body
     )
     assert table.request_headers_to_remove == ["some"]
     assert [list(each.request_headers_to_remove) for each in table.virtual_hosts] == [["some"], []]
