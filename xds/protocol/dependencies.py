@@ -6,8 +6,9 @@ client may still use refers to it (`in_use`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
+from weakref import WeakKeyDictionary
 
 from xds.protocol.client_state import ClientResource, candidates
 from xds.resources.collection import by_collection
@@ -65,22 +66,45 @@ def in_use(type_url: str, states: Iterable[tuple[str, Iterable[ClientResource]]]
     return used
 
 
-def waiting(resources: Iterable[Resource], snapshot: Snapshot, unacked: Callable[[Reference], bool]) -> set[Reference]:
-    """Return those of some resources that depend, at any depth, on one that the client has not accepted.
+def waiting(
+    resources: Mapping[str, Resource], type_url: str, snapshot: Snapshot, unacked: Mapping[str, Collection[str]]
+) -> set[Reference]:
+    """Return resources that depend, at any depth, on one that the client has not accepted, of `resources` all such.
 
     Args:
-        resources: The resources to send.
+        resources: The resources to send, by name.
+        type_url: Their type.
         snapshot: Contains their dependencies.
-        unacked: Returns whether the client has not accepted a resource yet.
+        unacked: The names of what the client has not accepted yet, by type.
     """
-    needed_by = _needed_by(resources, snapshot)
+    whole = snapshot.resources(type_url)
+    # The dependents of all of them have those of some among them.
+    if 2 * len(resources) > len(whole) and all(whole.get(name) is each for name, each in resources.items()):
+        needed_by = _of_whole_type(type_url, snapshot)
+    else:
+        needed_by = _needed_by(resources.values(), snapshot)
     found: set[Reference] = set()
-    todo = [need for need in needed_by if unacked(need)]
+    named = (Reference(url, name) for url, names in unacked.items() for name in names)
+    todo = [need for need in named if need in needed_by]
     while todo:
         new = [each for each in needed_by.get(todo.pop(), ()) if each not in found]
         found.update(new)
         todo += new
     return found
+
+
+Dependents = Mapping[Reference, Sequence[Reference]]
+"""The resources that refer to each one, by that."""
+
+_KNOWN: WeakKeyDictionary[Snapshot, dict[str, Dependents]] = WeakKeyDictionary()
+
+
+def _of_whole_type(type_url: str, snapshot: Snapshot) -> Dependents:
+    """Return the dependencies of all resources of a type, as every new client needs them: made once a snapshot."""
+    known = _KNOWN.setdefault(snapshot, {})
+    if type_url not in known:
+        known[type_url] = _needed_by(snapshot.resources(type_url).values(), snapshot)
+    return known[type_url]
 
 
 def _needed_by(resources: Iterable[Resource], snapshot: Snapshot) -> dict[Reference, list[Reference]]:

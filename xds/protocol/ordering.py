@@ -168,7 +168,7 @@ def _waiting(
     if hosts := unacked.get(VIRTUAL_HOST):  # The client may have requested them by alias.
         named = snapshot.resources(VIRTUAL_HOST)
         hosts.update([named[name].name for name in hosts if name in named])
-    return waiting(upserts.values(), snapshot, lambda need: need.name in unacked.get(need.type_url, ()))
+    return waiting(upserts, substream.type_url, snapshot, unacked)
 
 
 def renewed(substream: Substream, changed: Mapping[str, Resource], requested: Collection[str]) -> Iterator[Reference]:

@@ -26,7 +26,7 @@ UNCOUNTED = frozenset({ENDPOINT, LOCALITY_ENDPOINT})
 class Snapshot:
     """All resources for the clients of one key; immutable, shares unchanged types with snapshots derived from it."""
 
-    __slots__ = ("_sum", "_types")
+    __slots__ = ("__weakref__", "_sum", "_types")
 
     def __init__(self, types: Mapping[str, Resources] | None = None) -> None:
         """Create a snapshot from mappings that must not change afterwards; usually, call `of`."""
