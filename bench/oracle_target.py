@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from bench.endtoend import free_port
 from bench.envoys import envoy, received_bytes, routes_digest
@@ -40,8 +39,7 @@ def run_settings(own_envoys: bool = True) -> Settings:
 
 def plain(settings: Settings) -> Settings:
     """Return settings with which routes reach Envoy by RDS alone, however many there are."""
-    without_scopes: dict[str, Any] = {name: 0 for name in ("scoped_hostnames",) if hasattr(settings, name)}
-    return dataclasses.replace(settings, **without_scopes)
+    return dataclasses.replace(settings, scoped_hostnames=0)
 
 
 def form_of(snapshot: Snapshot) -> str:
