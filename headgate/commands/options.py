@@ -223,7 +223,7 @@ ScopedHostnames = Annotated[
         min=0,
         envvar="HEADGATE_SCOPED_HOSTNAMES",
         help="Serve the routes of a listener with so many hostnames by scopes: an edit costs the same however many "
-        "there are, and a request 15 µs more of the proxy's CPU. 0 for never.",
+        "there are, and a request 20 µs more of the proxy's CPU. 0 for never.",
     ),
 ]
 GcpMetadataServer = Annotated[
