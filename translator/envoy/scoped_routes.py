@@ -8,7 +8,6 @@ header replaces what clients send by that name, and backends do not see it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Final
 
 from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
@@ -35,8 +34,8 @@ def serve_by_scope(manager: HttpConnectionManager, table: RouteConfigKey) -> Non
     scoped = manager.scoped_routes
     # The same for all connection managers of a proxy: these share one subscription.
     scoped.name = "headgate"
-    scoped.scope_key_builder.fragments.add().header_value_extractor.name = SCOPE_HEADER
-    scoped.scope_key_builder.fragments[0].header_value_extractor.index = 0
+    extractor = scoped.scope_key_builder.fragments.add().header_value_extractor
+    extractor.name, extractor.index = SCOPE_HEADER, 0
     scoped.rds_config_source.CopyFrom(ADS)
     scoped.scoped_rds.scoped_rds_config_source.CopyFrom(ADS)
     made = HeaderMutation()
@@ -73,23 +72,6 @@ def _key_format(table: RouteConfigKey) -> str:
 
 def _is_even(characters: frozenset[str]) -> str:
     """Return the regular expression for a Host, with or without a port, with an even number of these characters."""
-    counted, others = f"[{_ranges(characters)}]", f"[{_ranges(CHARACTERS - characters)}]"
+    # A hyphen stands for itself at the begin of a class, where the order has it.
+    counted, others = (f"[{''.join(sorted(each))}]" for each in (characters, CHARACTERS - characters))
     return f"(?i)^(?:{others}|{counted}{others}*{counted})*(?::|$)"
-
-
-def _ranges(characters: frozenset[str]) -> str:
-    """Write a class of characters in the shortest form, with its hyphen at the end."""
-    ordered = sorted(each for each in characters if each != "-")
-    runs = "".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else run for run in _runs(ordered))
-    return f"{runs}-" if "-" in characters else runs
-
-
-def _runs(ordered: Iterable[str]) -> Iterator[str]:
-    run = ""
-    for each in ordered:
-        if run and ord(each) != ord(run[-1]) + 1:
-            yield run
-            run = ""
-        run += each
-    if run:
-        yield run
