@@ -13,9 +13,9 @@ import yaml
 
 from headgate.observability.logging import LogFormat, LogLevel
 from headgate.process.address import DEFAULT_ADMIN, DEFAULT_XDS, Address
-from translator.ir.route_scope import DEFAULT_SCOPED_HOSTNAMES as DEFAULT_SCOPED_HOSTNAMES
+from translator.ir.route_scope import DEFAULT_SCOPED_HOSTNAMES
 
-__all__ = ["DEFAULT_ADMIN", "DEFAULT_XDS"]
+__all__ = ["DEFAULT_ADMIN", "DEFAULT_SCOPED_HOSTNAMES", "DEFAULT_XDS"]
 
 
 def parse_address(value: str | Address) -> Address:
