@@ -8,6 +8,7 @@ from typing import Final
 from translator.db import Db
 from translator.engine.query import index, query
 from translator.gateway import attachment
+from translator.gateway.listeners import table_listeners
 from translator.ir.listener import RouteConfigKey, table_part
 from translator.ir.route_scope import EVERY
 from translator.objects.gateway_api.gateway import gateway_of
@@ -41,6 +42,7 @@ def is_scoped(db: Db, table: RouteConfigKey) -> bool:
 @query(firewall=True)
 def _changes_hosts(db: Db, table: RouteConfigKey) -> bool:
     namespaces = {gateway_of(table.gateway).namespace, *db.settings.policy_namespaces}
+    namespaces.update(each.owner.namespace for each in db.select(table_listeners, table))
     namespaces.update(db.select(attachment.domains, attachment.NamespacesOfTable(table)))
     by_whom = {other for each in namespaces for other in db.select(changing_hosts, each)}
     return BY_PROXY in by_whom or any(db.count(choosing_anew, each) for each in by_whom)

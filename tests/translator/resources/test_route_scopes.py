@@ -160,6 +160,27 @@ def policy(spec: Raw, namespace: str = NAMESPACE) -> Raw:
     )
 
 
+def test_a_policy_of_a_listener_set_in_another_namespace() -> None:
+    """A policy that has redirects followed counts in the namespace of a ListenerSet, too, where no route is."""
+    api, name = "gateway.networking.k8s.io/v1", "sets"
+    wide = gateway()
+    wide["spec"]["allowedListeners"] = {"namespaces": {"from": "All"}}
+    listener = {"name": "web", "port": 10080, "protocol": "HTTP", "hostname": "*.example.com"}
+    listener["allowedRoutes"] = {"namespaces": {"from": "All"}}
+    spec = {"parentRef": {"name": GATEWAY, "namespace": NAMESPACE}, "listeners": [listener]}
+    attached = with_hostnames(0, "a.example.com", "b.example.com")
+    attached["spec"]["parentRefs"] = [{"kind": "ListenerSet", "name": "more", "namespace": name}]
+    made = translated([attached, manifest(api, "ListenerSet", "more", name, spec=spec)], 2)
+    made.edit([edit(wide)])
+    made.evaluate()
+    assert is_scoped(made)
+    following = policy({"internalRedirect": {}}, name)
+    following["spec"]["targetRefs"] = [{"group": api.split("/")[0], "kind": "ListenerSet", "name": "more"}]
+    made.edit([edit(following)])
+    made.evaluate()
+    assert not is_scoped(made)
+
+
 def authorizer(**fields: bool) -> Raw:
     """Return a GatewayExtension with an authorizer."""
     spec = {"extAuth": {"grpcService": {"backendRef": {"name": "service-0", "port": 80}}, **fields}}
