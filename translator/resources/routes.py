@@ -85,9 +85,9 @@ def _configuration(
 
 @query
 def _table_settings(db: Db, table: RouteConfigKey) -> tuple[tuple[ListenerSetting, ...], bool]:
-    """Return what all routes of a table inherit, and whether some inherit anything."""
-    stacks = table_stacks(db, table)
-    return common_settings(db, stacks), any(listener_settings(db, each) for each in stacks if each)
+    """Return what all routes of a table inherit, if that is the same at all listeners, and whether some inherit any."""
+    found = {listener_settings(db, each) if each else () for each in table_stacks(db, table)}
+    return next(iter(found)) if len(found) == 1 else (), any(found)
 
 
 def table_stacks(db: Db, table: RouteConfigKey) -> tuple[Stack, ...]:
@@ -106,16 +106,11 @@ def _policy_shards(db: Db, table: RouteConfigKey) -> tuple[PolicyShard, ...]:
     return tuple(dict.fromkeys(shard(each.owner) for each in listeners))
 
 
-def common_settings(db: Db, stacks: tuple[Stack, ...]) -> tuple[ListenerSetting, ...]:
-    """Return what all routes inherit, if that is the same at all listeners; these have the policies `stacks`."""
-    found = {listener_settings(db, each) if each else () for each in stacks}
-    return found.pop() if len(found) == 1 else ()
-
-
 @query(firewall=True)
 def own_settings(db: Db, table: RouteConfigKey, stack: Stack) -> tuple[ListenerSetting, ...]:
     """Return what the routes of one listener inherit where those of others of its table inherit something else."""
-    return () if common_settings(db, table_stacks(db, table)) else listener_settings(db, stack)
+    common, _ = _table_settings(db, table)
+    return () if common else listener_settings(db, stack)
 
 
 @query(firewall=True)
