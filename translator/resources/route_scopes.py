@@ -23,13 +23,13 @@ EXACT_TO_WILDCARD: Final = 32
 
 @query(firewall=True)
 def is_scoped(db: Db, table: RouteConfigKey) -> bool:
-    """Return whether a table is served by scopes: it has many exact hostnames, and few routes for wildcards.
+    """Return whether a table of HTTP is served by scopes: it has many exact hostnames, and few routes for wildcards.
 
     Not if a request may get another Host once its scope is chosen, and its route be chosen anew by that: Envoy would
     look for it in the scope of before.
     """
     least = db.settings.scoped_hostnames
-    if not least or table.passthrough or table.protocol == "UDP":
+    if not least:
         return False
     everywhere = db.select(attachment.domains, table_part(table, EVERY))
     exact = db.count(attachment.domains, table) - len(everywhere)
