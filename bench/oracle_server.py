@@ -16,6 +16,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from bench.remote import obey
 from bench.xds_servers import ADS, DELTA
 from headgate_proto.envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 from xds import CLUSTER, ENDPOINT, LISTENER, Reference
@@ -85,14 +86,7 @@ class _Server:
         port = server.add_insecure_port(address)
         await server.start()
         self._link.send(port)
-        readable = asyncio.Event()
-        asyncio.get_running_loop().add_reader(self._link.fileno(), readable.set)
-        while True:
-            await readable.wait()
-            readable.clear()
-            while self._link.poll():
-                self._obey(*self._link.recv())
-                self._link.send(None)
+        await obey(self._link, self._act)
 
     async def _stream(self, requests: Any, context: Any) -> None:
         queue: asyncio.Queue[bytes] = asyncio.Queue()
@@ -114,7 +108,7 @@ class _Server:
                 known.add(url)
                 queue.put_nowait(self._state.initial(url, names))
 
-    def _obey(self, command: str, payload: Any) -> None:
+    async def _act(self, command: str, payload: Any) -> None:
         if command == "load":
             self._state.update(*payload)
         elif command == "prepare":

@@ -6,16 +6,14 @@ import asyncio
 import gc
 import resource
 from collections.abc import Awaitable, Callable, Sized
-from dataclasses import dataclass
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple, Self
 
 import grpc
 import grpc.aio
 import psutil
 
+from bench.remote import RemoteServer, obey
 from bench.xds_resources import KEY
 from xds import Limits, Resource, Server, Snapshot
 
@@ -31,65 +29,37 @@ class Usage(NamedTuple):
     streams: int
 
 
-@dataclass
-class Remote:
-    """A server in another process. Use as a context manager.
-
-    Attributes:
-        port: its port on loopback.
-    """
-
-    process: BaseProcess
-    link: Connection
-    port: int = 0
+class Remote(RemoteServer):
+    """A server of xDS."""
 
     @classmethod
     def start(cls, main: Callable[[Connection], None]) -> Self:
         """Start a server and wait until it listens."""
-        ours, theirs = get_context("spawn").Pipe()
-        process = get_context("spawn").Process(target=main, args=(theirs,), daemon=True)
-        process.start()
-        return cls(process, ours, ours.recv())
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Kill the process."""
-        self.process.kill()
-        self.process.join()
+        return cls.launch(main)
 
     def push(self, payload: Any) -> None:
         """Have the server send resources, or bytes, to all its clients."""
-        self.link.send(("push", payload))
-        self.link.recv()
+        self.command("push", payload)
 
     def usage(self) -> Usage:
         """Return the usage of the server's process."""
-        self.link.send(("usage", None))
-        found: Usage = self.link.recv()
+        found: Usage = self.command("usage")
         return found
 
 
 async def _serve_commands(
     link: Connection, push: Callable[[Any], Awaitable[None]], streams: Callable[[], Sized]
 ) -> None:
-    readable = asyncio.Event()
-    asyncio.get_running_loop().add_reader(link.fileno(), readable.set)
-    while True:
-        await readable.wait()
-        readable.clear()
-        while link.poll():
-            command, payload = link.recv()
-            if command == "push":
-                await push(payload)
-                link.send(None)
-            else:
-                gc.collect()
-                used = resource.getrusage(resource.RUSAGE_SELF)
-                memory = psutil.Process().memory_info().rss
-                link.send(Usage(used.ru_utime + used.ru_stime, memory, len(streams())))
+    async def act(name: str, payload: Any) -> Usage | None:
+        if name == "push":
+            await push(payload)
+            return None
+        gc.collect()
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        memory = psutil.Process().memory_info().rss
+        return Usage(used.ru_utime + used.ru_stime, memory, len(streams()))
+
+    await obey(link, act)
 
 
 def ours(link: Connection, limits: Limits | None = None) -> None:
