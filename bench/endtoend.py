@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import http.client
-import os
-import signal
 import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from bench.headgate_run import headgate_run
 from bench.workload import Options, Table
 from bench.world import NAMESPACE, Raw, gateway, manifest, route
 
@@ -48,7 +44,8 @@ def measure(others: int) -> Latency:
         _write(folder / "gateway.yaml", [gateway(port)])
         _write(folder / "others.yaml", [route(number, max(1, others // 100), 1) for number in range(others)])
         _write(folder / "edited.yaml", [edited(0)])
-        with _running(Path(root), folder) as log:
+        log = Path(root) / "headgate.log"
+        with headgate_run(folder, Path(root) / "state", log, free_port(), free_port()):
             _until_answer(port, 0, log)
             times = []
             for number in range(1, EDITS + 1):
@@ -104,33 +101,6 @@ def _until_answer(port: int, number: int, log: Path) -> None:
             connection.close()
             return
     raise RuntimeError(f"edit {number} did not arrive in {PATIENCE_SECONDS} s; Headgate's log:\n{log.read_text()}")
-
-
-@contextmanager
-def _running(root: Path, folder: Path) -> Iterator[Path]:
-    """Run Headgate on free ports, with its state in `root`; yield the path of its log."""
-    log = root / "headgate.log"
-    options = {"--xds-address": f"127.0.0.1:{free_port()}", "--admin-address": f"127.0.0.1:{free_port()}"}
-    options["--state-dir"] = str(root / "state")
-    command = [
-        sys.executable,
-        "-m",
-        "headgate",
-        "run",
-        str(folder),
-        *(part for each in options.items() for part in each),
-    ]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, "NO_COLOR": "1"})
-        try:
-            yield log
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def free_port() -> int:

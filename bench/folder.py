@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +9,7 @@ from pathlib import Path
 
 from bench.endtoend import free_port
 from bench.envoys import received_bytes, routes_digest
+from bench.headgate_run import headgate_run
 from bench.hosts import KEY, dump, files, route
 from bench.usage import until_idle
 from bench.world import Raw
@@ -20,7 +17,6 @@ from headgate.envoy.state import GatewayState
 
 READY = b"Headgate is ready"
 """What its log says once the first snapshot is published."""
-STOP_SECONDS = 30
 
 
 class FolderTarget:
@@ -63,26 +59,9 @@ class FolderTarget:
     @contextmanager
     def running(self, *arguments: str) -> Iterator[None]:
         """Run it."""
-        options = {"--xds-address": self.xds, "--admin-address": self.admin}
-        addresses = [part for name, port in options.items() for part in (name, f"127.0.0.1:{port}")]
-        command = [sys.executable, "-m", "headgate", "run", str(self._folder), *addresses]
-        with self.log.open("wb") as output:
-            process = subprocess.Popen(
-                [*command, "--state-dir", str(self.state), *arguments],
-                stdout=output,
-                stderr=output,
-                env={**os.environ, "NO_COLOR": "1"},
-            )
-        self.control_plane = (process.pid,)
-        try:
+        with headgate_run(self._folder, self.state, self.log, self.xds, self.admin, *arguments) as pid:
+            self.control_plane = (pid,)
             yield
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
     def until_ready(self, longest: float = 120) -> None:
         """Wait until it has published its first snapshot.
