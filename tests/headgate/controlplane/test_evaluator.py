@@ -20,13 +20,14 @@ from tests import virtual_time
 from tests.headgate.controlplane.planes import Completing, batches, make
 from tests.headgate.waiting import eventually
 from tests.xds.calls import DELTA, Call, serving
+from translator.envoy.names import PROXIES
 from translator.inputs import GatewaySyncStatus
 from translator.objects.gateway_api.gateway import gateway_of
 from translator.refs import Ref
 from translator.translator import Changes
 from xds import SyncStatus
 from xds.protocol.session import Response, Session
-from xds.resources.types import LISTENER
+from xds.resources.types import ENDPOINT, LISTENER
 from xds.server.server import Server
 
 
@@ -167,6 +168,8 @@ async def test_a_snapshot_is_sent_before_statuses_are_handled(monkeypatch: pytes
         await call.request(LISTENER, node=base_pb2.Node(id="proxy", cluster="shop/web"))
         response = await call.response()
         await call.request(LISTENER, node=None, nonce=response.nonce)
+        await call.request(ENDPOINT, PROXIES, node=None)
+        await call.response()  # so the server has the ACK, without which the next listener waits
         await eventually(lambda: clients[-1] == 1)  # it was reported: that does not come later
         order.clear()
         await plane.evaluator.take(batches(edit(gateway(port=8081))))
