@@ -51,6 +51,11 @@ class ApiError(ClusterError):
         self.retry_after = retry_after
 
 
+def is_namespace_gone(error: ApiError) -> bool:
+    """Return whether the namespace of an object is missing or being deleted, and all its objects with it."""
+    return (error.status == 404 and error.message.startswith("namespaces ")) or "being terminated" in error.message
+
+
 def forbidden(verb: str, resource: str, error: ApiError) -> str:
     """Return the message of a request that RBAC does not allow, with the way to allow it.
 

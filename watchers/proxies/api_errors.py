@@ -27,11 +27,6 @@ def is_transient(error: ApiError) -> bool:
     return error.status in (409, 429) or (error.status >= 500 and not lasting)
 
 
-def is_namespace_gone(error: ApiError) -> bool:
-    """Return whether the namespace is missing or being deleted, and the Gateway with it."""
-    return (error.status == 404 and "namespaces" in error.message) or "being terminated" in error.message
-
-
 def problem_of(ref: Ref, error: ApiError) -> Problem:
     """Return the problem for an error of the API server: the object, the reason and the way out.
 

@@ -21,10 +21,10 @@ from translator.refs import Ref
 from watchers.controllers.reconciler import LONGEST_RETRY, Reconciler, Rejected, Result
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.client import Api
-from watchers.kubernetes.errors import ClusterError, Malformed
+from watchers.kubernetes.errors import ClusterError, Malformed, is_namespace_gone
 from watchers.kubernetes.paths import collection
 from watchers.kubernetes.resource_version import older
-from watchers.proxies.api_errors import conflicting_object, is_namespace_gone, problem_of
+from watchers.proxies.api_errors import conflicting_object, problem_of
 from watchers.proxies.inventory import Inventory
 from watchers.proxies.owned_fields import owned_fields
 from watchers.proxies.server_side_apply import Applied, Applier, ApplyError, ApplyObserver

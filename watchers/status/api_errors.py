@@ -5,13 +5,13 @@ from __future__ import annotations
 from translator.refs import Ref
 from translator.registry import KINDS
 from watchers.controllers.reconciler import Blocked, Rejected
-from watchers.kubernetes.errors import ApiError
+from watchers.kubernetes.errors import ApiError, is_namespace_gone
 from watchers.kubernetes.paths import resource
 
 
 def is_object_gone(ref: Ref, error: ApiError) -> bool:
-    """Return whether an error says that the object does not exist; a 404 may also concern its kind."""
-    return error.status == 404 and f'"{ref.name}" not found' in error.message
+    """Return whether an error says that the object or its namespace does not exist; a 404 may also concern its kind."""
+    return is_namespace_gone(error) or (error.status == 404 and f'"{ref.name}" not found' in error.message)
 
 
 def failure_of(kind: str, error: ApiError) -> ApiError | Blocked | Rejected:

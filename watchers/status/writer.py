@@ -15,7 +15,7 @@ from translator.refs import Ref
 from watchers.controllers.reconciler import KIND_BACKOFF, Blocked, NotLeader, Reconciler, Rejected, Result
 from watchers.informers.observed_status import ObservedStatus, Status
 from watchers.kubernetes.client import Api
-from watchers.kubernetes.errors import ApiError, ClusterError
+from watchers.kubernetes.errors import ApiError, ClusterError, is_namespace_gone
 from watchers.kubernetes.resource_version import older
 from watchers.status.api_errors import failure_of, is_object_gone, not_served
 from watchers.status.client import StatusApi
@@ -203,7 +203,7 @@ class StatusWriter:
         try:
             return await self._write(ref, observed, memory)
         except ApiError as error:
-            if error.status != 404:
+            if error.status != 404 or is_namespace_gone(error):
                 raise
             await self._api.read(ref, observed)  # raises if the object does not exist
             raise not_served(ref.kind, error) from None

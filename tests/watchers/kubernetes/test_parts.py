@@ -12,7 +12,7 @@ from translator.refs import Ref
 from watchers.diagnostics import Diagnostic, DiagnosticSet, Place
 from watchers.kubernetes import paths
 from watchers.kubernetes.backoff import Backoff
-from watchers.kubernetes.errors import ApiError, TooLarge, forbidden
+from watchers.kubernetes.errors import ApiError, TooLarge, forbidden, is_namespace_gone
 from watchers.kubernetes.json_lines import JsonLines
 
 
@@ -105,3 +105,18 @@ def test_a_denial_names_verb_resource_and_subject() -> None:
     told = forbidden("list", "secrets in the whole cluster", ApiError("GET /api/v1/secrets", 403, "Forbidden", words))
     assert "may not list secrets in the whole cluster" in told
     assert "to system:serviceaccount:headgate-system:headgate" in told
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "gone"),
+    [
+        (404, 'namespaces "web" not found', True),
+        (403, 'configmaps "namespaces" is forbidden: namespace web is unable to be used: it is being terminated', True),
+        (404, 'httproutes.gateway.networking.k8s.io "namespaces" not found', False),
+        (404, "the server could not find the requested resource", False),
+        (409, 'namespaces "web" not found', False),
+    ],
+)
+def test_a_missing_namespace_is_recognised(status: int, message: str, *, gone: bool) -> None:
+    """An error says that the namespace is missing, or being deleted, by its message, not by a name in it."""
+    assert is_namespace_gone(ApiError("PATCH x", status, "", message)) is gone

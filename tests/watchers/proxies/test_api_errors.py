@@ -17,7 +17,7 @@ from translator.refs import Ref
 from watchers.controllers.reconciler import NotLeader
 from watchers.informers.list_watch import ObjectChange
 from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
-from watchers.proxies.api_errors import is_namespace_gone, is_transient, problem_of
+from watchers.proxies.api_errors import is_transient, problem_of
 from watchers.proxies.inventory import Inventory, Live, Scale
 from watchers.proxies.owned_fields import project
 from watchers.proxies.reconciler import ProxyReconciler
@@ -76,11 +76,8 @@ def test_problems_of_errors(status: int, message: str, condition: str, reason: s
 
 
 def test_transient_errors_are_no_problems() -> None:
-    """Errors of busy servers, conflicts, and terminating namespaces are transient."""
+    """Errors of busy servers, and conflicts are transient."""
     assert all(is_transient(ApiError("x", status)) for status in (409, 429, 500, 503))
-    assert is_namespace_gone(ApiError("x", 404, "NotFound", 'namespaces "web" not found'))
-    assert is_namespace_gone(ApiError("x", 403, "Forbidden", "because it is being terminated"))
-    assert not is_namespace_gone(ApiError("x", 404, "NotFound", "the server could not find the requested resource"))
 
 
 class Failing:

@@ -16,9 +16,9 @@ def error(status: int, message: str = "", retry_after: float = 0) -> ApiError:
 
 
 def test_a_missing_object_is_recognised_by_name() -> None:
-    """A 404 is about the object only if it has the object's name."""
+    """A 404 is about the object only if it has the object's name, or says that its namespace is missing."""
     assert is_object_gone(route("a"), error(404, 'httproutes.gateway.networking.k8s.io "a" not found'))
-    assert not is_object_gone(route("a"), error(404, 'namespaces "b" not found'))
+    assert is_object_gone(route("a"), error(404, 'namespaces "b" not found'))
     assert not is_object_gone(route("a"), error(404, "the server could not find the requested resource"))
     assert not is_object_gone(route("a"), error(409, '"a" not found'))
 

@@ -10,6 +10,7 @@ from tests import virtual_time
 from tests.watchers.status.writing import GATEWAY, OTHER, OURS, World, accepted, parents, route
 from translator.refs import Ref
 from watchers.informers.observed_status import ObservedStatus
+from watchers.kubernetes.errors import ApiError
 from watchers.status import writer
 from watchers.status.merge import merge
 from watchers.status.writer import CONCURRENCY, DELAY, OTHER_PACE, PACE
@@ -271,6 +272,22 @@ async def test_a_definition_without_a_status_is_logged_once(world: World, monkey
         "httproutes.gateway.networking.k8s.io has no status subresource in the version that it was read in"
     ]
     assert world.keeper.status(route("a"))["parents"]
+
+
+async def test_an_object_of_a_deleted_namespace_holds_no_other(world: World) -> None:
+    """A missing namespace concerns its objects only: nothing is logged, and their kind is not paused."""
+    world.keeper.put(route("a"), {})
+    world.keeper.put(route("b"), {})
+    world.keeper.failures.append(ApiError("PATCH", 404, "NotFound", 'namespaces "web" not found'))
+    with structlog.testing.capture_logs() as logs:
+        async with world.leading():
+            world.want(route("a"), parents(accepted()))
+            await world.idle()
+            world.want(route("b"), parents(accepted()))
+            await world.idle()
+    assert not logs
+    assert [each for each, _ in world.keeper.requests] == ["PATCH", "PATCH"]
+    assert world.keeper.status(route("b"))["parents"]
 
 
 async def test_overwritten_statuses_are_written_at_growing_pauses(world: World) -> None:
