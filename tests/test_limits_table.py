@@ -125,6 +125,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
     ),
     "a setting of the interpreter, or how a value is held in memory": (
         "headgate.process.memory.GC_THRESHOLD",
+        "headgate.process.memory.MOST_READING_SECONDS",
         "headgate.process.lifecycle.SWITCH_INTERVAL",
         "translator.engine.memo.FEW",
         "xds.protocol.fitting.ENTRY_BYTES",

@@ -27,7 +27,7 @@ from headgate.observability.metrics import Metrics, XdsGauges
 from headgate.observability.tracing import Traces
 from headgate.process.address import Address
 from headgate.process.lifecycle import run_until_stopped
-from headgate.process.memory import settle_memory
+from headgate.process.memory import reading
 from headgate.process.ports import check_free
 from headgate.reporting.condition_log import log_cluster_diagnostics
 from headgate.security.access import AccessReviews
@@ -230,9 +230,9 @@ class Controller:
         group.create_task(self.plane.evaluator.take(feed), name="edits")
         group.create_task(self.plane.evaluator.run(), name="evaluation")
         group.create_task(self.discovery.run(), name="discovery")
-        await self.leader.follow_inventory(group, self.settings.namespaces or ("",))
-        await self.plane.keys.ready.wait()
-        settle_memory()
+        with reading():
+            await self.leader.follow_inventory(group, self.settings.namespaces or ("",))
+            await self.plane.keys.ready.wait()
         log.info("Headgate is ready", gateways=len(self.plane.translator.snapshots))
         if missing := self.cluster.not_installed:
             text = "Kinds that are not installed have no objects; install their CustomResourceDefinitions to use them"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import gc
@@ -24,6 +25,26 @@ def loading() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
+        gc.enable()
+
+
+#: The most seconds without a collection after the start, should nothing be served until then.
+MOST_READING_SECONDS = 60.0
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Collect no cycles while the objects that exist at the start are read and evaluated, which stay: it takes a tenth.
+
+    Once they are there, or after `MOST_READING_SECONDS`, it collects again, and never through what was there by then.
+    """
+    gc.disable()
+    overdue = asyncio.get_running_loop().call_later(MOST_READING_SECONDS, gc.enable)
+    try:
+        yield
+    finally:
+        overdue.cancel()
+        settle_memory()
         gc.enable()
 
 

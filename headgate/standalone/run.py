@@ -29,7 +29,7 @@ from headgate.observability.metrics import Metrics, XdsGauges
 from headgate.observability.tracing import Traces
 from headgate.process.address import Address
 from headgate.process.lifecycle import run_until_stopped
-from headgate.process.memory import settle_memory
+from headgate.process.memory import reading
 from headgate.process.own_addresses import machine_addresses, own_addresses, own_folders
 from headgate.process.ports import check_free
 from headgate.reporting.condition_log import log_diagnostics, log_edits
@@ -222,8 +222,8 @@ class _Run:
                 group.create_task(keep_fresh(self.settings.tls), name="certificates")
             group.create_task(self.state_repair().run(), name="state directory")
             group.create_task(retry_listeners(server, self.keys), name="taken ports")
-            await self.plane.keys.ready.wait()
-            settle_memory()
+            with reading():
+                await self.plane.keys.ready.wait()
             await self.started()
 
     async def started(self) -> None:
