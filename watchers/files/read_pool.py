@@ -21,7 +21,10 @@ MAX_THREADS = 16
 """Most files read concurrently; if that many are endless, all others wait."""
 
 TAKEOVER = 0.02
-"""Seconds without a finished file after which another thread is started."""
+"""Seconds without a finished file after which another thread is started, if known files wait."""
+
+TAKEOVER_NEW = 0.1
+"""The same if only new files wait, as at the start: threads that parse delay each other."""
 
 _MAX_PROCESSOR_SECONDS = 10.0
 
@@ -173,7 +176,7 @@ class ReadPool(Generic[Result]):
 
     def _help(self) -> None:
         """Start a thread if files wait, and no other thread makes progress."""
-        stuck = self._clock() - self._progress >= TAKEOVER
+        stuck = self._clock() - self._progress >= (TAKEOVER if self._queues[True] else TAKEOVER_NEW)
         if any(self._queues) and self._threads < MAX_THREADS and (not self._threads or stuck):
             self._threads += 1
             self._progress = self._clock()
