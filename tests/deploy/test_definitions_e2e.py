@@ -24,10 +24,18 @@ pytestmark = pytest.mark.e2e
 DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
+@pytest.fixture(scope="module")
+def installed() -> set[str]:
+    """Return the kinds of which these tests have installed the definitions."""
+    return set()
+
+
 @pytest.fixture
-async def definitions_client(client: ApiClient) -> ApiClient:
-    """Install the definitions of this checkout; return the client."""
+async def definitions_client(client: ApiClient, installed: set[str]) -> ApiClient:
+    """Install the definitions of this checkout, once for all tests; return the client."""
     for model in own_kinds():
+        if model.kind in installed:
+            continue
         found = definition(model)
         query = {"fieldManager": "test", "force": "true"}
         name = found["metadata"]["name"]
@@ -40,6 +48,7 @@ async def definitions_client(client: ApiClient) -> ApiClient:
             return status.get("Established") == "True"
 
         await until(f"definition {name}", established)
+        installed.add(model.kind)
     return client
 
 
