@@ -57,6 +57,9 @@ ENDPOINTS = {
 #: The seconds that an explanation of a request waits for the evaluation of edits.
 SETTLED_SECONDS = 5.0
 
+#: The paths that show what is evaluated: of a replica that holds edits back, these are evaluated first.
+EVALUATED = ("/status", "/config", "/explain")
+
 RENAMED = {"/why": "/explain"}
 """Paths of earlier versions, and their present names."""
 
@@ -102,7 +105,13 @@ async def serving(state: AdminState) -> AsyncIterator[None]:
 
 def application(state: AdminState, token: Token | None = None) -> web.Application:
     """Return the application of the admin server; `token` authenticates on addresses other than loopback."""
-    guards = [_log_faults(state.faults), known_hosts(state.address, state.hosts), _read_only, _known_paths]
+    guards = [
+        _log_faults(state.faults),
+        known_hosts(state.address, state.hosts),
+        _read_only,
+        _known_paths,
+        _caught_up(state),
+    ]
     if not state.address.is_loopback:
         guards.insert(2, require_token(token or Token(state.address), state.may))
     app = web.Application(middlewares=guards)
@@ -133,6 +142,18 @@ def _log_faults(faults: FaultLog) -> Middleware:
             return _text("a bug in Headgate: see its log", 500)
 
     return check
+
+
+def _caught_up(state: AdminState) -> Middleware:
+    """Evaluate edits that were held back before their evaluation is shown."""
+
+    @web.middleware
+    async def catch_up(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path in EVALUATED:
+            await state.plane.evaluator.catch_up()
+        return await handler(request)
+
+    return catch_up
 
 
 @web.middleware

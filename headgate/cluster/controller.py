@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,6 +17,7 @@ from headgate.cluster.leader import Leader
 from headgate.cluster.metrics import ClusterMetrics
 from headgate.controlplane.acks import AckAggregator
 from headgate.controlplane.clients import GrpcClients
+from headgate.controlplane.demand import Demand
 from headgate.controlplane.discovery import Discovery
 from headgate.controlplane.inputs import Inputs
 from headgate.controlplane.plane import ControlPlane
@@ -174,17 +175,19 @@ class Controller:
             self.inputs,
             self.cluster,
             cluster_metrics,
+            self._catch_up,
             class_finalizer=settings.class_finalizer,
         )
         keys, sync_statuses = SnapshotKeys(translator), SyncStatusReporter(self.acks)
-        authentication, clients = _Authentication(TokenReviews(client)), GrpcClients(self.inputs)
+        authentication, clients = _Authentication(TokenReviews(client), self._catch_up), GrpcClients(self.inputs)
+        demand = Demand(always=lambda: self.leader.election.leading)
         server = new_server(
             select=keys.select,
             address=str(settings.xds),
             authenticate=authentication.authenticate,
             authorise=authentication.authorise,
             admit=clients.admit,
-            observer=Observers(metrics, Traces(), clients),
+            observer=Observers(metrics, Traces(), clients, demand),
             on_sync_status=sync_statuses.report,
         )
         self.discovery = Discovery(self.inputs, allow_http=settings.allow_http_issuers)
@@ -192,9 +195,15 @@ class Controller:
         events = ClusterEvents(
             *(translator, self.cluster, leader.writer, leader.proxy_reconciler, leader.finalizers), self.discovery
         )
-        self.plane = ControlPlane.build(self.inputs, server, keys, sync_statuses, events, clients, metrics)
+        self.plane = ControlPlane.build(
+            self.inputs, server, keys, sync_statuses, events, clients, metrics, demand=demand
+        )
         metrics.collect(self.leader.gauges)
         metrics.collect(XdsGauges(server.clients, dict, lambda: (each.severity for each in self.cluster.diagnostics)))
+
+    async def _catch_up(self) -> None:
+        """Evaluate what was held back as long as this replica had no clients and did not lead."""
+        await self.plane.evaluator.catch_up()
 
     async def serve(self, authority: ClusterAuthority) -> None:
         """Serve and renew the certificates until cancelled."""
@@ -267,14 +276,21 @@ def watch_config(settings: ControllerSettings) -> WatchConfig:
 
 
 class _Authentication:
-    """Authenticates proxies and gRPC clients by the token of their service account."""
+    """Authenticates proxies and gRPC clients by the token of their service account.
 
-    def __init__(self, tokens: TokenReviews) -> None:
+    Args:
+        tokens: reviews tokens.
+        catch_up: evaluates what was held back: the first snapshot of a client must not be older than what it has.
+    """
+
+    def __init__(self, tokens: TokenReviews, catch_up: Callable[[], Awaitable[None]]) -> None:
         self._tokens = tokens
+        self._catch_up = catch_up
 
     async def authenticate(self, peer: Peer) -> None:
         """Authenticate a client by a TokenReview, before the server reads from its stream."""
         await self._tokens.identify(bearer(peer))
+        await self._catch_up()
 
     async def authorise(self, key: str, peer: Peer) -> None:
         """Authorise a proxy for its own Gateway, or a gRPC client for its own namespace, by its service account."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from headgate.cluster.metrics import ClusterGauges, ClusterMetrics
 from headgate.controlplane.inputs import Inputs
@@ -35,6 +35,7 @@ class Leader:
         inputs: take the results of applying manifests.
         cluster: has the observed statuses.
         metrics: count writes.
+        catch_up: awaited before the first write: until then, the evaluation of edits may have been held back.
         class_finalizer: whether GatewayClasses get a finalizer while Gateways use them.
 
     Attributes:
@@ -55,12 +56,14 @@ class Leader:
         inputs: Inputs,
         cluster: ClusterSource,
         metrics: ClusterMetrics,
+        catch_up: Callable[[], Awaitable[None]],
         *,
         class_finalizer: bool = False,
     ) -> None:
         self._client = client
         self._controller_name = controller_name
         self._translator = translator
+        self._catch_up = catch_up
         self._inventory = Inventory()
         self.election = Election(client, namespace, LEASE, identity, changed=metrics.leads)
         self.proxy_reconciler = ProxyReconciler(
@@ -110,6 +113,7 @@ class Leader:
         await self.election.run(self._lead)
 
     async def _lead(self) -> None:
+        await self._catch_up()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.proxy_reconciler.run(), name="deployer")
             group.create_task(self.writer.run(), name="statuses")

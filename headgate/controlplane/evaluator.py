@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from headgate.controlplane.demand import Demand
 from headgate.controlplane.events import Events
 from headgate.controlplane.publisher import Publisher
 from headgate.controlplane.status_store import StatusStore
@@ -23,6 +24,8 @@ log = structlog.stdlib.get_logger("headgate")
 
 TURN_SECONDS: Final = 0.05
 """The seconds of evaluation after which leases, probes and streams get a turn of the event loop."""
+HELD_SECONDS: Final = 5.0
+"""The seconds for which edits wait for further ones while nobody needs their evaluation at once."""
 
 
 class Evaluator:
@@ -36,6 +39,7 @@ class Evaluator:
         events: handles edits and evaluations.
         metrics: measures evaluations.
         ready: set by this once the objects that existed at the start are published.
+        demand: tells when edits may wait to be evaluated together; without it they never do.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class Evaluator:
         events: Events,
         metrics: Metrics,
         ready: asyncio.Event,
+        demand: Demand | None = None,
     ) -> None:
         self._translator = translator
         self._changed = changed
@@ -55,6 +60,9 @@ class Evaluator:
         self._events = events
         self._metrics = metrics
         self._ready = ready
+        self._demand = demand or Demand()
+        self._caught_up = asyncio.Event()
+        self._caught_up.set()
         self._begun = asyncio.Event()
         self._taking = asyncio.Lock()
         self._progress = _Progress()
@@ -80,10 +88,13 @@ class Evaluator:
         await self._begun.wait()
         while True:
             await self._changed.wait()
+            if self._ready.is_set() and not self._demand.exists:
+                await self._hold_back()
             self._changed.clear()
             begun = time.perf_counter()
             changes = await self._evaluate()
             self._publisher.publish(changes, self._progress.publish())
+            self._caught_up.set()
             await asyncio.sleep(0)  # streams write what was published before anything is done about statuses
             self._metrics.evaluated(time.perf_counter() - begun)
             self._failures.log(changes.failures)
@@ -94,6 +105,20 @@ class Evaluator:
             if not self._translator.nothing_synced:
                 self._ready.set()
 
+    async def _hold_back(self) -> None:
+        """Wait for edits to evaluate together with the present ones, until there is demand."""
+        self._caught_up.clear()
+        self._demand.raised.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HELD_SECONDS):
+                await self._demand.raised.wait()
+        self._progress.move()
+
+    async def catch_up(self) -> None:
+        """Wait until edits that were held back are evaluated and published, which happens at once."""
+        self._demand.raise_now()
+        await self._caught_up.wait()
+
     @contextlib.asynccontextmanager
     async def settled(self) -> AsyncIterator[None]:
         """Wait until all edits are evaluated; none is evaluated for as long as the context lasts.
@@ -101,6 +126,7 @@ class Evaluator:
         The context is for reads of the translator, which must not wait in between.
         """
         while True:
+            self._demand.raise_now()
             async with self._taking:
                 if not self._changed.is_set():
                     yield

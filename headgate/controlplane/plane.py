@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from headgate.controlplane.clients import GrpcClients
+from headgate.controlplane.demand import Demand
 from headgate.controlplane.evaluator import Evaluator
 from headgate.controlplane.events import Events
 from headgate.controlplane.inputs import Inputs
@@ -51,11 +52,15 @@ class ControlPlane:
         metrics: Metrics,
         *,
         drains: bool = False,
+        demand: Demand | None = None,
     ) -> Self:
-        """Build the parts that depend on the server and the event handlers; `drains` as in `Publisher`."""
+        """Build the parts that depend on the server and the event handlers; `drains` as in `Publisher`.
+
+        `demand` is as in `Evaluator`.
+        """
         translator = inputs.translator
         publisher = Publisher(translator, server, keys, sync_statuses, events, clients, drains=drains)
         statuses = StatusStore(translator.object)
         metrics.collect(PolicyGauges(lambda: statuses.missing_targets))
-        evaluator = Evaluator(translator, inputs.changed, publisher, statuses, events, metrics, keys.ready)
+        evaluator = Evaluator(translator, inputs.changed, publisher, statuses, events, metrics, keys.ready, demand)
         return cls(translator, server, keys, publisher, statuses, evaluator, metrics)

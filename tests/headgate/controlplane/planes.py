@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
 from headgate.controlplane.clients import GrpcClients
+from headgate.controlplane.demand import Demand
 from headgate.controlplane.events import Events
 from headgate.controlplane.inputs import Inputs
 from headgate.controlplane.plane import ControlPlane
@@ -42,13 +43,22 @@ def make(
     sink: Callable[[Inputs], SyncStatusSink] = lambda inputs: inputs,
     *,
     drains: bool = False,
+    demand: Demand | None = None,
 ) -> Fixture:
     """Return a control plane without objects; `sink` takes the inputs, and returns the sink of sync statuses."""
     inputs = Inputs(Translator(Settings(offline=True)))
     keys, sync_statuses = SnapshotKeys(inputs.translator), SyncStatusReporter(sink(inputs))
     handlers, clients = events or Events(), GrpcClients(inputs)
     plane = ControlPlane.build(
-        inputs, server, keys, sync_statuses, handlers, clients, metrics or Metrics(), drains=drains
+        inputs,
+        server,
+        keys,
+        sync_statuses,
+        handlers,
+        clients,
+        metrics or Metrics(),
+        drains=drains,
+        demand=demand,
     )
     return Fixture(plane, inputs)
 
