@@ -36,7 +36,7 @@ from translator.objects.headgate.timeouts import RequestTimeouts, Retry
 from translator.outcome import Problem
 from translator.refs import Ref
 from translator.status import programmed
-from watchers.files import inotify as watch
+from watchers.files import portable_watch as watch
 from watchers.files import symlinks as lookup
 from watchers.files.relations import Relations
 from watchers.files.yaml_decoder import YamlValues
@@ -266,7 +266,7 @@ async def test_a_watch_that_cannot_be_begun_is_tried_again(
         return [going.pop()] if going else sorted(directories)
 
     monkeypatch.setattr(watch, "_present", present)
-    found = watch.DirectoryWatch()
+    found = watch.PortableWatch()
     await found.follow(frozenset({str(tmp_path)}))
     assert (found.failure is None) is watched
     await found.stop()

@@ -112,7 +112,9 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "watchers.peers.exchange.PACE_SECONDS",
         "watchers.status.writer.DELAY",
         "watchers.peers.exchange.RETRY_SECONDS",
-        "watchers.files.inotify.STEP_MS",
+        "watchers.files.inotify.QUIET",
+        "watchers.files.inotify.LATEST",
+        "watchers.files.portable_watch.STEP_MS",
     ),
     "how much is done in one go before others have their turn; the rest is done after that": (
         "headgate.controlplane.evaluator.TURN_SECONDS",
@@ -149,7 +151,10 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
     ),
     "the bounds of a histogram": ("headgate.observability.metrics.BUCKETS",),
     "the usual ports of schemes": ("translator.extensions.url_backends.PORTS",),
-    "a number of Linux": ("translator.extensions.client_connections._*",),
+    "a number of Linux": (
+        "watchers.files.inotify._*",
+        "translator.extensions.client_connections._*",
+    ),
     "what clients are told": ("translator.extensions.http3.MAX_AGE_SECONDS",),
     "what one decoder takes; another takes the rest": ("watchers.files.plain_yaml.MAX_*",),
     "how alike two words are": ("translator.objects.parse._LIKENESS",),

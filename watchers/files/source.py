@@ -17,7 +17,7 @@ from watchers.diagnostics import Diagnostic, Place, printable
 from watchers.files.concurrent_reader import ConcurrentReader
 from watchers.files.confirmation import Confirmation, Pauses
 from watchers.files.contents import ABSENT, FileContents
-from watchers.files.inotify import DirectoryWatch
+from watchers.files.directory_watch import new_directory_watch
 from watchers.files.reader import FileReader
 from watchers.files.relations import Findings, RelationProblem, Relations
 from watchers.files.store import FileStore, FileStoreChange, Plan
@@ -97,7 +97,7 @@ class FileSource:
         self._timing = timing or Timing()
         self._reader = FileReader(map(str, paths))
         self._files = ConcurrentReader(self._reader, self._timing.together, self._timing.slow)
-        self._watch = DirectoryWatch()
+        self._watch = new_directory_watch()
         self._report = report
         self._debounce = Confirmation(self._timing.pauses)
         self._resync_at = 0.0
@@ -133,6 +133,8 @@ class FileSource:
             yield Batch(self._commit(*await in_thread(partial(self._relate, readings))), synced=True)
             while True:
                 readings = await self._next()
+                if not readings and self._now() < self._debounce.due:
+                    continue  # a change beside the files
                 # In a thread: a file may have thousands of objects, which would block the event loop.
                 plan = await in_thread(partial(self._plan, readings, self._now()))
                 if edits := self._commit(*plan):

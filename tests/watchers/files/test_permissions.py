@@ -2,8 +2,8 @@
 
 # asyncio imports this with its first thread, when NOBODY may not be able to read Python's own files.
 import concurrent.futures.thread  # noqa: F401
+import errno
 import os
-import resource
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ import pytest
 
 from tests.watchers.files.following import QUICK, following
 from tests.watchers.files.written import config_map, write
+from watchers.files import inotify
 from watchers.files.source import SourceError, read_files
 
 NOBODY = 65534
@@ -104,25 +105,28 @@ def test_an_unreadable_root_is_an_error_at_the_start(folder: Path) -> None:
         read_files([folder])
 
 
-async def test_without_inotify_changes_are_noticed_late(tmp_path: Path) -> None:
-    """Without inotify instances there is a warning, and folders are polled."""
+async def test_without_inotify_changes_are_noticed_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without inotify instances there is a warning, and folders are polled, until there are some again."""
     write(tmp_path / "a.yaml", config_map("a"))
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = os.dup(0)
-    # One descriptor is left: enough to read files one by one, but not for inotify.
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, limits[1]))
-    os.close(free)
-    try:
-        async with following(tmp_path, timing=replace(QUICK, unwatched=0.01)) as followed:
-            assert followed.served == {"a": "1"}
-            (warning,) = followed.source.diagnostics
-            assert warning.severity == "warning"
-            assert "changes are noticed late" in warning.message
-            write(tmp_path / "sub" / "b.yaml", config_map("b"))
-            await followed.serves(a="1", b="1")
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-            await followed.until(lambda: not followed.diagnostics)
-            write(tmp_path / "sub" / "b.yaml", config_map("b", "2"))
-            await followed.serves(a="1", b="2")
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    call = inotify.call
+    refused = {"inotify_init1": errno.EMFILE, "inotify_add_watch": errno.ENOSPC}
+
+    def limited(name: str, *arguments: int | bytes) -> int:
+        if name in refused:
+            raise OSError(refused[name], name)
+        return call(name, *arguments)
+
+    monkeypatch.setattr(inotify, "call", limited)
+    async with following(tmp_path, timing=replace(QUICK, unwatched=0.01)) as followed:
+        assert followed.served == {"a": "1"}
+        (warning,) = followed.source.diagnostics
+        assert warning.severity == "warning"
+        assert "changes are noticed late, because the system cannot tell of them: Too many open" in warning.message
+        write(tmp_path / "sub" / "b.yaml", config_map("b"))
+        await followed.serves(a="1", b="1")
+        del refused["inotify_init1"]
+        await followed.until(lambda: any("there are too many watches" in each for each in followed.diagnostics))
+        refused.clear()
+        await followed.until(lambda: not followed.diagnostics)
+        write(tmp_path / "sub" / "b.yaml", config_map("b", "2"))
+        await followed.serves(a="1", b="2")

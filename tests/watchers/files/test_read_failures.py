@@ -15,7 +15,7 @@ from tests.watchers.files.written import config_map, documents, write
 from watchers.background import in_thread
 from watchers.files import reader as reader_module
 from watchers.files.contents import FileContents, read
-from watchers.files.inotify import DirectoryWatch
+from watchers.files.inotify import InotifyWatch
 from watchers.files.tree import Signature
 
 NAMES = "abc"
@@ -147,13 +147,13 @@ async def test_a_change_does_not_wait_for_a_new_folder(tmp_path: Path, monkeypat
     file = write(tmp_path / "a.yaml", config_map("a"))
     async with following(tmp_path, timing=replace(QUICK, together=PATIENCE)) as followed:
         served = asyncio.Event()
-        follow = DirectoryWatch.follow
+        follow = InotifyWatch.follow
 
-        async def late(watch: DirectoryWatch, directories: frozenset[str]) -> None:
+        async def late(watch: InotifyWatch, directories: frozenset[str]) -> None:
             await served.wait()
             await follow(watch, directories)
 
-        monkeypatch.setattr(DirectoryWatch, "follow", late)
+        monkeypatch.setattr(InotifyWatch, "follow", late)
         write(file, config_map("a", "2"))
         (tmp_path / "d").mkdir()
         await followed.serves(a="2")
