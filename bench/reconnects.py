@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.folder import FolderTarget
 from bench.hosts import KEY
 from bench.oracle import Oracle
 from bench.oracle_target import OracleTarget, run_settings
 from bench.upstream import upstream
-from bench.usage import cpu_seconds, until_idle
+from bench.usage import cpu_seconds, peak_bytes, reset_peaks, resident_bytes, until_idle
 from bench.whole_clients import WholeClients
 from bench.workload import Options, Table
 from headgate.security.proxy_tokens import ProxyTokens
@@ -24,8 +25,6 @@ from xds import Snapshot
 
 CLIENTS = 100
 ROUNDS = 3
-MOST_OBJECTS = 1_000
-"""With more, a hundred clients in one process of Python are slower than any server."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,8 @@ class Reconnects:
         oracle_seconds: the same from the oracle.
         cpu: seconds of the server's CPU until then.
         oracle_cpu: the same of the oracle's.
+        memory: how much more resident memory the server had meanwhile than before, in bytes.
+        oracle_memory: the same of the oracle's.
         restart: seconds from the start of Headgate until all have all resources, while they try to connect.
         partial: how many received resources were not those of the complete snapshot.
     """
@@ -49,13 +50,15 @@ class Reconnects:
     oracle_seconds: float
     cpu: float
     oracle_cpu: float
+    memory: float
+    oracle_memory: float
     restart: float
     partial: int
 
 
 def measure(options: Options) -> list[Reconnects]:
     """Measure rounds of Headgate and the oracle in turns, then a restart of Headgate."""
-    return [asyncio.run(_measure(min(MOST_OBJECTS, options.objects)))]
+    return [asyncio.run(_measure(options.objects))]
 
 
 async def _measure(size: int) -> Reconnects:
@@ -73,9 +76,10 @@ async def _measure(size: int) -> Reconnects:
             ours.until_ready()
             until_idle(ours.control_plane)
             token = ProxyTokens.load(ours.state).token(KEY)
+            resident, oracle_resident = resident_bytes(ours.control_plane), resident_bytes((oracle.pid,))
             for number in range(ROUNDS + 1):
-                one, bad = await _round(ours.xds, token, expected, ours.control_plane)
-                two, _ = await _round(oracle.port, "", expected, (oracle.pid,))
+                one, bad = await _round(ours.xds, token, expected, ours.control_plane, resident)
+                two, _ = await _round(oracle.port, "", expected, (oracle.pid,), oracle_resident)
                 partial += bad
                 if number:
                     mine.append(one)
@@ -87,18 +91,40 @@ async def _measure(size: int) -> Reconnects:
             await clients.until_complete(CLIENTS)
             restart = time.perf_counter() - start
             await clients.close()
-    seconds, cpu = map(statistics.median, zip(*mine, strict=True))
-    oracle_seconds, oracle_cpu = map(statistics.median, zip(*theirs, strict=True))
-    return Reconnects(CLIENTS, size, seconds, oracle_seconds, cpu, oracle_cpu, restart, partial + clients.partial)
+    seconds, cpu, memory = map(statistics.median, zip(*mine, strict=True))
+    oracle_seconds, oracle_cpu, oracle_memory = map(statistics.median, zip(*theirs, strict=True))
+    return Reconnects(
+        clients=CLIENTS,
+        objects=size,
+        seconds=seconds,
+        oracle_seconds=oracle_seconds,
+        cpu=cpu,
+        oracle_cpu=oracle_cpu,
+        memory=memory,
+        oracle_memory=oracle_memory,
+        restart=restart,
+        partial=partial + clients.partial,
+    )
 
 
-async def _round(port: int, token: str, expected: Snapshot, server: tuple[int, ...]) -> tuple[tuple[float, float], int]:
-    """Return the seconds until all clients have all, those of the server's CPU, and the number of partial resources."""
+class _Round(NamedTuple):
+    """What it takes until all clients have all: seconds, seconds of the server's CPU, and bytes of its memory."""
+
+    seconds: float
+    cpu: float
+    memory: float
+
+
+async def _round(
+    port: int, token: str, expected: Snapshot, server: tuple[int, ...], resident: int
+) -> tuple[_Round, int]:
+    """Return what a round takes, with the memory above what was `resident`, and the number of partial resources."""
     clients = WholeClients(port, KEY, token, expected)
+    reset_peaks(server)
     start, cpu = time.perf_counter(), cpu_seconds(server)
     clients.connect(CLIENTS)
     await clients.until_complete(CLIENTS)
-    found = time.perf_counter() - start, cpu_seconds(server) - cpu
+    found = _Round(time.perf_counter() - start, cpu_seconds(server) - cpu, peak_bytes(server) - resident)
     await clients.close()
     until_idle(server)
     return found, clients.partial
@@ -115,6 +141,8 @@ def table(results: Sequence[Reconnects]) -> Table:
             "CPU, s",
             "oracle's CPU, s",
             "CPU ratio",
+            "memory, MiB",
+            "oracle's memory, MiB",
             "at a start, s",
             "partial",
         ),
@@ -127,6 +155,8 @@ def table(results: Sequence[Reconnects]) -> Table:
                 f"{each.cpu:.2f}",
                 f"{each.oracle_cpu:.2f}",
                 f"{each.cpu / each.oracle_cpu:.2f}",
+                f"{each.memory / 2**20:.0f}",
+                f"{each.oracle_memory / 2**20:.0f}",
                 f"{each.restart:.2f}",
                 f"{each.partial:,}",
             )

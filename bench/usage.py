@@ -37,6 +37,12 @@ def peak_bytes(pids: Iterable[int]) -> int:
     return sum(_status(pid, "VmHWM") for pid in pids)
 
 
+def reset_peaks(pids: Iterable[int]) -> None:
+    """Have the peaks of processes of this user start at their resident memory of now (proc(5), clear_refs)."""
+    for pid in pids:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 def resident_bytes(pids: Iterable[int]) -> int:
     """Return the resident memory of processes now, in bytes (VmRSS)."""
     return sum(_status(pid, "VmRSS") for pid in pids)

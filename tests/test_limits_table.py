@@ -130,6 +130,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "headgate.process.memory.MOST_READING_SECONDS",
         "headgate.process.lifecycle.SWITCH_INTERVAL",
         "translator.engine.memo.FEW",
+        "xds.protocol.shared_names.FEWEST",
         "xds.protocol.fitting.ENTRY_BYTES",
     ),
     "the length of a key or of a hash": (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Set
+from typing import Any, NamedTuple
 
 from xds.resources.resource import Resource
 
@@ -64,3 +64,10 @@ def without(before: ClientResource, sent: Resource) -> ClientResource:
         return before
     others = tuple(each for each in before.candidates if each != sent)
     return before._replace(candidates=others) if others else before.acked
+
+
+def forget(names: Set[str], *by_name: dict[str, Any]) -> None:
+    """Remove names from some tables of a client."""
+    for each in by_name:
+        for name in each.keys() & names:
+            del each[name]

@@ -6,7 +6,7 @@ client may still use refers to it (`in_use`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Set
 from itertools import chain
 from weakref import WeakKeyDictionary
 
@@ -67,60 +67,50 @@ def in_use(type_url: str, states: Iterable[tuple[str, Iterable[ClientResource]]]
 
 
 def waiting(
-    resources: Mapping[str, Resource], type_url: str, snapshot: Snapshot, unacked: Mapping[str, Collection[str]]
-) -> set[Reference]:
-    """Return resources that depend, at any depth, on one that the client has not accepted, of `resources` all such.
+    resources: Mapping[str, Resource], snapshot: Snapshot, unacked: Mapping[str, Iterable[Set[str]]]
+) -> set[str]:
+    """Return the names of the resources that depend, at any depth, on one that the client has not accepted.
 
     Args:
         resources: The resources to send, by name.
-        type_url: Their type.
         snapshot: Contains their dependencies.
-        unacked: The names of what the client has not accepted yet, by type.
+        unacked: By type, sets of which the names of what the client has not accepted yet are the union.
     """
-    whole = snapshot.resources(type_url)
-    # The dependents of all of them have those of some among them.
-    if 2 * len(resources) > len(whole) and all(whole.get(name) is each for name, each in resources.items()):
-        needed_by = _of_whole_type(type_url, snapshot)
-    else:
-        needed_by = _needed_by(resources.values(), snapshot)
-    found: set[Reference] = set()
-    named = (Reference(url, name) for url, names in unacked.items() for name in names)
-    todo = [need for need in named if need in needed_by]
-    while todo:
-        new = [each for each in needed_by.get(todo.pop(), ()) if each not in found]
-        found.update(new)
-        todo += new
-    return found
-
-
-Dependents = Mapping[Reference, Sequence[Reference]]
-"""The resources that refer to each one, by that."""
-
-_KNOWN: WeakKeyDictionary[Snapshot, dict[str, Dependents]] = WeakKeyDictionary()
-
-
-def _of_whole_type(type_url: str, snapshot: Snapshot) -> Dependents:
-    """Return the dependencies of all resources of a type, as every new client needs them: made once a snapshot."""
+    parts = [(url, part) for url, found in unacked.items() for part in found]
     known = _KNOWN.setdefault(snapshot, {})
-    if type_url not in known:
-        known[type_url] = _needed_by(snapshot.resources(type_url).values(), snapshot)
-    return known[type_url]
+    waits: set[str] = set()
+    for name, each in resources.items():
+        if (needs := known.get(id(each))) is None:
+            needs = _look_up(each, snapshot)
+            if snapshot.get(each.reference) is each:
+                known[id(each)] = needs
+        for url, part in parts:
+            if url in needs and not part.isdisjoint(needs[url]):
+                waits.add(name)
+                break
+    return waits
 
 
-def _needed_by(resources: Iterable[Resource], snapshot: Snapshot) -> dict[Reference, list[Reference]]:
-    """Return the dependencies of resources, at any depth, each with its direct dependents."""
-    needed_by: dict[Reference, list[Reference]] = {}
+Needs = Mapping[str, frozenset[str]]
+"""The names to which a resource refers, at any depth, by type."""
+
+_KNOWN: WeakKeyDictionary[Snapshot, dict[int, Needs]] = WeakKeyDictionary()
+"""By snapshot, the dependencies of its resources that were looked up, by their ids. All clients share them."""
+
+
+def _look_up(resource: Resource, snapshot: Snapshot) -> Needs:
+    """Return the dependencies of a resource."""
+    found: dict[str, set[str]] = {}
     members = Members(snapshot)
-    todo = list(resources)
+    todo = [resource]
     while todo:
-        each = todo.pop()
-        for need in chain.from_iterable(map(members.of, each.references)):
-            if need not in needed_by:
-                needed_by[need] = []
-                if (resource := snapshot.get(need)) is not None:
-                    todo.append(resource)
-            needed_by[need].append(each.reference)
-    return needed_by
+        for need in chain.from_iterable(map(members.of, todo.pop().references)):
+            names = found.setdefault(need.type_url, set())
+            if need.name not in names:
+                names.add(need.name)
+                if (each := snapshot.get(need)) is not None:
+                    todo.append(each)
+    return {url: frozenset(names) for url, names in found.items()}
 
 
 class Members:

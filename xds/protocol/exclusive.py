@@ -33,7 +33,7 @@ def groups(substream: Substream) -> Groups:
     """Return the changing names of a type that must change together, since they exchange an exclusive attribute."""
     if substream.type_url not in CLAIMS:
         return {}
-    had = {name: claims(each for each in candidates(substream.state(name))) for name in substream.dirty}
+    had = _had(substream)
     if not any(had.values()):
         return {}
     upserts = substream.upserts()
@@ -51,7 +51,7 @@ def takeovers(substream: Substream, wanted: Resources) -> dict[str, list[str]]:
         substream: The substream of the type.
         wanted: The resources that the client should have.
     """
-    had = {name: claims(candidates(substream.state(name))) for name in sorted(substream.dirty)}
+    had = dict(sorted(_had(substream).items()))
     owners: dict[bytes, list[str]] = {}
     for name, found in had.items():
         for claim in found:
@@ -85,6 +85,12 @@ def in_takeover_order(substream: Substream, resources: Iterable[str]) -> list[st
     except CycleError:
         return names
     return sorted(names, key=lambda name: (rank.get(name, -1), name))
+
+
+def _had(substream: Substream) -> dict[str, frozenset[bytes]]:
+    """Return the exclusive attributes that the client may know of changing names; empty if it knows none of these."""
+    states = substream.states(substream.dirty)
+    return {name: claims(candidates(state)) for name, state in states.items()} if any(states.values()) else {}
 
 
 def _joined(sets: Iterable[set[str]]) -> Groups:

@@ -148,10 +148,9 @@ def _blocked(
     substream: Substream, upserts: Mapping[str, Resource], substreams: Substreams, snapshot: Snapshot
 ) -> set[str]:
     """Return the names that must wait, and those that must change together with them."""
-    if substream.type_url in NAMING and (configs := substreams.get(EXTENSION_CONFIG)) and configs.unacked():
+    if substream.type_url in NAMING and (configs := substreams.get(EXTENSION_CONFIG)) and configs.unacked_parts():
         return set(upserts)
-    waits = _waiting(substream, upserts, substreams, snapshot)
-    blocked = {name for name, each in upserts.items() if each.reference in waits}
+    blocked = _waiting(substream, upserts, substreams, snapshot)
     if substream.type_url == SCOPED_ROUTE:
         blocked |= unrequested(substream, substreams.get(ROUTE))
     bound = groups(substream) if blocked else {}
@@ -160,15 +159,15 @@ def _blocked(
 
 def _waiting(
     substream: Substream, upserts: Mapping[str, Resource], substreams: Substreams, snapshot: Snapshot
-) -> set[Reference]:
-    """Return the resources that depend on one of another type that the client subscribes to and has not accepted."""
+) -> set[str]:
+    """Return the names that depend on a resource of another type that the client subscribes to and has not accepted."""
     others = [each for each in substreams.values() if each is not substream and each.type_url in DEPTHS]
-    if not (unacked := {each.type_url: names for each in others if (names := each.unacked())}):
+    if not (unacked := {each.type_url: parts for each in others if (parts := each.unacked_parts())}):
         return set()
     if hosts := unacked.get(VIRTUAL_HOST):  # The client may have requested them by alias.
         named = snapshot.resources(VIRTUAL_HOST)
-        hosts.update([named[name].name for name in hosts if name in named])
-    return waiting(upserts, substream.type_url, snapshot, unacked)
+        hosts.append({named[name].name for part in hosts for name in part if name in named})
+    return waiting(upserts, snapshot, unacked)
 
 
 def renewed(substream: Substream, changed: Mapping[str, Resource], requested: Collection[str]) -> Iterator[Reference]:

@@ -32,7 +32,8 @@ def assemble(
     if substream.delta and substream.type_url in ALIASED:
         return _aliased(cache, substream, resources, removed)
     listed = [resources[name] for name in in_takeover_order(substream, resources)]
-    unproven = {each.name for each in listed if _is_unproven(substream, each)}
+    stored_first = listed if substream.type_url in STORED_FIRST else ()
+    unproven = {each.name for each in stored_first if _is_unproven(substream, each)}
     if unproven:
         listed = [(restated(each, mark) or each) if each.name in unproven else each for each in listed]
     if substream.delta:
@@ -43,10 +44,9 @@ def assemble(
 def _is_unproven(substream: Substream, resource: Resource) -> bool:
     """Return whether the client may have stored a resource without applying it, so that its ACK would prove nothing.
 
-    A reconnecting client may have stored a resource that it rejected, even under a name for which it uses another.
+    Its type is one of `STORED_FIRST`. A reconnecting client may have stored a resource that it rejected, even under a
+    name for which it uses another.
     """
-    if substream.type_url not in STORED_FIRST:
-        return False
     state = substream.state(resource.name)
     if resource in substream.client_nacks or (
         substream.returning and not (substream.nonce and isinstance(state, Resource))

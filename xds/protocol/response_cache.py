@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from operator import attrgetter
 from typing import NamedTuple
 
 from xds.protocol import wire
 from xds.resources.aliases import Entry
 from xds.resources.resource import Resource
+
+_NAME, _VERSION = attrgetter("name"), attrgetter("version")
 
 
 class CachedResponse(NamedTuple):
@@ -115,7 +118,7 @@ class ResponseCache:
         make: Callable[[str], bytes],
         shared: bool,
     ) -> CachedResponse:
-        content = tuple(each.name for each in resources), tuple(each.version for each in resources), tuple(removed)
+        content = tuple(map(_NAME, resources)), tuple(map(_VERSION, resources)), tuple(removed)
         key = (sotw, type_url, *content)
         body = self._kept.get(key) if shared else None
         if body is not None:

@@ -311,7 +311,7 @@ class Session:
         substream.record(upserts, removed, nonce, now)
         stage(self.substreams)
         unite(self.substreams)
-        changed = tuple(sorted(upserts))
+        changed = tuple(sorted(upserts))  # in linear time where they are sorted
         return Response(substream.type_url, nonce, len(resources), changed, tuple(sorted(removed)), data)
 
     def _full(self, substream: Substream, upserts: dict[str, Resource], removed: list[str]) -> dict[str, Resource]:
@@ -377,7 +377,7 @@ class Session:
         Pending removals do not count. On an aggregated stream, the client must subscribe to the listeners and to the
         resources that Envoy requests once it has accepted a listener: until then, it has not finished.
         """
-        if self._snapshot is None or any(each.unacked() for each in self.substreams.values()):
+        if self._snapshot is None or any(each.unacked_parts() for each in self.substreams.values()):
             return False
         return self.type_url is not None or all(self._has(need) for need in self._roots(self._snapshot))
 

@@ -62,17 +62,23 @@ def unrequested(scopes: Substream, routes: Substream | None) -> set[str]:
     """
     if routes is None:
         return set()
+    bound = groups(scopes)
+    used = [name for name, state in scopes.states(scopes.dirty).items() if state is not None or name in bound]
+    if not used:
+        return set()  # as for a client that starts, which has tens of scopes to get
     ours, _ = Staged.parts(scopes.target or NONE)
-    new = {
-        name: each
-        for name, each in scopes.upserts().items()
-        if name not in ours
+    upserts = scopes.upserts()
+    return {
+        name
+        for name in used
+        if name in upserts
+        and name not in ours
         and scopes.subscription.covers(name + SUFFIX)
-        and any(need.type_url == ROUTE and not routes.subscription.covers(need.name) for need in each.references)
+        and any(
+            need.type_url == ROUTE and not routes.subscription.covers(need.name) for need in upserts[name].references
+        )
+        and not _message(upserts[name]).on_demand
     }
-    bound = groups(scopes) if new else {}
-    used = (name for name in new if name in bound or scopes.state(name) is not None)
-    return {name for name in used if not _message(new[name]).on_demand}
 
 
 def _retired(scopes: Substream, plain: Resources) -> Iterator[Resource]:

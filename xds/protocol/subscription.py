@@ -5,7 +5,8 @@ Source: "How the client specifies what resources to return" and "Unsubscribing F
 
 from collections.abc import Iterable
 
-from xds.resources.collection import collection, is_glob
+from xds.protocol.shared_names import shared
+from xds.resources.collection import XDSTP, collection, is_glob
 
 WILDCARD = "*"
 
@@ -69,6 +70,8 @@ class Subscription:
         added, removed = frozenset(subscribe), frozenset(unsubscribe)
         if added or removed:
             self._legacy = False
-            self.names = (self.names - removed | added) - {WILDCARD}
-            self.globs = frozenset(filter(is_glob, self.names))
+            names = self.names - removed | added if self.names else added
+            self.names = shared(names - {WILDCARD} if WILDCARD in names else names)
+            globs = [each for each in added if each.startswith(XDSTP) and is_glob(each)]
+            self.globs = (self.globs - removed).union(globs)
         self.wildcard = self._legacy or WILDCARD in added or (self.wildcard and WILDCARD not in removed)

@@ -7,20 +7,21 @@ that differ from them: a client in sync costs no memory per resource.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
 
-from xds.protocol.client_state import ClientResource, VersionOnly, after_nack, last_acked, without
+from xds.protocol.client_state import ClientResource, VersionOnly, after_nack, forget, last_acked, without
 from xds.protocol.culprits import split
 from xds.protocol.draining import Draining
 from xds.protocol.nacks import ClientNacks, NackedResource, unknown
 from xds.protocol.outstanding import Outstanding, OutstandingResponses
 from xds.protocol.restated import STORED_FIRST, is_restatable
+from xds.protocol.shared_names import shared
 from xds.protocol.subscription import WILDCARD, Subscription
 from xds.resources.aliases import ALIASED
 from xds.resources.resource import Resource
+from xds.resources.selection import absent, present
 from xds.resources.snapshot import NONE, Resources
 from xds.resources.types import FULL_STATE, LISTENER
 
@@ -91,6 +92,11 @@ class Substream:
         """Return the state of a subscribed name at the client."""
         return self._own[name] if name in self._own else self._base.get(name)
 
+    def states(self, names: Iterable[str]) -> dict[str, ClientResource]:
+        """Return the states of names; a client that starts has tens of thousands."""
+        own, base = self._own, self._base
+        return {name: own[name] if name in own else base.get(name) for name in names}
+
     def wanted(self) -> Iterable[str]:
         """Return the names that exist and that the client subscribes to."""
         target = self.target or NONE
@@ -111,10 +117,7 @@ class Substream:
         self.dirty |= covered
         if covered and self.changed is None:
             self.changed = now
-        by_name: dict[str, Any]
-        for by_name in (self.nacked, self.restores, self.unused_since):
-            for name in by_name.keys() & covered:
-                del by_name[name]
+        forget(covered, self.nacked, self.restores, self.unused_since)
 
     def replace(self, names: Iterable[str]) -> None:
         """Apply the names of a state-of-the-world request, which are all that the client subscribes to."""
@@ -136,9 +139,10 @@ class Substream:
         to. However, the server must still provide those resources" ("Subscribing to Resources").
         """
         wild, before = self.subscription.wildcard, self.subscription.names
-        added = frozenset(subscribe)
+        added = shared(frozenset(subscribe))
         self.subscription.change(added, unsubscribe)
-        self._update_subscription(wild, before, added - {WILDCARD}, WILDCARD in added, remembered)
+        all_again = WILDCARD in added
+        self._update_subscription(wild, before, added - {WILDCARD} if all_again else added, all_again, remembered)
 
     def restore(self, resources: Iterable[Resource] | None) -> None:
         """Set the resources that a state-of-the-world client has from an earlier stream; None if they are not known."""
@@ -170,29 +174,26 @@ class Substream:
             added |= before - now.names
         elif wild or before - now.names:
             self._unsubscribe()
-        for name in now.expand(added, chain(self.target or NONE, remembered)):
-            self._subscribe(name, wild or name in before, remembered.get(name))
+        requested = now.expand(added, chain(self.target or NONE, remembered))
+        self._subscribe(requested, requested if wild else before, remembered)
 
-    def _subscribe(self, name: str, covered: bool, version: str | None) -> None:
-        """Mark a name as requested; `covered` if it was before, with a version if the client reports one."""
-        self.nacked.pop(name, None)
-        self.dirty.add(name)
-        if version is not None:
-            self._own[name] = VersionOnly(version)
-            return
+    def _subscribe(self, names: frozenset[str], covered: frozenset[str], remembered: Mapping[str, str]) -> None:
+        """Mark names as requested; the client had requested those `covered`, and reports versions of some."""
+        forget(names, self.nacked)
+        self.dirty |= names
+        if remembered:
+            self._own.update({name: VersionOnly(remembered[name]) for name in names & remembered.keys()})
+            names -= remembered.keys()
         # "The server must resend any newly requested resources, even if it previously sent those resources."
-        self.to_resend.add(name)
-        if not covered:
-            self._own[name] = None
+        self.to_resend |= names
+        self._own.update(dict.fromkeys(names - covered if covered else names))
 
     def _unsubscribe(self) -> None:
         """Drop the state of all names that the client no longer subscribes to."""
         self.dirty = set(self.subscription.among(self.dirty))
         self.to_resend &= self.dirty
-        by_name: dict[str, Any]
         for by_name in (self.nacked, self.restores, self.unused_since, self._own):
-            for name in by_name.keys() - self.subscription.among(by_name):
-                del by_name[name]
+            forget(by_name.keys() - self.subscription.among(by_name), by_name)
 
     def drop(self, names: Iterable[str]) -> None:
         """Drop removed names: SotW responses of this type cannot remove resources."""
@@ -221,7 +222,8 @@ class Substream:
         if not self.dirty:
             self._share()
             return self.response_due or bool(self.restores)
-        self.dirty = {name for name in self.dirty if name in self.to_resend or self._differs(name)}
+        if not self.dirty <= self.to_resend:
+            self.dirty = {name for name in self.dirty if name in self.to_resend or self._differs(name)}
         self.unused_since = {name: since for name, since in self.unused_since.items() if name in self.dirty}
         while self.batches and not self.outstanding and not self.upserts():
             self.batches.pop(0)
@@ -260,12 +262,11 @@ class Substream:
         if self.target is None:
             return {}
         batch = self.dirty & self.batches[0] if self.batches else self.dirty
-        return {name: self.target[name] for name in batch if name in self.target} or dict(self.restores)
+        return present(self.target, batch, self.type_url) or dict(self.restores)
 
     def requested(self) -> dict[str, Resource]:
         """Return the resources to send because they were requested, by name, except those in bisection."""
-        target, names = self.target or NONE, self.to_resend.difference(*self.batches)
-        return {name: target[name] for name in names if name in target}
+        return present(self.target or NONE, self.to_resend.difference(*self.batches), self.type_url)
 
     def unknown(self) -> list[str]:
         """Return the names that the client requests and that do not exist."""
@@ -273,12 +274,16 @@ class Substream:
 
     def removed(self) -> list[str]:
         """Return the names that the client has or requests, and that do not exist."""
-        return [name for name in self.dirty if name not in self.target] if self.target is not None else []
+        return absent(self.target, self.dirty) if self.target is not None else []
 
     def unacked(self) -> set[str]:
         """Return the names whose newest resource the client has neither accepted nor rejected."""
-        names = {name for name in self.dirty if self.target is None or name in self.target}
-        return names.union(*(each.upserts for each in self.outstanding))
+        return set().union(*self.unacked_parts())
+
+    def unacked_parts(self) -> list[Set[str]]:
+        """Return sets of which the names of `unacked` are the union; none of them is empty."""
+        parts = [self.dirty if self.target is None else self.target.keys() & self.dirty] if self.dirty else []
+        return [each for each in (*parts, *(each.upserts.keys() for each in self.outstanding)) if each]
 
     def holdings(self) -> dict[str, str]:
         """Return the known version of each resource that the client has accepted, by name."""
@@ -301,7 +306,7 @@ class Substream:
     def record(self, upserts: Mapping[str, Resource], removed: Iterable[str], nonce: str, now: float) -> None:
         """Record a response as sent."""
         sent: dict[str, ClientResource] = {**upserts, **dict.fromkeys(removed)}
-        before = {name: self.state(name) for name in sent}
+        before = self.states(sent)
         if self.type_url == LISTENER:
             self.draining.leave(before, sent, now)
         batch = self.batches[0] if self.batches and upserts.keys() <= self.batches[0] else None
@@ -315,9 +320,7 @@ class Substream:
         self._own.update(sent)
         self.dirty.difference_update(sent)
         self.to_resend.difference_update(sent)
-        for name in sent:
-            self.unused_since.pop(name, None)
-            self.restores.pop(name, None)
+        forget(sent.keys(), self.unused_since, self.restores)
         self.response_due = False
         self.nonce = nonce
         self.normalise()
@@ -332,12 +335,8 @@ class Substream:
                 self._correct(name, response.before.get(name))
             if name in self.nacked or self.state(name) != sent:
                 continue  # The client rejected it after this response.
-            if (
-                sent in self.client_nacks
-                and self.returning
-                and self.type_url in STORED_FIRST
-                and not is_restatable(sent)
-            ):
+            unproven = self.returning and self.type_url in STORED_FIRST and not is_restatable(sent)
+            if unproven and sent in self.client_nacks:
                 self.nacked[name] = NackedResource(sent, NACKED_BEFORE)
             else:
                 self.client_nacks.discard(sent)

@@ -49,7 +49,7 @@ def unite(substreams: Mapping[str, Substream]) -> None:
 
 def _changes(routes: Substream | None) -> bool:
     """Return whether the client may use other routes than those of the snapshot."""
-    return routes is not None and bool(routes.nacked or routes.unacked())
+    return routes is not None and bool(routes.nacked or routes.unacked_parts())
 
 
 @lru_cache(maxsize=64)  # of one edit for all clients

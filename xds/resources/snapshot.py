@@ -107,10 +107,14 @@ class Snapshot:
                 difference += _number(each) - (_number(was) if was is not None else 0)
         if not changed:
             return self
-        types = {**self._types, **{url: frozen(url, named) for url, named in changed.items()}}
+        types = {**self._types, **{url: frozen(url, self._ordered(url, named)) for url, named in changed.items()}}
         after = Snapshot({url: named for url, named in types.items() if named})
         after._sum = None if self._sum is None else self._sum + difference
         return after
+
+    def _ordered(self, type_url: str, named: dict[str, Resource]) -> dict[str, Resource]:
+        """Return the resources of a type, by name if most of them are new; the responses to clients that start are."""
+        return dict(sorted(named.items())) if len(named) > 2 * len(self.resources(type_url)) else named
 
     def dangling(self) -> list[tuple[Resource, Reference]]:
         """Return each reference to a missing resource, with the resource that has it.

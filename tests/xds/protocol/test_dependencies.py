@@ -237,19 +237,18 @@ def test_a_replaced_listener_drains_its_scopes() -> None:
 
 
 def test_new_clients_share_the_dependencies_of_a_snapshot() -> None:
-    """Those of all resources of a type are looked up once a snapshot; those of few alone, and they are the same."""
+    """Those of each resource are looked up once a snapshot, but for resources that are not of the snapshot."""
     clusters = [cluster(f"c{each}", eds=False) for each in range(8)]
     tables = [routes(f"r{each}", {"/": f"c{each}", "/x": "c0"}) for each in range(8)]
     snapshot = Snapshot.of([*clusters, *tables])
     named = {each.name: each for each in tables}
     some = {name: named[name] for name in ("r1", "r2", "r3", "r4", "r5")}
-    few = {"r1": named["r1"]}
-    with patch.object(dependencies, "_needed_by", wraps=dependencies._needed_by) as walks:
+    with patch.object(dependencies, "_look_up", wraps=dependencies._look_up) as walks:
         for unacked in ({"c0"}, {"c1", "c7"}, set[str]()):
             expected = {"c0": set(named), "c1": {"r1", "r7"}}.get(min(unacked, default=""), set())
-            for sent in (named, some, few):
-                waits = dependencies.waiting(sent, ROUTE, snapshot, {CLUSTER: unacked})
-                assert {each.name for each in waits if each.name in sent} == expected & set(sent)
-    assert walks.call_count == 1 + 3
-    changed = {**named, "r1": routes("r1", {"/": "c7"})}
-    assert Reference(ROUTE, "r1") in dependencies.waiting(changed, ROUTE, snapshot, {CLUSTER: {"c7"}})
+            for sent in (named, some):
+                assert dependencies.waiting(sent, snapshot, {CLUSTER: [unacked]}) == expected & set(sent)
+        assert walks.call_count == len(tables)
+        changed = {**named, "r1": routes("r1", {"/": "c7"})}
+        assert dependencies.waiting(changed, snapshot, {CLUSTER: [{"c7"}]}) == {"r1", "r7"}
+        assert walks.call_count == len(tables) + 1

@@ -77,3 +77,13 @@ def test_acknowledgements_do_not_change_a_subscription() -> None:
     wanted.change([])
     assert wanted.wildcard
     assert wanted.names == {"A"}
+
+
+def test_equal_subscriptions_of_many_names_are_one_set() -> None:
+    """Proxies of one Gateway subscribe to the same names, which are stored once."""
+    one, two, other = Subscription(), Subscription(), Subscription()
+    one.change([f"name-{each}" for each in range(100)])
+    two.change([f"name-{each}" for each in range(100)])
+    other.change([f"name-{each}" for each in range(1, 101)])
+    assert one.names is two.names
+    assert one.names != other.names
