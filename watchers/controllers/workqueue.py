@@ -68,8 +68,10 @@ class WorkQueue(Generic[Key]):
 
     def _push(self, key: Key) -> None:
         if key not in self._busy:
-            heapq.heappush(self._heap, (self._due[key], next(self._order), key))
-            self._changed.set()
+            entry = self._due[key], next(self._order), key
+            heapq.heappush(self._heap, entry)
+            if self._heap[0] is entry:  # otherwise an earlier one wakes `get`
+                self._changed.set()
 
     def _next(self) -> tuple[Key, None] | tuple[None, float | None]:
         """Return a due key; else the seconds until the first one is due, None if the queue is empty."""
