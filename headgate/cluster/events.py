@@ -9,7 +9,7 @@ from headgate.controlplane.events import Events
 from headgate.reporting.condition_log import log_changes
 from headgate.reporting.conditions import ConditionChange
 from translator.refs import Ref
-from translator.registry import KINDS
+from translator.registry import KINDS, REGISTRY
 from translator.translator import Changes, Translator
 from watchers.finalizers.reconciler import FinalizerReconciler
 from watchers.informers.cluster import ClusterSource
@@ -18,6 +18,9 @@ from watchers.status.writer import StatusWriter
 
 ON_DEMAND = tuple(model for model in KINDS.values() if model.on_demand)
 """The kinds whose objects are read only when they are referenced."""
+
+WITH_STATUS = frozenset(model.kind for model in REGISTRY.with_status)
+"""The kinds of objects that have a status."""
 
 
 class ClusterEvents(Events):
@@ -50,7 +53,7 @@ class ClusterEvents(Events):
 
     def edited(self, refs: Iterable[Ref]) -> None:
         """Enqueue the statuses and finalizers of edited objects, which may differ from the desired ones now."""
-        edited = tuple(refs)
+        edited = [each for each in refs if each.kind in WITH_STATUS]
         self._writer.enqueue(edited)
         self._finalizers.enqueue(edited)
 
