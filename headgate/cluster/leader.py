@@ -87,7 +87,7 @@ class Leader:
             has_no_status=self._has_no_status,
             delay=DELAY,
         )
-        cluster.add_status_handler(self.writer.enqueue)
+        cluster.add_status_handler(self.writer.enqueue_observed)
         self.finalizers = FinalizerReconciler(
             client, translator.classes_in_use, enabled=class_finalizer, may_write=self._is_leading
         )

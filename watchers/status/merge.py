@@ -112,6 +112,15 @@ def patch(observed: Status, new: Status) -> dict[str, Any]:
     return changed
 
 
+def differs_by_counts(observed: Status, new: Status) -> bool:
+    """Return whether two statuses differ by nothing but the numbers of routes that are attached to listeners."""
+    return "listeners" in new and _uncounted(observed) == _uncounted(new)
+
+
+def _uncounted(status: Status) -> dict[str, Any]:
+    return {**status, "listeners": [{**each, "attachedRoutes": 0} for each in items(status, "listeners")]}
+
+
 def generation(wanted: Status) -> int | None:
     """Return the generation of the object that a status is of, None if it has none."""
     return max((each.get("observedGeneration") or 0 for each in _all_conditions(wanted)), default=0) or None

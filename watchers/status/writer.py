@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Final, Protocol
 
 import structlog
@@ -19,19 +18,22 @@ from watchers.kubernetes.errors import ApiError, ClusterError, is_namespace_gone
 from watchers.kubernetes.resource_version import older
 from watchers.status.api_errors import failure_of, is_object_gone, not_served
 from watchers.status.client import StatusApi
-from watchers.status.merge import StatusAuthor, generation, has_entries, is_shared, merge, observed_generation
+from watchers.status.memory import Memory
+from watchers.status.merge import (
+    StatusAuthor,
+    differs_by_counts,
+    generation,
+    has_entries,
+    is_shared,
+    merge,
+    observed_generation,
+)
 from watchers.status.withdraw import withdrawn
 
 log = structlog.stdlib.get_logger("headgate.status")
 
 CONCURRENCY: Final = 16
 """The most concurrent requests."""
-PACE: Final[Mapping[str, float]] = {"Gateway": 1 / 3, "GatewayClass": 1 / 3}
-"""The least time between two writes to one object, by kind, in seconds."""
-OTHER_PACE: Final = 0.1
-"""The same for all other kinds, in seconds."""
-MAX_PACE: Final = 60.0
-"""The most that it grows to, doubled each time another client overwrites our status, in seconds."""
 DELAY: Final = 0.05
 """The time from a change to the write of its statuses, in seconds: until then, CPUs that the API server, proxies and
 replicas share are free for the configuration, and further changes of an object join the same write."""
@@ -63,50 +65,11 @@ class WriteObserver(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Memory:
-    """The state of an object between writes. Times are those of `time.monotonic`.
+class _Todo(Enum):
+    """What to do about a status other than to write one."""
 
-    Attributes:
-        tried: the time of the last write, successful or not.
-        rejected: whether the last write was rejected.
-        written: the status after the last write, until it is observed.
-        wanted: the wanted status of the last write.
-        since: the time of the last successful write.
-        overwrites: the number of repeated writes of `wanted`, since another client overwrote it.
-        stale_generation: a generation of the object without a wanted status yet, and the end of the wait for one.
-        altered: the status that the last write sent and the one that the API server stored, if they differ: it would
-            alter the same write again.
-        withdrawn: the resourceVersion of the object whose status was withdrawn.
-        settled: the resourceVersion of the object after the last successful write.
-    """
-
-    tried: float = -math.inf
-    rejected: bool = False
-    written: ObservedStatus | None = None
-    wanted: Status | None = None
-    since: float = -math.inf
-    overwrites: int = 0
-    stale_generation: tuple[int, float] | None = None
-    altered: tuple[Status, Status] | None = None
-    withdrawn: str = ""
-    settled: str = ""
-
-    def due(self, kind: str, wanted: Status | None) -> float:
-        """Return the earliest time of the next write; overwrites of the same status delay it."""
-        pace = PACE.get(kind, OTHER_PACE)
-        return self.tried + (min(MAX_PACE, pace * 2 ** min(self.overwrites, 32)) if self.wanted == wanted else pace)
-
-    def is_settled(self, observed: ObservedStatus, wanted: Status | None) -> bool:
-        """Return whether the observed status is that of our last write, and the same status is wanted since."""
-        return self.settled == observed.resource_version and self.wanted is wanted
-
-    def wrote(self, wanted: Status | None, resource_version: str) -> None:
-        """Note a successful write and its version; the same status as the last time was overwritten in the meantime."""
-        now = time.monotonic()
-        again = self.wanted == wanted and now < self.since + 2 * MAX_PACE
-        self.overwrites = self.overwrites + 1 if again else 0
-        self.wanted, self.since, self.settled = wanted, now, resource_version
+    NOTHING = "nothing"
+    WITHDRAW = "withdraw"
 
 
 class StatusWriter:
@@ -152,11 +115,19 @@ class StatusWriter:
         self._reconciler = Reconciler(
             CONCURRENCY, self._reconcile, _log_outage, _log_panic, on_blocked=_log_blocked, pauses_all=True, delay=delay
         )
-        self._memory: dict[Ref, _Memory] = {}
+        self._memory: dict[Ref, Memory] = {}
 
     def enqueue(self, refs: Iterable[Ref]) -> None:
         """Enqueue objects whose wanted or observed status has changed."""
         self._reconciler.enqueue(refs)
+
+    def enqueue_observed(self, refs: Iterable[Ref]) -> None:
+        """Enqueue objects whose observed status has changed, unless this is the event of an own write."""
+        self._reconciler.enqueue(ref for ref in refs if not self._is_settled(ref))
+
+    def _is_settled(self, ref: Ref) -> bool:
+        memory, observed = self._memory.get(ref), self._cache.observed_status(ref)
+        return memory is not None and observed is not None and memory.is_settled(observed, self._wanted.get(ref))
 
     @property
     def depth(self) -> int:
@@ -180,58 +151,57 @@ class StatusWriter:
 
     async def _reconcile(self, ref: Ref) -> Result:
         """Write the status of an object if it differs from the wanted one and a write is due."""
-        memory = self._memory.setdefault(ref, _Memory())
-        now = time.monotonic()
+        memory = self._memory.setdefault(ref, Memory())
         observed = self._latest(ref, memory)
         if observed is None:
             return self._forget(ref)
-        paused_until = self._reconciler.paused_until(ref), self._stale_until(ref, observed, memory)
-        wait = max(memory.due(ref.kind, self._wanted.get(ref)), *paused_until) - now
-        if self._is_up_to_date(ref, observed, memory):
+        stale_until = self._stale_until(ref, observed, memory)
+        new = self._todo(ref, observed, memory)
+        if new is _Todo.NOTHING:
             return UNCHANGED
         if ref not in self._wanted and not self._has_no_status(ref):
             return Result(KIND_BACKOFF, succeeded=False)
+        now = time.monotonic()
+        counts_only = not isinstance(new, _Todo) and differs_by_counts(observed.status, new)
+        due = memory.due(ref.kind, self._wanted.get(ref), counts_only=counts_only)
+        wait = max(due, stale_until, self._reconciler.paused_until(ref)) - now
         if wait > 0:
             return Result(wait, succeeded=False)
         memory.tried = now
         try:
-            return await self._attempt(ref, observed, memory)
+            return await self._attempt(ref, observed, new, memory)
         except ApiError as error:
             return self._failed(ref, error, memory)
 
-    async def _attempt(self, ref: Ref, observed: ObservedStatus, memory: _Memory) -> Result:
+    async def _attempt(self, ref: Ref, observed: ObservedStatus, new: Status | _Todo, memory: Memory) -> Result:
         try:
-            return await self._write(ref, observed, memory)
+            return await self._write(ref, observed, new, memory)
         except ApiError as error:
             if error.status != 404 or is_namespace_gone(error):
                 raise
             await self._api.read(ref, observed)  # raises if the object does not exist
             raise not_served(ref.kind, error) from None
 
-    async def _write(self, ref: Ref, observed: ObservedStatus, memory: _Memory) -> Result:
+    async def _write(self, ref: Ref, observed: ObservedStatus, new: Status | _Todo, memory: Memory) -> Result:
         for _ in range(CONFLICTS):
             wanted = self._wanted.get(ref)
-            new = self._difference(ref, observed, memory)
-            if new is None:
+            if isinstance(new, _Todo):
                 found = await self._api.read(ref, observed)
                 observed, new = self._api.parse(found), withdrawn(found, self._api.manager, _now())
-                memory.withdrawn = observed.resource_version
             if new == observed.status:
+                memory.settle(wanted, observed.resource_version)
                 return UNCHANGED
             try:
-                memory.written = await self._patch(ref, observed, new)
+                written = await self._patch(ref, observed, new)
             except ApiError as error:
                 if error.status != 409:
                     raise
             else:
-                memory.altered = None if memory.written.status == new else (new, memory.written.status)
-                memory.withdrawn = memory.written.resource_version
-                memory.wrote(wanted, memory.written.resource_version)
-                memory.rejected = False
+                memory.wrote(wanted, new, written)
                 return Result()
             observed = memory.written = self._api.parse(await self._api.read(ref, observed))
-            memory.withdrawn = ""
-            if self._is_up_to_date(ref, observed, memory):
+            new = self._todo(ref, observed, memory)
+            if new is _Todo.NOTHING:
                 return UNCHANGED
             wait = self._stale_until(ref, observed, memory) - time.monotonic()
             if wait > 0:
@@ -253,7 +223,7 @@ class StatusWriter:
             if self._observer is not None:
                 self._observer.status_written(ref.kind, outcome, time.perf_counter() - begun)
 
-    def _latest(self, ref: Ref, memory: _Memory) -> ObservedStatus | None:
+    def _latest(self, ref: Ref, memory: Memory) -> ObservedStatus | None:
         """Return the newer of the observed status and the one of our last write."""
         observed = self._cache.observed_status(ref)
         if (
@@ -265,7 +235,7 @@ class StatusWriter:
             return observed
         return memory.written
 
-    def _stale_until(self, ref: Ref, observed: ObservedStatus, memory: _Memory) -> float:
+    def _stale_until(self, ref: Ref, observed: ObservedStatus, memory: Memory) -> float:
         """Return the time until which to wait for a status of the observed generation; 0 if it is there."""
         wanted = generation(self._wanted.get(ref, {}))
         if wanted is None or observed.generation is None or wanted >= observed.generation:
@@ -275,16 +245,15 @@ class StatusWriter:
             memory.stale_generation = observed.generation, time.monotonic() + STALE_GRACE
         return memory.stale_generation[1]
 
-    def _is_up_to_date(self, ref: Ref, observed: ObservedStatus, memory: _Memory) -> bool:
-        """Return whether there is nothing to write or to withdraw."""
+    def _todo(self, ref: Ref, observed: ObservedStatus, memory: Memory) -> Status | _Todo:
+        """Return the status to write, or what else to do."""
         if memory.is_settled(observed, self._wanted.get(ref)):
-            return True
-        unmanaged = (
-            ref not in self._wanted and self._is_ours(observed) and memory.withdrawn != observed.resource_version
-        )
-        return not unmanaged and self._difference(ref, observed, memory) is None
+            return _Todo.NOTHING
+        if (new := self._difference(ref, observed, memory)) is not None:
+            return new
+        return _Todo.WITHDRAW if ref not in self._wanted and self._is_ours(observed) else _Todo.NOTHING
 
-    def _difference(self, ref: Ref, observed: ObservedStatus, memory: _Memory) -> Status | None:
+    def _difference(self, ref: Ref, observed: ObservedStatus, memory: Memory) -> Status | None:
         """Return the status to write, None if there is nothing to write now."""
         wanted = self._wanted.get(ref)
         if wanted is not None and observed.generation and (computed := generation(wanted)):
@@ -298,7 +267,7 @@ class StatusWriter:
             return None
         return new
 
-    def _failed(self, ref: Ref, error: ApiError, memory: _Memory) -> Result:
+    def _failed(self, ref: Ref, error: ApiError, memory: Memory) -> Result:
         """Raise the exception for an error of a write; forget the object if it does not exist."""
         if is_object_gone(ref, error):
             return self._forget(ref)

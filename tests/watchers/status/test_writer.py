@@ -12,8 +12,9 @@ from translator.refs import Ref
 from watchers.informers.observed_status import ObservedStatus
 from watchers.kubernetes.errors import ApiError
 from watchers.status import writer
+from watchers.status.memory import COUNT_PACE, OTHER_PACE, PACE
 from watchers.status.merge import merge
-from watchers.status.writer import CONCURRENCY, DELAY, OTHER_PACE, PACE
+from watchers.status.writer import CONCURRENCY, DELAY
 
 
 @pytest.fixture
@@ -91,14 +92,16 @@ async def test_an_own_write_is_not_compared(world: World, monkeypatch: pytest.Mo
     async with world.leading():
         world.want(shop, parents(accepted()))
         await world.idle()
-        before = compared
+        assert compared == 1
+        world.writer.enqueue_observed([shop])
+        assert world.writer.depth == 0
         world.writer.enqueue([shop])
         await world.idle()
-        assert (compared, world.keeper.requests) == (before, [("PATCH", shop)])
+        assert (compared, world.keeper.requests) == (1, [("PATCH", shop)])
         world.keeper.put(shop, {})
-        world.writer.enqueue([shop])
+        world.writer.enqueue_observed([shop])
         await world.keeper.until(lambda: world.keeper.wrote(shop) == 2)
-    assert compared > before
+    assert compared > 1
 
 
 async def test_a_gateway_is_written_three_times_a_second_at_most(world: World) -> None:
@@ -116,6 +119,50 @@ async def test_a_gateway_is_written_three_times_a_second_at_most(world: World) -
         await world.keeper.until(lambda: world.keeper.wrote(GATEWAY) == 2 and not world.keeper.running)
         assert loop.time() - begun >= PACE["Gateway"] * 0.95
         assert world.keeper.status(GATEWAY)["conditions"][0]["message"] == "29"
+
+
+@virtual_time.passes
+async def test_numbers_of_attached_routes_are_written_at_a_slower_pace() -> None:
+    """Of many new routes, the first one is counted at once, and the others together; a condition does not wait."""
+    world, now = World(), asyncio.get_running_loop().time
+
+    def listening(routes: int, message: str = "m") -> dict[str, Any]:
+        listener = {"name": "http", "attachedRoutes": routes, "conditions": [accepted(message=message)]}
+        return {"conditions": [accepted()], "listeners": [listener]}
+
+    world.keeper.put(GATEWAY, {})
+    async with world.leading():
+        world.want(GATEWAY, listening(0))
+        await world.idle()
+        await asyncio.sleep(10)
+        begun = now()
+        for routes in range(1, 9):
+            world.want(GATEWAY, listening(routes))
+            await asyncio.sleep(COUNT_PACE / 10)
+            assert world.keeper.status(GATEWAY)["listeners"][0]["attachedRoutes"] == 1
+        await world.keeper.until(lambda: world.keeper.wrote(GATEWAY) == 3 and not world.keeper.running)
+        assert now() - begun == pytest.approx(COUNT_PACE)
+        assert world.keeper.status(GATEWAY)["listeners"][0]["attachedRoutes"] == 8
+        world.want(GATEWAY, listening(9))
+        await world.turns()
+        world.want(GATEWAY, listening(9, "other"))
+        await world.keeper.until(lambda: world.keeper.wrote(GATEWAY) == 4 and not world.keeper.running)
+        assert now() - begun == pytest.approx(COUNT_PACE + PACE["Gateway"])
+        assert world.keeper.status(GATEWAY)["listeners"][0]["attachedRoutes"] == 9
+
+
+async def test_a_status_is_withdrawn_though_the_object_has_not_changed(world: World) -> None:
+    """A Gateway whose class is another controller's now loses the status that was written to the same version of it."""
+    world.keeper.put(GATEWAY, {})
+    async with world.leading():
+        world.want(GATEWAY, {"conditions": [accepted()]})
+        await world.idle()
+        types: dict[str, Any] = {'k:{"type":"Accepted"}': {"f:status": {}}}
+        written = {"manager": OURS, "fieldsV1": {"f:status": {"f:conditions": types}}}
+        world.keeper.objects[GATEWAY]["metadata"]["managedFields"] = [written]
+        world.want(GATEWAY, None)
+        await world.keeper.until(lambda: world.keeper.wrote(GATEWAY) == 2 and not world.keeper.running)
+    assert world.keeper.status(GATEWAY)["conditions"][0]["status"] == "Unknown"
 
 
 async def test_concurrent_writes_are_bounded(world: World) -> None:
