@@ -165,7 +165,7 @@ class Controller:
         self.inputs = Inputs(translator)
         self.cluster = ClusterSource(client, watch_config(settings), log_cluster_diagnostics, cluster_metrics)
         self.peers = Peers(client, settings.namespace, identity, DiagnosticSet(log_cluster_diagnostics))
-        self.acks = AckAggregator(self.peers, self.inputs)
+        self.acks = AckAggregator(self.peers, self.inputs, lambda: self.leader.election.leading)
         self.leader = Leader(
             client,
             settings.namespace,
@@ -175,7 +175,7 @@ class Controller:
             self.inputs,
             self.cluster,
             cluster_metrics,
-            self._catch_up,
+            self._prepare_to_lead,
             class_finalizer=settings.class_finalizer,
         )
         keys, sync_statuses = SnapshotKeys(translator), SyncStatusReporter(self.acks)
@@ -200,6 +200,11 @@ class Controller:
         )
         metrics.collect(self.leader.gauges)
         metrics.collect(XdsGauges(server.clients, dict, lambda: (each.severity for each in self.cluster.diagnostics)))
+
+    async def _prepare_to_lead(self) -> None:
+        """Evaluate all edits; ACKs that are awaited may be overdue from now on."""
+        self.inputs.changed.set()
+        await self._catch_up()
 
     async def _catch_up(self) -> None:
         """Evaluate what was held back as long as this replica had no clients and did not lead."""

@@ -35,7 +35,7 @@ class Leader:
         inputs: take the results of applying manifests.
         cluster: has the observed statuses.
         metrics: count writes.
-        catch_up: awaited before the first write: until then, the evaluation of edits may have been held back.
+        prepare: awaited before the first write: until then, the evaluation of edits may have been held back.
         class_finalizer: whether GatewayClasses get a finalizer while Gateways use them.
 
     Attributes:
@@ -56,14 +56,14 @@ class Leader:
         inputs: Inputs,
         cluster: ClusterSource,
         metrics: ClusterMetrics,
-        catch_up: Callable[[], Awaitable[None]],
+        prepare: Callable[[], Awaitable[None]],
         *,
         class_finalizer: bool = False,
     ) -> None:
         self._client = client
         self._controller_name = controller_name
         self._translator = translator
-        self._catch_up = catch_up
+        self._prepare = prepare
         self._inventory = Inventory()
         self.election = Election(client, namespace, LEASE, identity, changed=metrics.leads)
         self.proxy_reconciler = ProxyReconciler(
@@ -113,7 +113,7 @@ class Leader:
         await self.election.run(self._lead)
 
     async def _lead(self) -> None:
-        await self._catch_up()
+        await self._prepare()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.proxy_reconciler.run(), name="deployer")
             group.create_task(self.writer.run(), name="statuses")

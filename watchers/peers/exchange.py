@@ -87,6 +87,7 @@ class Peers:
         self._membership = Membership(identity)
         self._records = records or ShardedRecords(MAX_SHARD_BYTES, MAX_SHARDS)
         self._dirty = asyncio.Event()
+        self._later: asyncio.TimerHandle | None = None
         self._published_at = clock()
         self._error = ""
 
@@ -98,8 +99,14 @@ class Peers:
         """Yield the record of a key of each other replica that has one."""
         return self._membership.records(key)
 
-    def publish(self, key: str, record: object) -> None:
-        """Set the record of a key, as JSON data; None removes it."""
+    def publish(self, key: str, record: object, within: float = 0.0) -> None:
+        """Set the record of a key, which the others get within a number of seconds.
+
+        Args:
+            key: the key.
+            record: its record, as JSON data; None removes it.
+            within: the seconds; further records of that time are written together with it.
+        """
         was_truncated = self._records.is_truncated
         self._records.put(key, record)
         if self._records.is_truncated and not was_truncated:
@@ -107,8 +114,12 @@ class Peers:
                 "The sync records of this replica exceed its Leases: the longest ones are not published",
                 leases=self._records.count,
             )
-        if self._records.dirty:
+        if not self._records.dirty:
+            return
+        if within <= 0:
             self._dirty.set()
+        elif self._later is None:
+            self._later = asyncio.get_running_loop().call_later(within, self._dirty.set)
 
     async def run(self) -> None:
         """Publish and receive records until cancelled; then delete the Leases of this replica."""
@@ -123,6 +134,9 @@ class Peers:
         """Write the dirty shards, and the first one periodically, as a heartbeat."""
         while True:
             self._dirty.clear()
+            if self._later is not None:
+                self._later.cancel()
+                self._later = None
             self._records.dirty.add(0)
             if self._clock() - self._published_at >= EXPIRY_SECONDS / 2:
                 # The others may consider this replica expired, and have deleted its Leases.

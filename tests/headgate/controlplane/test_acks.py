@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from headgate.controlplane.acks import AckAggregator
+import pytest
+
+from headgate.controlplane.acks import LATER_SECONDS, AckAggregator
 from headgate.controlplane.inputs import Inputs
 from headgate.controlplane.reconnect_window import RECONNECT_SECONDS
 from headgate.controlplane.sync_records import encode
@@ -26,10 +28,12 @@ class Replicas:
 
     Attributes:
         published: the records that this replica published, in order.
+        within: the seconds within which each of them is published.
     """
 
     def __init__(self) -> None:
         self.published: list[tuple[str, object]] = []
+        self.within: list[float] = []
         self._record: object = None
         self._handlers: list[Callable[[Iterable[str]], None]] = []
 
@@ -41,9 +45,10 @@ class Replicas:
         """Yield the record of the other replica."""
         yield from () if self._record is None else (self._record,)
 
-    def publish(self, key: str, record: object) -> None:
+    def publish(self, key: str, record: object, within: float = 0.0) -> None:
         """Record what this replica publishes."""
         self.published.append((key, record))
+        self.within.append(within)
 
     def set_record(self, record: object) -> None:
         """Change the other replica's record of the Gateway."""
@@ -100,6 +105,50 @@ def test_overdue_acks_are_published() -> None:
     assert inputs.statuses == [PENDING, ACKED, GatewaySyncStatus(2, False, snapshot="v")]
     replicas.set_record(encode(ACKED))
     assert inputs.statuses[3:] == [GatewaySyncStatus(2, True, snapshot="v")]
+
+
+def acked(snapshot: str, clients: int = 1) -> GatewaySyncStatus:
+    """Return the sync status of proxies that all have a snapshot."""
+    return GatewaySyncStatus(clients, True, snapshot=snapshot)
+
+
+def test_acks_that_no_replica_waits_for_are_published_later() -> None:
+    """The leader's next ACKs of the same proxies wait for further ones, unless another replica has some of them."""
+    replicas = Replicas()
+    acks = AckAggregator(replicas, Recording(), lambda: True)
+    for each in (acked("v1"), acked("v2"), acked("v3", clients=2), acked("v4", clients=2)):
+        acks.set_sync_status(WEB, each)
+    assert replicas.within == [0, LATER_SECONDS, 0, LATER_SECONDS]
+    acks.set_sync_status(WEB, GatewaySyncStatus(2, False, snapshot="v5"))
+    acks.set_overdue(WEB)
+    acks.set_sync_status(WEB, acked("v5", clients=2))
+    assert replicas.within[4:] == [0, 0]
+    acks.set_sync_status(WEB, acked("v6", clients=2))
+    replicas.set_record(encode(acked("v6")))
+    acks.set_sync_status(WEB, acked("v7", clients=2))
+    assert replicas.within[6:] == [LATER_SECONDS, 0, 0]
+    assert [record for _, record in replicas.published[7:]] == [encode(acked(each, clients=2)) for each in ("v6", "v7")]
+
+
+def test_other_replicas_publish_acks_at_once() -> None:
+    """The ACKs of the proxies of a replica that does not lead are published at once: the leader waits for them."""
+    replicas = Replicas()
+    acks = AckAggregator(replicas, Recording(), lambda: False)
+    for each in ("v1", "v2"):
+        acks.set_sync_status(WEB, acked(each))
+    assert replicas.within == [0, 0]
+
+
+@pytest.mark.parametrize(("leading", "own"), [(True, True), (True, False), (False, True), (False, False)])
+def test_acks_are_overdue_where_they_count(leading: bool, own: bool) -> None:
+    """ACKs are not overdue for a replica that neither leads nor has proxies: it may learn of those of others later."""
+    replicas, inputs = Replicas(), Recording()
+    acks = AckAggregator(replicas, inputs, lambda: leading)
+    if own:
+        acks.set_sync_status(WEB, ACKED)
+    replicas.set_record(encode(ACKED))
+    acks.set_overdue(WEB)
+    assert inputs.overdue == (leading or own)
 
 
 @virtual_time.passes
