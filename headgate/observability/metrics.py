@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import prometheus_client as prometheus
 from prometheus_client.metrics_core import Metric
@@ -78,6 +78,24 @@ class Guarded(Collector):
             self._faults.tell(f"The metrics of {type(self._collector).__name__}", error)
 
 
+class _ByType(dict[str, Any]):
+    """The series of a metric by type URL: the label of each known type is made once.
+
+    Args:
+        metric: the metric, whose only label is the type.
+    """
+
+    def __init__(self, metric: Any) -> None:
+        super().__init__()
+        self._metric = metric
+
+    def __missing__(self, type_url: str) -> Any:
+        found = self._metric.labels(type_label(type_url))
+        if type_url in TYPES:
+            self[type_url] = found
+        return found
+
+
 class Metrics(Observer):
     """Counters and histograms of the xDS server and the control plane, in a separate registry."""
 
@@ -85,16 +103,16 @@ class Metrics(Observer):
         self.registry = prometheus.CollectorRegistry()
         # Memory, CPU, file descriptors and the start time, as in all Prometheus clients.
         prometheus.ProcessCollector(registry=self.registry)
-        self._requests = definitions.XDS_REQUESTS.counter(self.registry)
-        self._responses = definitions.XDS_RESPONSES.counter(self.registry)
-        self._bytes = definitions.XDS_RESPONSE_BYTES.counter(self.registry)
-        self._acks = definitions.XDS_ACKS.counter(self.registry)
-        self._nacks = definitions.XDS_NACKS.counter(self.registry)
+        self._requests = _ByType(definitions.XDS_REQUESTS.counter(self.registry))
+        self._responses = _ByType(definitions.XDS_RESPONSES.counter(self.registry))
+        self._bytes = _ByType(definitions.XDS_RESPONSE_BYTES.counter(self.registry))
+        self._acks = _ByType(definitions.XDS_ACKS.counter(self.registry))
+        self._nacks = _ByType(definitions.XDS_NACKS.counter(self.registry))
         self._throttled = definitions.XDS_SLOWED.counter(self.registry)
         self._failed = definitions.COLLECTOR_FAILURES.counter(self.registry)
         self._streams = definitions.XDS_STREAMS.counter(self.registry)
-        self._changes = definitions.XDS_CHANGE_SECONDS.histogram(self.registry, BUCKETS)
-        self._answers = definitions.XDS_ANSWER_SECONDS.histogram(self.registry, BUCKETS)
+        self._changes = _ByType(definitions.XDS_CHANGE_SECONDS.histogram(self.registry, BUCKETS))
+        self._answers = _ByType(definitions.XDS_ANSWER_SECONDS.histogram(self.registry, BUCKETS))
         self._evaluations = definitions.EVALUATION_SECONDS.histogram(self.registry, BUCKETS)
         build = definitions.BUILD
         prometheus.Info(build.name, build.text, registry=self.registry).info({"version": __version__})
@@ -117,20 +135,20 @@ class Metrics(Observer):
 
     def requested(self, client: Client, type_url: str) -> None:
         """Record a request."""
-        self._requests.labels(type_label(type_url)).inc()
+        self._requests[type_url].inc()
 
     def responded(self, client: Client, response: Response) -> None:
         """Record a response."""
-        self._responses.labels(type_label(response.type_url)).inc()
-        self._bytes.labels(type_label(response.type_url)).inc(len(response.data))
+        self._responses[response.type_url].inc()
+        self._bytes[response.type_url].inc(len(response.data))
 
     def acked(self, client: Client, ack: Ack) -> None:
         """Record an ACK or NACK."""
         counter = self._acks if ack.error is None else self._nacks
-        counter.labels(type_label(ack.type_url)).inc()
-        self._answers.labels(type_label(ack.type_url)).observe(ack.seconds)
+        counter[ack.type_url].inc()
+        self._answers[ack.type_url].observe(ack.seconds)
         if ack.age is not None:
-            self._changes.labels(type_label(ack.type_url)).observe(ack.age)
+            self._changes[ack.type_url].observe(ack.age)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -57,6 +57,9 @@ class Traces(Observer):
         """Start the span of a response, and end that of an outstanding one of its type."""
         key = id(client), response.type_url
         _end(self._pushes.pop(key, None))
+        stream = self._streams.get(id(client))
+        if stream is None or not stream.is_recording():
+            return  # nor would its responses be
         attributes: dict[str, str | int] = {
             "xds.type": response.type_url,
             "xds.nonce": response.nonce,
@@ -65,7 +68,7 @@ class Traces(Observer):
             "xds.removed": len(response.removed),
             "xds.bytes": len(response.data),
         }
-        self._pushes[key] = _start("xds.push", attributes, self._streams.get(id(client)))
+        self._pushes[key] = _start("xds.push", attributes, stream)
 
     def acked(self, client: Client, ack: Ack) -> None:
         """End the span of a response at its ACK or NACK."""

@@ -25,6 +25,7 @@ FIGURES = Figures(Size(100, 100, 10), 0.5, 20, 1_000, {"route changed": Edited(0
 STREAMS = xds_streams.Streams(
     1_000, (xds_streams.Push("delta", 0.3, 0.2),), xds_streams.Change(1_000, 1_050, 1_100), 5e4
 )
+ACKS = stream_acks.Acks(80, 150, 90)
 RESULTS: dict[str, tuple[Any, Any, str]] = {
     "cold-start": (cold_start, cold_start.ColdStart(10_000, 3, 4, 2.5, 2**28, 5, 2.1, 2), "1.05"),
     "reconnects": (reconnects, reconnects.Reconnects(100, 1_000, 4, 2, 3, 1, 2**20, 2**21, 7, 0), "3.00"),
@@ -34,7 +35,7 @@ RESULTS: dict[str, tuple[Any, Any, str]] = {
         other_controllers.OtherControllers(10_000, 60, 3_000, 1.1, 1, 0.05),
         "1.10",
     ),
-    "stream-acks": (stream_acks, stream_acks.StreamAcks(1_000, 20, 80, 150, 90, 60_000), "150"),
+    "stream-acks": (stream_acks, stream_acks.StreamAcks(1_000, 20, ACKS, ACKS, 60_000, True), "150"),
     "edits": (endtoend, endtoend.Latency(1_000, 20, 30), "20.0"),
     "translation": (translation, FIGURES, "0.50 (1.0) 20"),
     "streams": (xds_streams, STREAMS, "1.50"),

@@ -26,7 +26,7 @@ def fitting(substream: Substream, upserts: dict[str, Resource]) -> dict[str, Res
     """Return the resources of a type that fit in one response; the others follow in later ones."""
     if substream.type_url in STORED_FIRST:
         upserts = together(upserts)
-    if substream.full_state or _total(upserts) <= RESPONSE_BYTES:
+    if substream.full_state or len(upserts) <= 1 or _total(upserts) <= RESPONSE_BYTES:
         return upserts
     bound = groups(substream)
     names = sorted(upserts, key=lambda name: (name not in bound, name))

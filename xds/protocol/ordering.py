@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
+from xds.protocol.client_state import ClientResource
 from xds.protocol.dependencies import DEPTHS, in_use, waiting
 from xds.protocol.exclusive import groups
 from xds.protocol.overlay import in_front
@@ -73,6 +74,9 @@ PRELOADED = {ROUTE: frozenset({VIRTUAL_HOST})}
 
 Envoy subscribes to all virtual hosts, but drops those of route configurations that it does not have yet.
 """
+
+RENEWING = RENEWED.keys() | PRELOADED.keys()
+"""The types whose changes have others resent."""
 
 NO_TYPES: frozenset[str] = frozenset()
 
@@ -197,10 +201,10 @@ def removable(
     successor. Other listeners are removed at once; other resources once nothing that the client may use refers to them.
     """
     removed = substream.removed()
-    unknown = substream.unknown()
     if substream.batches or not removed:
         substream.unused_since.clear()
-        return [] if substream.batches else unknown
+        return []
+    unknown = substream.unknown()
     replaced = _replaced(substream, removed)
     now_replaced = [name for name, successors in replaced.items() if upserts.keys() >= successors]
     others = [name for name in removed if name not in replaced]
@@ -220,7 +224,7 @@ def _unused(
     substream: Substream, removed: set[str], substreams: Substreams, now: float, timeouts: Timeouts
 ) -> list[str]:
     """Return the removed names that nothing has referred to for `Timeouts.removal_delay` seconds."""
-    states = ((url, chain(each.in_use(), in_front(each))) for url, each in substreams.items())
+    states = ((url, chain(_may_use(each), in_front(each))) for url, each in substreams.items())
     used = in_use(substream.type_url, states)
     if used is not None and LISTENER in substreams:
         substreams[LISTENER].draining.expire(now - timeouts.drain)
@@ -229,6 +233,13 @@ def _unused(
     free = () if used is None else [name for name in removed if name.endswith(SUFFIX) or not includes(used, name)]
     substream.unused_since = {name: since.get(name, now) for name in free}
     return [name for name, idle in substream.unused_since.items() if now >= idle + timeouts.removal_delay]
+
+
+def _may_use(substream: Substream) -> Iterator[ClientResource]:
+    """Yield the state of each name that may differ from the target; the client may still use those resources."""
+    yield from map(substream.state, chain(substream.dirty, substream.nacked))
+    for each in substream.outstanding:
+        yield from each.before.values()
 
 
 def deadline(substreams: Substreams, now: float, timeouts: Timeouts) -> float | None:

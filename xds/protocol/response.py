@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from xds.protocol.client_state import Uncertain
+from xds.protocol.client_state import Uncertain, last_acked
 from xds.protocol.exclusive import in_takeover_order
 from xds.protocol.response_cache import CachedResponse, ResponseCache
 from xds.protocol.restated import STORED_FIRST, restated
@@ -39,6 +39,25 @@ def assemble(
     if substream.delta:
         return cache.delta(substream.type_url, listed, sorted(removed), not unproven)
     return cache.sotw(substream.type_url, listed, not unproven)
+
+
+def full(substream: Substream, upserts: Mapping[str, Resource], removed: Iterable[str]) -> dict[str, Resource]:
+    """Return the resources of a full response, which repeats those that the client keeps.
+
+    "The server must include the complete state of the world, meaning that all resources of the relevant type that are
+    needed by the client must be included" ("Grouping Resources into Responses").
+    """
+    target = substream.target or {}
+    state = {name: target[name] for name in substream.wanted()}
+    for name in {*substream.dirty, *substream.nacked}.difference(upserts):
+        good = last_acked(substream.state(name))
+        if isinstance(good, Resource):
+            state[name] = good
+        else:
+            state.pop(name, None)
+    for name in removed:
+        state.pop(name, None)
+    return state
 
 
 def _is_unproven(substream: Substream, resource: Resource) -> bool:

@@ -13,13 +13,12 @@ from typing import NamedTuple
 
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from xds.protocol import ordering, wire
-from xds.protocol.client_state import last_acked
 from xds.protocol.dependencies import Members
 from xds.protocol.fitting import fitting, fitting_names
 from xds.protocol.nacks import ClientNacks, Nack, NackGroup, NackState, group_by_message, unknown
 from xds.protocol.ordering import Timeouts
 from xds.protocol.overlay import carried
-from xds.protocol.response import assemble
+from xds.protocol.response import assemble, full
 from xds.protocol.response_cache import ResponseCache
 from xds.protocol.staging import stage
 from xds.protocol.substream import Substream
@@ -166,6 +165,8 @@ class Session:
         for url, substream in self.substreams.items():
             target = carried(substream.target, snapshot.resources(url))
             substream.set_target(target, changes.get(url, frozenset()), changed)
+            if not substream.dirty:
+                substream.normalise()  # so that the snapshot before is not kept
 
     def receive(self, request: Request) -> Ack | None:
         """Process a request of the stream's variant; return the ACK or NACK in it, if there is one.
@@ -201,6 +202,9 @@ class Session:
         self._returning |= bool(request.initial_resource_versions)
         substream = self._substream(request.type_url)
         answer = self._answer(substream, request)
+        names = request.resource_names_subscribe, request.resource_names_unsubscribe
+        if answer is not None and not (names[0] or names[1] or request.initial_resource_versions):
+            return answer  # as nearly all are; the subscription stays
         self._check_names(request.resource_names_subscribe)
         self._check_names(request.initial_resource_versions)
         # Only the first request of a type on a stream has versions, before any response.
@@ -247,7 +251,7 @@ class Session:
 
     def next(self) -> Response | None:
         """Return the next response, and record it as sent; None if there is nothing to send now."""
-        if self._snapshot is None:
+        if self._snapshot is None or self.idle():
             return None
         stage(self.substreams)
         unite(self.substreams)
@@ -263,8 +267,14 @@ class Session:
                     return response
         return None
 
+    def idle(self) -> bool:
+        """Return whether the client is due nothing, now or later, as after most ACKs; it may have others to send."""
+        return all(each.idle for each in self.substreams.values())
+
     def deadline(self) -> float | None:
         """Return the time at which to call `next` without a new request or snapshot; None if there is none."""
+        if self.idle():
+            return None
         return ordering.deadline(self.substreams, self._clock(), self._timeouts)
 
     def _respond(self, substream: Substream, snapshot: Snapshot, now: float) -> Response | None:
@@ -300,7 +310,7 @@ class Session:
             if not (upserts or substream.response_due):
                 return None
         self._renew(substream, upserts, snapshot)
-        resources = self._full(substream, upserts, removed) if substream.full_state else upserts
+        resources = full(substream, upserts, removed) if substream.full_state else upserts
         self._count += 1
         body = assemble(self._cache, substream, resources, removed, f"{self._mark}.{self._count:x}")
         nonce, data = body.nonce, body.data
@@ -314,26 +324,10 @@ class Session:
         changed = tuple(sorted(upserts))  # in linear time where they are sorted
         return Response(substream.type_url, nonce, len(resources), changed, tuple(sorted(removed)), data)
 
-    def _full(self, substream: Substream, upserts: dict[str, Resource], removed: list[str]) -> dict[str, Resource]:
-        """Return the resources of a full response, which repeats those that the client keeps.
-
-        "The server must include the complete state of the world, meaning that all resources of the relevant type that
-        are needed by the client must be included" ("Grouping Resources into Responses").
-        """
-        target = substream.target or {}
-        state = {name: target[name] for name in substream.wanted()}
-        for name in {*substream.dirty, *substream.nacked}.difference(upserts):
-            good = last_acked(substream.state(name))
-            if isinstance(good, Resource):
-                state[name] = good
-            else:
-                state.pop(name, None)
-        for name in removed:
-            state.pop(name, None)
-        return state
-
     def _renew(self, substream: Substream, changed: Mapping[str, Resource], snapshot: Snapshot) -> None:
         """Resend the dependencies that changed resources need to warm ("Resource warming")."""
+        if substream.type_url not in ordering.RENEWING:
+            return
         members = Members(snapshot)
         for need in ordering.renewed(substream, changed, self.substreams.keys()):
             for each in members.of(need):

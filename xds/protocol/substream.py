@@ -7,7 +7,7 @@ that differ from them: a client in sync costs no memory per resource.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -22,7 +22,7 @@ from xds.protocol.subscription import WILDCARD, Subscription
 from xds.resources.aliases import ALIASED
 from xds.resources.resource import Resource
 from xds.resources.selection import absent, present
-from xds.resources.snapshot import NONE, Resources
+from xds.resources.snapshot import NONE, PLAIN, Resources
 from xds.resources.types import FULL_STATE, LISTENER
 
 NACKED_BEFORE = "it was refused before, and accepting it once more does not tell that it is used"
@@ -91,6 +91,13 @@ class Substream:
     def state(self, name: str) -> ClientResource:
         """Return the state of a subscribed name at the client."""
         return self._own[name] if name in self._own else self._base.get(name)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to send, now or later: the state at the client is that of the snapshot, shared."""
+        if self._base is not self.target or self.dirty or self.response_due or self.restores or self.unused_since:
+            return False
+        return self.blocked_since is None and type(self.target) in PLAIN
 
     def states(self, names: Iterable[str]) -> dict[str, ClientResource]:
         """Return the states of names; a client that starts has tens of thousands."""
@@ -293,15 +300,6 @@ class Substream:
         covered = self.subscription.among(self._base)
         states = {name: before[name] if name in before else self.state(name) for name in {*covered, *self._own}}
         return {name: good.version for name, each in sorted(states.items()) if (good := last_acked(each)) is not None}
-
-    def in_use(self) -> Iterator[ClientResource]:
-        """Yield the state of each name that may differ from the target; the client may still use those resources."""
-        for name in self.dirty:
-            yield self.state(name)
-        for name in self.nacked:
-            yield self.state(name)
-        for each in self.outstanding:
-            yield from each.before.values()
 
     def record(self, upserts: Mapping[str, Resource], removed: Iterable[str], nonce: str, now: float) -> None:
         """Record a response as sent."""

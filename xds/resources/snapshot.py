@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from types import MappingProxyType
 
-from xds.resources.aliases import frozen
+from xds.resources.aliases import Aliased, frozen
 from xds.resources.resource import Reference, Resource
 from xds.resources.types import COLLECTED, ENDPOINT, LOCALITY_ENDPOINT
 
@@ -15,6 +15,9 @@ Resources = Mapping[str, Resource]
 """The resources of one type, by name."""
 
 NONE: Resources = MappingProxyType({})
+
+PLAIN = frozenset({MappingProxyType, Aliased})
+"""The types of the mappings of a snapshot, with nothing in front (`xds.protocol.overlay`)."""
 
 MODULUS = 1 << 128
 """Modulus of the sum of hashes that is a snapshot's version."""

@@ -112,7 +112,8 @@ class SnapshotGroup:
         for session, member in self.sessions.items():
             try:
                 act(session)
-                member.notify()  # before the note, so that the stream writes before the sync status is reported
+                if not session.idle():
+                    member.notify()  # before the note, so that the stream writes before the sync status is reported
                 self.note(session)
             except Exception as error:
                 member.fail(error)

@@ -162,22 +162,29 @@ class Stream:
                 ) from error
             except ProtocolError as error:
                 raise StreamRejected(str(error), grpc.StatusCode.INVALID_ARGUMENT) from error
-            self._event.set()
-            await self._rest()
+            self._received()
+            if seconds := self._rate_limit.take(self._loop.time()):
+                await self._rest(seconds)
 
-    async def _rest(self) -> None:
-        """Pause reading if the client exceeds its rate limit: flow control then throttles it."""
-        seconds = self._rate_limit.take(self._loop.time())
-        if seconds:
-            if self.client is not None:
-                self._observer.throttled(self.client, seconds)
-            await asyncio.sleep(seconds)
+    def _received(self) -> None:
+        """Wake the writer after a request, unless that was an ACK after which there is nothing to write."""
+        if self._closing or self._group is None or not self.session.idle():
+            self._event.set()
+        else:
+            self._group.note(self.session)
+
+    async def _rest(self, seconds: float) -> None:
+        """Pause reading since the client exceeds its rate limit: flow control then throttles it."""
+        if self.client is not None:
+            self._observer.throttled(self.client, seconds)
+        await asyncio.sleep(seconds)
 
     async def _receive(self, raw: bytes) -> None:
         self._deciding = True
         kind = discovery_pb2.DeltaDiscoveryRequest if self.session.delta else discovery_pb2.DiscoveryRequest
-        for _ in count_fields(raw, cast("Descriptor", kind.DESCRIPTOR), self._limits):
-            await asyncio.sleep(0)
+        if len(raw) > self._limits.name_bytes:  # a shorter one is within all limits
+            for _ in count_fields(raw, cast("Descriptor", kind.DESCRIPTOR), self._limits):
+                await asyncio.sleep(0)
         request: Request = kind.FromString(raw)
         if len(request.type_url) > self._limits.name_bytes:
             raise StreamRejected("type_url: longer than any type's", grpc.StatusCode.INVALID_ARGUMENT)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.xds.sample_resources import cluster, endpoints, listener, routes
-from tests.xds.talk import Talk
+from tests.xds.talk import Talk, settled
 from xds.protocol.response_cache import ResponseCache
 from xds.protocol.session import ProtocolError, Session
 from xds.resources.snapshot import Snapshot
@@ -387,3 +387,20 @@ def test_secrets_are_sent_when_requested() -> None:
     talk.response()
     talk.request(SECRET, "s")
     assert talk.response(SECRET) == ([], ["s"])
+
+
+@both
+def test_a_client_in_sync_is_idle_until_something_changes_for_it(delta: bool) -> None:
+    """Once it has accepted all, nothing is due, now or later, whatever changes of which it gets nothing."""
+    talk = settled(cluster("a"), endpoints("a"), delta=delta)
+    assert talk.session.idle()
+    talk.publish(cluster("a"), endpoints("a"), endpoints("b"), routes("r", {"/": "a"}))
+    assert talk.session.idle()
+    assert talk.session.deadline() is None
+    talk.publish(cluster("a"), endpoints("a", 2))
+    assert not talk.session.idle()
+    assert talk.response(ENDPOINT) == (["a"], [])
+    talk.accept(ENDPOINT, *(() if delta else ("a",)))
+    assert talk.session.idle()
+    talk.request(ENDPOINT, *(("new",) if delta else ("a", "new")))
+    assert not talk.session.idle()

@@ -56,6 +56,7 @@ def test_a_scope_follows_its_route_configuration(delta: bool) -> None:
     assert not talk.session.synced()
     talk.accept(SCOPED_ROUTE)
     assert talk.session.synced()
+    assert not talk.session.idle()
     assert talk.response() is None
     talk.now += 1
     assert talk.response(SCOPED_ROUTE) == ([], ["s~staged"])

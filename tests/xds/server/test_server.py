@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 import grpc
 import pytest
@@ -12,7 +13,7 @@ from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.waiting import eventually
 from tests.xds.calls import CLUSTERS, DELTA, NODE, STREAM, Call, Dial, Serving, serving
 from tests.xds.sample_resources import cluster, endpoints, routes
-from xds.protocol.session import Ack, Response
+from xds.protocol.session import Ack, Response, Session
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, ENDPOINT, ROUTE, TYPES
 from xds.server.server import Client, Limits, Observer, Peer, StreamRejected, SyncStatus
@@ -193,6 +194,21 @@ async def test_observers_and_the_sync_status_follow_a_stream(dial: Dial) -> None
     step = ["requested Cluster", "responded 1 in True", "requested Cluster"]
     assert seen.events[:4] == ["opened envoy-1", *step]
     assert seen.events[4:] == ["answered None", *step[1:], "answered b is bad", "closed envoy-1"]
+
+
+async def test_an_ack_does_not_wake_the_writer(dial: Dial) -> None:
+    """After a change, the session is asked for a response twice, for it and for another one, and not after the ACK."""
+    async with serving() as server:
+        server.publish("gateway", CLUSTERS)
+        call = dial(server)
+        await call.request(CLUSTER)
+        await call.request(CLUSTER, nonce=(await call.response()).nonce)
+        await eventually(lambda: server.clients()[0].synced)
+        with patch.object(Session, "next", autospec=True, side_effect=Session.next) as asked:
+            server.publish("gateway", CLUSTERS.replace([cluster("b")]))
+            await call.request(CLUSTER, nonce=(await call.response()).nonce)
+            await eventually(lambda: server.clients()[0].synced)
+        assert asked.call_count == 2
 
 
 async def test_a_disconnected_client_does_not_count(dial: Dial) -> None:
