@@ -123,6 +123,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "watchers.files.source.Timing.together",
         "watchers.informers.informer.AT_ONCE",
         "watchers.files.documents._PIECE",
+        "watchers.files.reader._PIECE",
         "xds.server.field_count.STEP",
     ),
     "a setting of the interpreter, or how a value is held in memory": (

@@ -7,13 +7,15 @@ folder of others that is being copied.
 
 import asyncio
 import contextlib
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Generic, TypeVar
+
+from watchers.background import start_in_thread
 
 Result = TypeVar("Result")
 
@@ -181,7 +183,7 @@ class ReadPool(Generic[Result]):
             self._threads += 1
             self._progress = self._clock()
             loop = asyncio.get_running_loop()
-            threading.Thread(target=self._run, args=(loop,), name="reader", daemon=True).start()
+            start_in_thread(partial(self._run, loop))
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         """Read one file after another, in a thread."""

@@ -21,6 +21,9 @@ from watchers.files.yaml_decoder import Budget
 _CLOCK_GRAIN_NS = 50_000_000
 """Resolution of a file system's clock: a file changed more recently may change again with the same signature."""
 
+_PIECE = 64 * 1024
+"""Bytes that are read at once."""
+
 Interrupt = Callable[[], None]
 
 
@@ -193,8 +196,12 @@ def _unreadable(path: str, why: str) -> FileContents:
 def _content(path: str) -> tuple[bytes, Signature]:
     """Return a file's content, one byte too many if it is too large; never block, as opening a pipe would."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:
+    with open(descriptor, "rb", buffering=0) as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise FileNotFoundError(path)
-        return file.read(MAX_BYTES + 1), Signature.of(status)
+        found = bytearray()
+        # In pieces, as memory for the largest file takes as long to get as a small one takes to parse.
+        while len(found) <= MAX_BYTES and (piece := file.read(min(_PIECE, MAX_BYTES + 1 - len(found)))):
+            found += piece
+        return bytes(found), Signature.of(status)
