@@ -249,7 +249,7 @@ def test_agrees_with_the_reference(kind: type[Message], seed: int, breaking: flo
     assert_as_reference(kind, seed, breaking)
 
 
-@given(data=st.data(), seed=SEEDS, breaking=BREAKING)
-def test_agrees_with_the_reference_everywhere(data: st.DataObject, seed: int, breaking: float) -> None:
+@given(kind=st.deferred(lambda: st.sampled_from(all_messages())), seed=SEEDS, breaking=BREAKING)
+def test_agrees_with_the_reference_everywhere(kind: type[Message], seed: int, breaking: float) -> None:
     """On random messages of every type of Envoy's API, the checker agrees with the reference."""
-    assert_as_reference(data.draw(st.sampled_from(all_messages())), seed, breaking)
+    assert_as_reference(kind, seed, breaking)
