@@ -12,12 +12,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from translator.engine.index import NOT_SYNCED, Indexes
-from translator.engine.memo import CLEAN, Memo, Trace, trace
+from translator.engine.memo import CLEAN, Memo, Stored, Trace, trace
 from translator.engine.memos import Memos
 from translator.engine.query import Index, NotSyncedError, Query, QueryError, Reader
 
-INPUT: Final = "input"
-"""The label of the memo of an input."""
 ABSENT: Final = "absent"
 """The collection of the inputs of on-demand collections that are known to be absent, by collection and key."""
 
@@ -66,11 +64,11 @@ class Database:
         """
         self._on_demand = frozenset(on_demand)
         self._inputs: dict[str, dict[Any, object]] = {}
-        self._referenced: dict[str, set[Any]] = {}
         self._outputs = Outputs()
         self._memos = Memos(reader or self, self._refresh_indexes)
         self._indexes = Indexes(indexes, self._memos, self._inputs, types)
-        self._input_memos = self._memos.of(INPUT)
+        self._input_memos: dict[str, dict[Any, Memo]] = {}
+        self._stored: dict[str, Stored] = {}
         # The methods without wrappers, as queries call them hundreds of thousands of times.
         self.read, self.read_each = self._memos.read, self._memos.read_each
         self.select, self.count = self._indexes.select, self._indexes.count
@@ -102,7 +100,7 @@ class Database:
             del inputs[key]
         else:
             inputs[key] = value
-        memo = self._input_memos.get((collection, key))
+        memo = self._memos_of_inputs(collection).get(key)
         if memo is not None:
             self._memos.assign(memo, value)
         if before is None or value is None:
@@ -114,10 +112,10 @@ class Database:
         Raises:
             NotSyncedError: it is missing, and its collection is not synced.
         """
-        memo = self._input_memos.get((collection, key))
+        memo = self._memos_of_inputs(collection).get(key)
         if memo is None:
-            memo = self._memos.add(INPUT, (collection, key), self._inputs.get(collection, {}).get(key))
-            self._referenced.setdefault(collection, set()).add(key)
+            value = self._inputs.get(collection, {}).get(key)
+            memo = self._memos.add(self._stored[collection], key, value, CLEAN)
         self._memos.record(memo)
         if memo.value is None:
             if collection in self._inputs.get(NOT_SYNCED, ()):
@@ -126,6 +124,13 @@ class Database:
             if collection in self._on_demand and not self.input(ABSENT, (collection, key)):
                 raise NotSyncedError(collection)
         return memo.value
+
+    def _memos_of_inputs(self, collection: str) -> dict[Any, Memo]:
+        found = self._input_memos.get(collection)
+        if found is None:
+            stored = self._stored[collection] = Stored("input", collection)
+            found = self._input_memos[collection] = self._memos.of(stored)
+        return found
 
     def inputs(self, collection: str) -> Mapping[Any, object]:
         """Return the inputs of a collection by key, for the owner of the database; queries use an index."""
@@ -141,7 +146,7 @@ class Database:
         self.set(NOT_SYNCED, collection, None if synced else True)
         self._indexes.set_synced(collection, synced)
         if not synced:
-            for memo in [self._input_memos[collection, key] for key in self._referenced.get(collection, ())]:
+            for memo in list(self._memos_of_inputs(collection).values()):
                 self._memos.invalidate(memo, memo.dependents if memo.value is None else ())
 
     def set_absent(self, collection: str, keys: frozenset[Any]) -> bool:
@@ -158,7 +163,7 @@ class Database:
 
     def referenced(self, collection: str) -> frozenset[Any]:
         """Return the keys of the inputs on which a memo depends, present or not."""
-        return frozenset(self._referenced.get(collection, ()))
+        return frozenset(self._memos_of_inputs(collection))
 
     # Roots
 
@@ -167,14 +172,14 @@ class Database:
 
         `changed` is also called if the query raises: the memo's `failure` is the error, its `value` the last good one.
         """
-        memo = self._memos.get_or_add(query, args)
+        memo = self._memos.get_or_add(query, query.key(args))
         self._memos.set_root(memo, self._outputs)
         self._outputs.observers[memo] = changed
         self._outputs.due[memo] = True
 
     def remove_root(self, query: Query[..., Any], args: tuple[Any, ...]) -> None:
         """Remove a call from the outputs; it is collected unless something reads it."""
-        memo = self._memos.of(query).get(args)
+        memo = self._memos.of(query).get(query.key(args))
         if memo is not None:
             self._outputs.observers.pop(memo, None)
             self._outputs.due.pop(memo, None)
@@ -198,7 +203,7 @@ class Database:
                 self._refresh_output(next(iter(self._outputs.due)))
                 yield
             elif self._memos.has_unreferenced:
-                yield from self._collect()
+                yield from self._memos.collect()
             else:
                 break
         self._indexes.evaluated = True
@@ -208,13 +213,6 @@ class Database:
             self._memos.refresh_root(memo)
             if self._outputs.due.pop(memo):
                 self._outputs.observers[memo](memo)
-
-    def _collect(self) -> Iterator[None]:
-        for memo in self._memos.collect():
-            if memo.query == INPUT:
-                collection, key = memo.args
-                self._referenced[collection].discard(key)
-            yield
 
     def _refresh_indexes(self) -> None:
         deque(self._indexes.refresh(), maxlen=0)
@@ -244,5 +242,5 @@ class Database:
 
     def trace(self, query: Query[..., Any], args: tuple[Any, ...], depth: int = 64) -> Trace | None:
         """Return the dependencies of a call as a tree, down to the inputs; None if the call has no memo."""
-        memo = self._memos.of(query).get(args)
+        memo = self._memos.of(query).get(query.key(args))
         return None if memo is None else trace(memo, depth)

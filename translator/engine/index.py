@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
-from translator.engine.memo import UNSET, Memo
+from translator.engine.memo import CLEAN, UNSET, Memo, Stored
 from translator.engine.memos import Memos
 from translator.engine.query import ALL, CycleError, Index, NotSyncedError
 
@@ -87,7 +87,7 @@ class Listing:
         buckets: the buckets that are not empty, by key.
         contributions: the entries of each input.
         incomplete: the keys of `buckets` that mark partitions as incomplete.
-        reads: the names of the reads of a bucket, by the function.
+        reads: what the memos of the reads of a bucket are of, by the function.
         stale: the inputs whose contributions may have changed.
     """
 
@@ -95,7 +95,7 @@ class Listing:
 
     def __init__(self, name: str, position: int, stale_positions: set[int]) -> None:
         """Create an empty index, which has its `position` in `stale_positions` while some of its inputs are stale."""
-        self.reads = {view: f"{read} {name}" for view, read in VIEWS.items()}
+        self.reads = {view: Stored(f"{read} {name}") for view, read in VIEWS.items()}
         self._position = position
         self._stale_positions = stale_positions
         self.buckets: dict[Hashable, Bucket] = {}
@@ -105,7 +105,7 @@ class Listing:
 
     def on_maybe_dirty(self, memo: Memo) -> None:
         """Mark the contributions of an input as stale."""
-        self.mark_stale(*memo.args)
+        self.mark_stale(memo.key)
 
     def on_changed(self, memo: Memo) -> None:
         """Do nothing, as `replace` compares the entries."""
@@ -165,8 +165,7 @@ def _collections(index: Index[Any, Any], types: Mapping[str, type]) -> tuple[str
 
 def _marker_of(index: Index[Any, Any], memo: Memo) -> Hashable:
     """Return the key that marks the partition of a bucket that was read as incomplete: a marker's is its own."""
-    (key,) = memo.args
-    return key if isinstance(key, Incomplete) else Incomplete(index.partition_of(key))
+    return memo.key if isinstance(memo.key, Incomplete) else Incomplete(index.partition_of(memo.key))
 
 
 class Indexes:
@@ -247,11 +246,11 @@ class Indexes:
                 raise NotSyncedError(index.name, next(filter(None, bugs), ""))
 
     def _read_bucket(self, view: Callable[[list[E]], V], index: Index[Any, E], key: Any) -> V:
-        listing, args = self._listings[index], (key,)
-        name = listing.reads[view]
-        memo = self._memos.of(name).get(args)
+        listing = self._listings[index]
+        read = listing.reads[view]
+        memo = self._memos.of(read).get(key)
         if memo is None:
-            memo = self._memos.add(name, args, view(listing.items(key)))
+            memo = self._memos.add(read, key, view(listing.items(key)), CLEAN)
         self._memos.record(memo)
         return cast(V, memo.value)
 
@@ -290,10 +289,10 @@ class Indexes:
 
     def _invalidate_buckets(self, index: Index[Any, Any], touched: Collection[Hashable]) -> None:
         listing = self._listings[index]
-        for view, name in listing.reads.items():
-            buckets = self._memos.of(name)
+        for view, read in listing.reads.items():
+            buckets = self._memos.of(read)
             for key in touched:
-                if (memo := buckets.get((key,))) is not None:
+                if (memo := buckets.get(key)) is not None:
                     self._memos.assign(memo, view(listing.items(key)))
             for marker in listing.incomplete.intersection(touched):
                 for memo in buckets.values():
@@ -302,8 +301,8 @@ class Indexes:
 
     def _entries(self, index: Index[Any, Any], source: Any) -> Entries:
         listing = self._listings[index]
-        memo = self._memos.get_or_add(index.entries, (source,))
-        if (partitions := self._memos.of(index.partitions).get((source,))) is not None:
+        memo = self._memos.get_or_add(index.entries, source)
+        if (partitions := self._memos.of(index.partitions).get(source)) is not None:
             self._memos.set_root(partitions, None)
         for collection in self._collections[index]:
             if source in self._inputs.get(collection, ()):
@@ -320,7 +319,7 @@ class Indexes:
 
     def _missing(self, index: Index[Any, Any], source: Any, bug: str) -> Entries:
         """Return the entries that mark the partitions of an input as incomplete, as its contributions are unknown."""
-        memo = self._memos.get_or_add(index.partitions, (source,))
+        memo = self._memos.get_or_add(index.partitions, source)
         self._memos.set_root(memo, self._listings[index])
         self._memos.refresh_root(memo)
         partitions = (ALL,) if memo.failure is not None else cast(tuple[Hashable, ...], memo.value)

@@ -51,41 +51,71 @@ class Root(Protocol):
         ...
 
 
+class Stored:
+    """What memos are of that no query computes: the inputs of a collection, or the reads of an index's buckets.
+
+    Attributes:
+        name: the name of the read, such as "input" or "select routes".
+        collection: the collection of inputs; None for buckets.
+    """
+
+    __slots__ = ("collection", "name")
+
+    def __init__(self, name: str, collection: str | None = None) -> None:
+        """Name the read, and the collection that it is of."""
+        self.name = name
+        self.collection = collection
+
+    def args(self, key: Any) -> tuple[Any, ...]:
+        """Return the arguments of the read whose memo has a key."""
+        return (key,) if self.collection is None else (self.collection, key)
+
+
 class Memo:
     """One stored value: an input, a bucket of an index, or a query's call.
 
-    There are several dozen per object, so they are small: most have few readers, and no dependency that may have
-    changed.
+    There are two dozen per object, so they are small: most have few readers, one dependency or few, and none that may
+    have changed.
 
     Attributes:
-        query: the query that was called; the name of the kind of an input or a bucket.
-        args: the arguments.
+        query: the query that was called; for an input or a bucket, what it is of.
+        key: the memo's key among those of the query: the arguments, or the only one.
         value: the value of the last call that did not fail.
         failure: the error of the last call, if it failed.
         state: the state of the value.
-        dependencies: the memos that it has read, in order; a dict while it executes.
+        reads: the memos that it has read, in order; one is stored itself. A dict while it executes.
         maybe_changed: the dependencies whose values may have changed; None if there are none.
         root: the owner that keeps it up to date; None if only its readers do.
     """
 
-    __slots__ = ("_dependents", "args", "dependencies", "failure", "maybe_changed", "query", "root", "state", "value")
+    __slots__ = ("_dependents", "failure", "key", "maybe_changed", "query", "reads", "root", "state", "value")
 
-    def __init__(self, query: Query[..., Any] | str, args: tuple[Any, ...], value: object) -> None:
+    def __init__(self, query: Query[..., Any] | Stored, key: Any, value: object, state: State) -> None:
         self.query = query
-        self.args = args
+        self.key = key
         self.value = value
         self.failure: QueryError | None = None
-        self.state = CLEAN if isinstance(query, str) else DIRTY
-        self.dependencies: tuple[Memo, ...] | dict[Memo, None] = ()
+        self.state = state
+        self.reads: Memo | tuple[Memo, ...] | dict[Memo, None] = ()
         self._dependents: Memo | tuple[Memo, ...] | set[Memo] = ()  # most have one reader: it is stored itself
         self.maybe_changed: dict[Memo, None] | None = None
         self.root: Root | None = None
 
     @property
+    def args(self) -> tuple[Any, ...]:
+        """The arguments of the call."""
+        return self.query.args(self.key)
+
+    @property
     def label(self) -> str:
         """The memo as a call: ``attachment(HTTPRoute default/web)``."""
-        name = self.query if isinstance(self.query, str) else self.query.name
-        return f"{name}({', '.join(map(str, self.args))})"
+        return f"{self.query.name}({', '.join(map(str, self.args))})"
+
+    @property
+    def dependencies(self) -> Collection[Memo]:
+        """The memos that it has read, in order."""
+        known = self.reads
+        return (known,) if isinstance(known, Memo) else known
 
     @property
     def dependents(self) -> Collection[Memo]:

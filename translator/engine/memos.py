@@ -20,6 +20,8 @@ from translator.engine.memo import (
     VERIFYING,
     Memo,
     Root,
+    State,
+    Stored,
     reads_itself,
 )
 from translator.engine.query import CycleError, Query, QueryError, Reader
@@ -66,7 +68,7 @@ class Memos:
         self.waited_for: list[Memo] = []
         self._reader = reader
         self._before_read = before_read
-        self._memos: defaultdict[Query[..., Any] | str, dict[tuple[Any, ...], Memo]] = defaultdict(dict)
+        self._memos: defaultdict[Query[..., Any] | Stored, dict[Any, Memo]] = defaultdict(dict)
         self._stack: list[Memo] = []
         self._unreferenced: set[Memo] = set()
         self._stale_firewalls: dict[Memo, None] = {}
@@ -79,20 +81,26 @@ class Memos:
 
     # The table
 
-    def of(self, query: Query[..., Any] | str) -> dict[tuple[Any, ...], Memo]:
-        """Return the memos of a query, or of a kind of input or bucket, by arguments; a live dictionary."""
+    def of(self, query: Query[..., Any] | Stored) -> dict[Any, Memo]:
+        """Return the memos of a query, or of inputs or buckets, by key; a live dictionary."""
         return self._memos[query]
 
-    def add(self, query: Query[..., Any] | str, args: tuple[Any, ...], value: object = UNSET) -> Memo:
+    def add(self, query: Query[..., Any] | Stored, key: Any, value: object = UNSET, state: State = DIRTY) -> Memo:
         """Add a memo that does not exist yet."""
-        memo = self._memos[query][args] = Memo(query, args, value)
+        memo = self._memos[query][key] = Memo(query, key, value, state)
         if not self._stack:
             self._unreferenced.add(memo)
         return memo
 
-    def get_or_add(self, query: Query[..., Any], args: tuple[Any, ...]) -> Memo:
+    def get_or_add(self, query: Query[..., Any], key: Any) -> Memo:
         """Return the memo of a call, executed or not."""
-        return self._memos[query].get(args) or self.add(query, args)
+        return self._memos[query].get(key) or self.add(query, key)
+
+    def discard(self, memo: Memo) -> None:
+        """Remove a memo that has no readers."""
+        self._memos[memo.query].pop(memo.key, None)
+        for dependency in memo.dependencies:
+            self._drop(dependency, memo)
 
     def set_root(self, memo: Memo, root: Root | None) -> None:
         """Set the owner that keeps a memo up to date; with None, it is collected unless something reads it."""
@@ -106,15 +114,13 @@ class Memos:
         """Whether there may be memos to collect."""
         return bool(self._unreferenced)
 
-    def collect(self) -> Iterator[Memo]:
-        """Remove the memos that have neither readers nor a root, one by step, and yield each removed one."""
+    def collect(self) -> Iterator[None]:
+        """Remove the memos that have neither readers nor a root, one by step."""
         while self._unreferenced:
             memo = self._unreferenced.pop()
             if not memo.dependents and memo.root is None:
-                self._memos[memo.query].pop(memo.args, None)
-                for dependency in memo.dependencies:
-                    self._drop(dependency, memo)
-                yield memo
+                self.discard(memo)
+                yield
         self._unreferenced.clear()  # A set never shrinks by itself.
 
     # Reads
@@ -129,9 +135,9 @@ class Memos:
         stack = self._stack
         if stack:
             reader = stack[-1]
-            known = reader.dependencies
+            known = reader.reads
             if memo not in known:
-                known[memo] = None  # type: ignore[index]  # only what runs reads, and then it is a dict
+                known[memo] = None  # type: ignore[index]  # only what executes reads, and then it is a dict
                 memo.add_dependent(reader)
 
     def read(self, query: Query[..., Any], args: tuple[Any, ...]) -> Any:
@@ -140,12 +146,13 @@ class Memos:
         Raises:
             QueryError: the query raised.
         """
-        memo = self._memos[query].get(args) or self.add(query, args)
+        key = args[0] if query.unary else args
+        memo = self._memos[query].get(key) or self.add(query, key)
         stack = self._stack
         if not stack:
             self._before_read()
         if memo.state is CLEAN:
-            if stack and memo not in (known := stack[-1].dependencies):  # as `record` does: this is the hottest path
+            if stack and memo not in (known := stack[-1].reads):  # as `record` does: this is the hottest path
                 known[memo] = None  # type: ignore[index]
                 memo.add_dependent(stack[-1])
         elif memo.state in BUSY:
@@ -166,9 +173,9 @@ class Memos:
         assert self._stack, "only queries read many calls at once"
         self._wait_for(query, calls := list(calls))
         reader, memos, values = self._stack[-1], self._memos[query], list[Any]()
-        reads = cast(dict[Memo, None], reader.dependencies)
+        reads, unary = cast(dict[Memo, None], reader.reads), query.unary
         for args in calls:
-            memo = memos.get(args)
+            memo = memos.get(args[0] if unary else args)
             if memo is None or memo.state is not CLEAN or memo.failure is not None:
                 values.append(self.read(query, args))
                 continue
@@ -285,9 +292,10 @@ class Memos:
         if not self._in_steps:
             return
         memos = self._memos[query]
-        late = [args for args in calls if (memo := memos.get(args)) is None or memo.state not in (CLEAN, *BUSY)]
+        keys = map(query.key, calls)
+        late = [key for key in keys if (memo := memos.get(key)) is None or memo.state not in (CLEAN, *BUSY)]
         if len(late) > PART:
-            waited_for = [memos.get(args) or self.add(query, args) for args in late]
+            waited_for = [memos.get(key) or self.add(query, key) for key in late]
             for each in waited_for:
                 self.record(each)
             raise Postponed(waited_for)
@@ -320,20 +328,20 @@ class Memos:
     def _execute(self, memo: Memo) -> None:
         assert isinstance(memo.query, Query)
         before, reads = memo.dependencies, dict[Memo, None]()
-        memo.dependencies = reads
+        memo.reads = reads
         value, failure = memo.value, None
         memo.state = EXECUTING
         self.executions[memo.query.name] += 1
         try:
             value = memo.query.function(self._reader, *memo.args)
         except Postponed:
-            memo.dependencies = tuple(dict.fromkeys((*before, *reads)))
+            memo.reads = tuple(dict.fromkeys((*before, *reads)))
             raise
         except QueryError as error:
             failure = error
         except Exception as error:  # a bug in one query affects only the outputs that read it
             failure = QueryError(memo.label, error)
-        memo.dependencies = tuple(reads)
+        memo.reads = tuple(reads) if len(reads) != 1 else next(iter(reads))
         for dependency in before:
             if dependency not in reads:
                 self._drop(dependency, memo)

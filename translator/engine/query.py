@@ -6,6 +6,9 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary
 
+VARARGS: Final = 0x04
+"""The flag of the code of a function that takes any number of arguments (`inspect.CO_VARARGS`)."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -31,15 +34,26 @@ class Query(Generic[P, R]):
     Attributes:
         function: the function, whose first parameter is the database.
         firewall: whether its readers are invalidated only once its value has changed: see `query`.
+        unary: whether it takes one argument beside the database: that is the key of its memos, and no tuple is kept.
     """
 
-    __slots__ = ("firewall", "function", "name")
+    __slots__ = ("firewall", "function", "name", "unary")
 
     def __init__(self, function: Callable[Concatenate[Any, P], R], *, firewall: bool = False) -> None:
         """Wrap `function`."""
         self.function = function
         self.firewall = firewall
         self.name = function.__name__
+        code = function.__code__
+        self.unary = code.co_argcount == 2 and not code.co_flags & VARARGS
+
+    def key(self, args: tuple[Any, ...]) -> Any:
+        """Return the key of a call's memo among those of the query."""
+        return args[0] if self.unary else args
+
+    def args(self, key: Any) -> tuple[Any, ...]:
+        """Return the arguments of the call whose memo has a key."""
+        return (key,) if self.unary else key
 
     def __call__(self, db: Reader, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the function's value for `args` and the current inputs, and record the caller's dependency.
