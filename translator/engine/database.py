@@ -20,12 +20,22 @@ ABSENT: Final = "absent"
 """The collection of the inputs of on-demand collections that are known to be absent, by collection and key."""
 
 
-class Outputs:
-    """The outputs: the roots that were added from outside, and those of them to refresh."""
+Due = OrderedDict[Memo, bool]
+"""The outputs to refresh; True for those that are new or changed, to be reported."""
 
-    def __init__(self) -> None:
-        self.observers: dict[Memo, Callable[[Memo], None]] = {}
-        self.due: OrderedDict[Memo, bool] = OrderedDict()  # True: new or changed, to be reported
+
+class Observed:
+    """The owner of the outputs that one observer gets.
+
+    Attributes:
+        changed: the observer.
+        due: the outputs to refresh, of all observers.
+    """
+
+    def __init__(self, changed: Callable[[Memo], None], due: Due) -> None:
+        """Own no output yet."""
+        self.changed = changed
+        self.due = due
 
     def on_maybe_dirty(self, memo: Memo) -> None:
         """Schedule the refresh of an output."""
@@ -64,9 +74,10 @@ class Database:
         """
         self._on_demand = frozenset(on_demand)
         self._inputs: dict[str, dict[Any, object]] = {}
-        self._outputs = Outputs()
+        self._due: Due = OrderedDict()
+        self._observed: dict[Callable[[Memo], None], Observed] = {}
         self._memos = Memos(reader or self, self._refresh_indexes)
-        self._indexes = Indexes(indexes, self._memos, self._inputs, types)
+        self._indexes = Indexes(indexes, self._memos, self._inputs, self._memos_of_inputs, types)
         self._input_memos: dict[str, dict[Any, Memo]] = {}
         self._stored: dict[str, Stored] = {}
         # The methods without wrappers, as queries call them hundreds of thousands of times.
@@ -103,8 +114,8 @@ class Database:
         memo = self._memos_of_inputs(collection).get(key)
         if memo is not None:
             self._memos.assign(memo, value)
-        if before is None or value is None:
-            self._indexes.note_presence_changed(collection, key)
+        if before != value:
+            self._indexes.note_changed(collection, key, was=before is not None, is_=value is not None)
 
     def input(self, collection: str, key: Any) -> Any:
         """Return the value of an input; None if it is absent.
@@ -173,16 +184,15 @@ class Database:
         `changed` is also called if the query raises: the memo's `failure` is the error, its `value` the last good one.
         """
         memo = self._memos.get_or_add(query, query.key(args))
-        self._memos.set_root(memo, self._outputs)
-        self._outputs.observers[memo] = changed
-        self._outputs.due[memo] = True
+        owner = self._observed.get(changed) or self._observed.setdefault(changed, Observed(changed, self._due))
+        self._memos.set_root(memo, owner)
+        self._due[memo] = True
 
     def remove_root(self, query: Query[..., Any], args: tuple[Any, ...]) -> None:
         """Remove a call from the outputs; it is collected unless something reads it."""
         memo = self._memos.of(query).get(query.key(args))
         if memo is not None:
-            self._outputs.observers.pop(memo, None)
-            self._outputs.due.pop(memo, None)
+            self._due.pop(memo, None)
             self._memos.set_root(memo, None)
 
     # Evaluation
@@ -199,20 +209,21 @@ class Database:
             if self._memos.waited_for:
                 self._memos.refresh_waited_for()
                 yield
-            elif self._outputs.due:
-                self._refresh_output(next(iter(self._outputs.due)))
+            elif self._due:
+                self._refresh_output(next(iter(self._due)))
                 yield
             elif self._memos.has_unreferenced:
                 yield from self._memos.collect()
             else:
                 break
+        self._due.clear()  # It never shrinks by itself.
         self._indexes.evaluated = True
 
     def _refresh_output(self, memo: Memo) -> None:
         if memo.state is CLEAN or self._memos.refresh_in_steps(memo):
             self._memos.refresh_root(memo)
-            if self._outputs.due.pop(memo):
-                self._outputs.observers[memo](memo)
+            if self._due.pop(memo) and isinstance(memo.root, Observed):
+                memo.root.changed(memo)
 
     def _refresh_indexes(self) -> None:
         deque(self._indexes.refresh(), maxlen=0)
@@ -238,7 +249,7 @@ class Database:
     @property
     def failing_entries(self) -> list[QueryError]:
         """The errors of index entries, which keep their last good value or are missing."""
-        return [failure for memo, failure in self._memos.failing.items() if memo.root is not self._outputs]
+        return [failure for memo, failure in self._memos.failing.items() if not isinstance(memo.root, Observed)]
 
     def trace(self, query: Query[..., Any], args: tuple[Any, ...], depth: int = 64) -> Trace | None:
         """Return the dependencies of a call as a tree, down to the inputs; None if the call has no memo."""

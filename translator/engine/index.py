@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
@@ -48,7 +48,7 @@ VIEWS: Final[Mapping[Callable[[list[Any]], Any], str]] = {tuple: "select", len: 
 
 
 class Bucket:
-    """The elements of an index under one key: a sorted multiset.
+    """Several elements of an index under one key: a sorted multiset. A bucket of one element is a tuple.
 
     Attributes:
         items: the distinct elements, in order.
@@ -57,8 +57,8 @@ class Bucket:
 
     __slots__ = ("duplicates", "items")
 
-    def __init__(self) -> None:
-        self.items: list[Any] = []
+    def __init__(self, element: Any) -> None:
+        self.items: list[Any] = [element]
         self.duplicates: dict[Any, int] | None = None
 
     def add(self, element: Any) -> None:
@@ -98,7 +98,7 @@ class Listing:
         self.reads = {view: Stored(f"{read} {name}") for view, read in VIEWS.items()}
         self._position = position
         self._stale_positions = stale_positions
-        self.buckets: dict[Hashable, Bucket] = {}
+        self.buckets: dict[Hashable, Bucket | tuple[Any]] = {}
         self.contributions: dict[Any, Entries] = {}
         self.incomplete: set[Hashable] = set()
         self.stale: set[Any] = set()
@@ -122,10 +122,10 @@ class Listing:
         self._stale_positions.discard(self._position)
         return stale
 
-    def items(self, key: Hashable) -> list[Any]:
+    def items(self, key: Hashable) -> Sequence[Any]:
         """Return the elements under a key, in order; do not change the list."""
-        bucket = self.buckets.get(key)
-        return bucket.items if bucket else []
+        bucket = self.buckets.get(key, ())
+        return bucket.items if isinstance(bucket, Bucket) else bucket
 
     def is_incomplete(self, source: Any) -> bool:
         """Return whether an input marks a partition as incomplete."""
@@ -137,24 +137,35 @@ class Listing:
         if before == entries:
             return
         for key, element in entries:
-            bucket = self.buckets.get(key)
-            if bucket is None:
-                bucket = self.buckets[key] = Bucket()
-                if isinstance(key, Incomplete):
-                    self.incomplete.add(key)
-            bucket.add(element)
+            self._add(key, element)
             yield key
         for key, element in before:
-            bucket = self.buckets[key]
-            bucket.discard(element)
-            if not bucket.items:
-                del self.buckets[key]
-                self.incomplete.discard(key)
+            self._discard(key, element)
             yield key
         if entries:
             self.contributions[source] = entries
         else:
             self.contributions.pop(source, None)
+
+    def _add(self, key: Hashable, element: Any) -> None:
+        bucket = self.buckets.get(key)
+        if bucket is None:
+            self.buckets[key] = (element,)
+            if isinstance(key, Incomplete):
+                self.incomplete.add(key)
+            return
+        if isinstance(bucket, tuple):
+            bucket = self.buckets[key] = Bucket(*bucket)
+        bucket.add(element)
+
+    def _discard(self, key: Hashable, element: Any) -> None:
+        bucket = self.buckets[key]
+        if isinstance(bucket, Bucket):
+            bucket.discard(element)
+            if bucket.items:
+                return
+        del self.buckets[key]
+        self.incomplete.discard(key)
 
 
 def _collections(index: Index[Any, Any], types: Mapping[str, type]) -> tuple[str, ...]:
@@ -176,7 +187,12 @@ class Indexes:
     """
 
     def __init__(
-        self, indexes: Iterable[Index[Any, Any]], memos: Memos, inputs: Inputs, types: Mapping[str, type]
+        self,
+        indexes: Iterable[Index[Any, Any]],
+        memos: Memos,
+        inputs: Inputs,
+        memos_of_inputs: Callable[[str], Mapping[Any, Memo]],
+        types: Mapping[str, type],
     ) -> None:
         """Create empty indexes over `inputs`.
 
@@ -184,11 +200,13 @@ class Indexes:
             indexes: the indexes.
             memos: the table of memos.
             inputs: the inputs by collection and key; a live view, read at each refresh.
+            memos_of_inputs: returns the memos of the inputs of a collection, by key.
             types: the type of the objects of each collection, by its name.
         """
         self.evaluated = False
         self._memos = memos
         self._inputs = inputs
+        self._memos_of_inputs = memos_of_inputs
         self._order = tuple(indexes)
         self._stale_positions: set[int] = set()  # of the stale indexes in the order
         self._listings = {each: Listing(each.name, n, self._stale_positions) for n, each in enumerate(self._order)}
@@ -201,10 +219,24 @@ class Indexes:
 
     # Inputs
 
-    def note_presence_changed(self, collection: str, key: Any) -> None:
-        """Mark the contributions of an added or removed input as stale."""
+    def note_changed(self, collection: str, key: Any, *, was: bool, is_: bool) -> None:
+        """Mark the contributions of a changed input as stale, unless their memo does that.
+
+        Args:
+            collection: the collection of the input.
+            key: its key.
+            was: whether it was there before.
+            is_: whether it is there now.
+        """
         for each in self._by_collection.get(collection, ()):
-            self._listings[each].mark_stale(key)
+            listing = self._listings[each]
+            has_memo = key in self._memos.of(each.entries)
+            if was and not has_memo and key not in listing.stale:
+                # The memo that was discarded, with its last value.
+                memo = self._memos.add(each.entries, key, listing.contributions.get(key, ()))
+                self._memos.set_root(memo, listing)
+            if was is not is_ or not has_memo:
+                listing.mark_stale(key)
 
     def set_synced(self, collection: str, synced: bool) -> None:
         """Set whether a collection is synced; while it is not, all partitions of its indexes are incomplete."""
@@ -312,10 +344,19 @@ class Indexes:
             return ()
         self._memos.set_root(memo, listing)
         self._memos.refresh_root(memo)
+        if memo.failure is None and self._reads_only_its_input(memo, collection):
+            self._memos.discard(memo)
         if memo.failure is not None and (memo.value is UNSET or not memo.value):
             missing = memo.failure.not_synced or self._may_have_been_there(index, source, memo)
             return self._missing(index, source, memo.failure.bug) if missing else ()
         return cast(Entries, memo.value)
+
+    def _reads_only_its_input(self, memo: Memo, collection: str) -> bool:
+        """Return whether entries depend on nothing but the input that they are of: then they need no memo.
+
+        `note_changed` marks them as stale.
+        """
+        return not memo.reads or memo.reads is self._memos_of_inputs(collection).get(memo.key)
 
     def _missing(self, index: Index[Any, Any], source: Any, bug: str) -> Entries:
         """Return the entries that mark the partitions of an input as incomplete, as its contributions are unknown."""
