@@ -15,7 +15,6 @@ from translator.inputs import (
     INVALID,
     PROXY_DEFAULTS,
     REQUESTED,
-    SETTINGS,
     SYNC_STATUS,
     UNSERVED,
     AcknowledgedListeners,
@@ -40,28 +39,24 @@ class Db:
     Attributes:
         database: the database, for its owner.
         registry: what is declared of kinds of objects.
-        input, read, read_each, select, count: those of the database.
+        settings: the settings, which never change.
+        input, read, read_each, select, count, has_several: those of the database.
     """
 
-    def __init__(self, registry: Registry, on_demand: Iterable[str] = ()) -> None:
+    def __init__(self, registry: Registry, settings: Settings, on_demand: Iterable[str] = ()) -> None:
         """Make an empty database with all indexes; of the kinds `on_demand` only what is read is fetched."""
         self.registry = registry
+        self.settings = settings
         self.database = database = Database(declared_in(*registry.packages), on_demand, self, registry.kinds)
         # The methods themselves and no wrappers: queries call them hundreds of thousands of times.
         self.input, self.read, self.read_each = database.input, database.read, database.read_each
-        self.select, self.count = database.select, database.count
+        self.select, self.count, self.has_several = database.select, database.count, database.has_several
 
     def get(self, kind: type[T], ref: Ref) -> T | None:
         """Read the object `ref`, which is of `kind` or of a class that derives from it; None if there is none."""
         found: T | None = self.input(ref.kind, ref)
         assert found is None or isinstance(found, kind)
         return found
-
-    @property
-    def settings(self) -> Settings:
-        """Read the settings."""
-        settings: Settings = self.input(SETTINGS, None)
-        return settings
 
     def sync_status(self, gateway: Ref) -> GatewaySyncStatus:
         """Read how far the configuration of `gateway` has come."""

@@ -75,7 +75,6 @@ def not_synced(kind: str, namespace: str, why: str) -> Edit:
     return Edit(Ref(NOT_SYNCED, namespace, kind), Invalid(why) if why else None)
 
 
-SETTINGS = "Settings"
 SYNC_STATUS = "SyncStatus"
 PROXY_DEFAULTS = "ProxyDefaults"
 APPLY_RESULT = "ApplyResult"

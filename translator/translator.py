@@ -33,7 +33,6 @@ from translator.inputs import (
     NOT_SYNCED,
     PROXY_DEFAULTS,
     REQUESTED,
-    SETTINGS,
     SYNC_STATUS,
     UNSERVED,
     ApplyResult,
@@ -81,9 +80,8 @@ class Translator:
             registry: what is declared of kinds of objects.
         """
         self._metadata_apart = Secret.kind in on_demand
-        self._reader = Db(registry, on_demand)
+        self._reader = Db(registry, settings, on_demand)
         self._db = self._reader.database
-        self._db.set(SETTINGS, None, settings)
         self._sync = SyncTracker()
         self._outputs = OutputTable()
         self._assembler = SnapshotAssembler(self._outputs)

@@ -11,7 +11,7 @@ from translator.db import Db
 from translator.gateway.attachment import domains
 from translator.gateway.attachment import routes as routes_of
 from translator.gateway.ports import gateway_ports
-from translator.inputs import INVALID, SETTINGS, Edit, Invalid, Settings
+from translator.inputs import INVALID, Edit, Invalid, Settings
 from translator.ir.backend import BackendSetting
 from translator.ir.http import RuleSetting
 from translator.ir.listener import HttpChain, PortListener, RouteConfigKey
@@ -27,9 +27,8 @@ class Ir:
 
     def __init__(self, edits: Iterable[Edit], settings: Settings) -> None:
         """Set the objects, given by the edits that create them, and the settings of the translation."""
-        self._db = Db(REGISTRY)
+        self._db = Db(REGISTRY, settings)
         self._database = self._db.database
-        self._database.set(SETTINGS, None, settings)
         for ref, found in edits:
             self._database.set(INVALID if isinstance(found, Invalid) else ref.kind, ref, found)
 

@@ -274,7 +274,6 @@ def _is_of(port: EndpointPort, name: str, protocol: str) -> bool:
     return (port.name, port.protocol) == (name, protocol)
 
 
-@query
 def slice_endpoints(db: Db, ref: Ref, port_name: str, protocol: str) -> tuple[BackendEndpoint, ...]:
     """Return what an EndpointSlice has for the Service's port of that name: the ready, and those that serve on."""
     found = db.get(EndpointSlice, ref)

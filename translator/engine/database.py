@@ -54,6 +54,7 @@ class Database:
         read_each: `Memos.read_each`, the values of many calls.
         select: `Indexes.select`, the elements of a bucket.
         count: `Indexes.count`, the number of elements of a bucket.
+        has_several: `Indexes.has_several`, whether a bucket has several elements.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Database:
         # The methods without wrappers, as queries call them hundreds of thousands of times.
         self.read, self.read_each = self._memos.read, self._memos.read_each
         self.select, self.count = self._indexes.select, self._indexes.count
+        self.has_several = self._indexes.has_several
 
     def __len__(self) -> int:
         """Return the number of memos."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
@@ -43,7 +43,11 @@ INCOMPLETE: Final[Any] = Incomplete()
 INCOMPLETE_WITHOUT_BUG: Final = ((INCOMPLETE, ""),)
 """The entries that mark all partitions as incomplete without a bug."""
 
-VIEWS: Final[Mapping[Callable[[list[Any]], Any], str]] = {tuple: "select", len: "count"}
+def _has_several(items: Sized) -> bool:
+    return len(items) > 1
+
+
+VIEWS: Final[Mapping[Callable[[Any], Any], str]] = {tuple: "select", len: "count", _has_several: "has_several"}
 """The functions by which a bucket is read, with the name of the read."""
 
 
@@ -262,7 +266,15 @@ class Indexes:
         """
         return self._bucket(len, index, key)
 
-    def _bucket(self, view: Callable[[list[E]], V], index: Index[K, E], key: K) -> V:
+    def has_several(self, index: Index[K, E], key: K) -> bool:
+        """Return whether an index has several elements under a key, without a dependency on the elements.
+
+        Raises:
+            NotSyncedError: the key's partition is incomplete.
+        """
+        return self._bucket(_has_several, index, key)
+
+    def _bucket(self, view: Callable[[Sequence[E]], V], index: Index[K, E], key: K) -> V:
         if not self._memos.is_reading:
             for _ in self.refresh():
                 pass
@@ -277,7 +289,7 @@ class Indexes:
                 bugs = self._read_bucket(tuple, index, marker)
                 raise NotSyncedError(index.name, next(filter(None, bugs), ""))
 
-    def _read_bucket(self, view: Callable[[list[E]], V], index: Index[Any, E], key: Any) -> V:
+    def _read_bucket(self, view: Callable[[Sequence[E]], V], index: Index[Any, E], key: Any) -> V:
         listing = self._listings[index]
         read = listing.reads[view]
         memo = self._memos.of(read).get(key)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import ip_address
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from translator.db import Db
 from translator.engine.query import QueryError, index, query
@@ -105,7 +106,10 @@ class ListenerState:
         """The key of its routes."""
         hostname = self.hostname if self.by_sni else ""
         protocol = self.socket_port.protocol
-        return RouteConfigKey(key_of(self.gateway), self.port, self.tls, hostname, self.passthrough, protocol)
+        return _table(key_of(self.gateway), self.port, self.tls, hostname, self.passthrough, protocol)
+
+
+_table: Final = lru_cache(maxsize=1024)(RouteConfigKey)  # one value for all routes of a table
 
 
 class PortClaim(NamedTuple):

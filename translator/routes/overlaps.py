@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from translator.db import Db
-from translator.engine.query import index, query
+from translator.engine.query import index
 from translator.gateway import attachment
 from translator.gateway.attachment import Domain, ParentStatus, RouteRank, candidates, route_rank
 from translator.ir.http import RouteMatch
@@ -57,18 +57,12 @@ class Overlap(NamedTuple):
     winner: MatchOnDomain
 
 
-@query(firewall=True)
-def is_shared(db: Db, table: RouteConfigKey, domain: str) -> bool:
-    """Whether several routes serve a domain: few routes have to be compared with others."""
-    return len(db.select(attachment.routes, (table, domain))) > 1  # not `count`: others select it anyway
-
-
 @index(Route, partitions=candidates, partition_of=lambda key: gateway_of(key[0].gateway))
 def matches(db: Db, route: Ref) -> Iterator[tuple[MatchKey, MatchOnDomain]]:
     """File the matches of routes that share a domain under what they match."""
     for parent in attachment.attachment(db, route):
         for table, domain in _domains(parent):
-            if is_shared(db, table, domain.name):
+            if db.has_several(attachment.routes, (table, domain.name)):
                 rank = route_rank(db, route, domain)
                 for place, rule, match in _matches(db, route, table.passthrough):
                     yield (table, domain.name, _requests(match)), MatchOnDomain(rank, place, route, rule)
@@ -81,7 +75,7 @@ def overlaps(db: Db, route: Ref, parent: ParentStatus) -> Iterator[Overlap]:
     later, and get what is left. Source: `HTTPRouteRule.matches`.
     """
     for table, domain in dict.fromkeys(_domains(parent)):
-        rank, shared = route_rank(db, route, domain), is_shared(db, table, domain.name)
+        rank, shared = route_rank(db, route, domain), db.has_several(attachment.routes, (table, domain.name))
         own: dict[tuple[object, ...], MatchOnDomain] = {}
         for place, rule, match in _matches(db, route, table.passthrough):
             requests = _requests(match)

@@ -12,7 +12,7 @@ from translator.conditions import Status
 from translator.db import Db
 from translator.envoy.names import trust_bundle_name
 from translator.gateway.ca_certificates import ca_certificates, trust_bundle
-from translator.inputs import in_cluster
+from translator.inputs import Settings, in_cluster
 from translator.ir.listener import TrustBundle
 from translator.objects.kubernetes.core import ConfigMap
 from translator.refs import Ref
@@ -31,7 +31,7 @@ def ref(name: str) -> Ref:
 
 def database(**config_maps: Raw) -> Db:
     """Return a database with ConfigMaps, by name."""
-    db = Db(REGISTRY)
+    db = Db(REGISTRY, Settings())
     for name, fields in config_maps.items():
         found = edit(manifest("v1", "ConfigMap", name, "n", **fields))
         db.database.set(ConfigMap.kind, ref(name), found.object)
