@@ -46,6 +46,20 @@ class Observed:
         self.due[memo] = True
 
 
+class InputMemos(dict[str, dict[Any, Memo]]):
+    """The memos of inputs by collection and key."""
+
+    def __init__(self, memos: Memos) -> None:
+        """Take the table of memos."""
+        self._memos = memos
+        self.stored: dict[str, Stored] = {}
+
+    def __missing__(self, collection: str) -> dict[Any, Memo]:
+        stored = self.stored[collection] = Stored("input", collection)
+        found = self[collection] = self._memos.of(stored)
+        return found
+
+
 class Database:
     """Inputs, queries, indexes and outputs. Not thread-safe: one task owns it.
 
@@ -78,9 +92,8 @@ class Database:
         self._due: Due = OrderedDict()
         self._observed: dict[Callable[[Memo], None], Observed] = {}
         self._memos = Memos(reader or self, self._refresh_indexes)
-        self._indexes = Indexes(indexes, self._memos, self._inputs, self._memos_of_inputs, types)
-        self._input_memos: dict[str, dict[Any, Memo]] = {}
-        self._stored: dict[str, Stored] = {}
+        self._input_memos = InputMemos(self._memos)
+        self._indexes = Indexes(indexes, self._memos, self._inputs, self._input_memos, types)
         # The methods without wrappers, as queries call them hundreds of thousands of times.
         self.read, self.read_each = self._memos.read, self._memos.read_each
         self.select, self.count = self._indexes.select, self._indexes.count
@@ -113,7 +126,7 @@ class Database:
             del inputs[key]
         else:
             inputs[key] = value
-        memo = self._memos_of_inputs(collection).get(key)
+        memo = self._input_memos[collection].get(key)
         if memo is not None:
             self._memos.assign(memo, value)
         if before != value:
@@ -125,10 +138,10 @@ class Database:
         Raises:
             NotSyncedError: it is missing, and its collection is not synced.
         """
-        memo = self._memos_of_inputs(collection).get(key)
+        memo = self._input_memos[collection].get(key)
         if memo is None:
             value = self._inputs.get(collection, {}).get(key)
-            memo = self._memos.add(self._stored[collection], key, value, CLEAN)
+            memo = self._memos.add(self._input_memos.stored[collection], key, value, CLEAN)
         self._memos.record(memo)
         if memo.value is None:
             if collection in self._inputs.get(NOT_SYNCED, ()):
@@ -137,13 +150,6 @@ class Database:
             if collection in self._on_demand and not self.input(ABSENT, (collection, key)):
                 raise NotSyncedError(collection)
         return memo.value
-
-    def _memos_of_inputs(self, collection: str) -> dict[Any, Memo]:
-        found = self._input_memos.get(collection)
-        if found is None:
-            stored = self._stored[collection] = Stored("input", collection)
-            found = self._input_memos[collection] = self._memos.of(stored)
-        return found
 
     def inputs(self, collection: str) -> Mapping[Any, object]:
         """Return the inputs of a collection by key, for the owner of the database; queries use an index."""
@@ -159,7 +165,7 @@ class Database:
         self.set(NOT_SYNCED, collection, None if synced else True)
         self._indexes.set_synced(collection, synced)
         if not synced:
-            for memo in list(self._memos_of_inputs(collection).values()):
+            for memo in list(self._input_memos[collection].values()):
                 self._memos.invalidate(memo, memo.dependents if memo.value is None else ())
 
     def set_absent(self, collection: str, keys: frozenset[Any]) -> bool:
@@ -176,7 +182,7 @@ class Database:
 
     def referenced(self, collection: str) -> frozenset[Any]:
         """Return the keys of the inputs on which a memo depends, present or not."""
-        return frozenset(self._memos_of_inputs(collection))
+        return frozenset(self._input_memos[collection])
 
     # Roots
 

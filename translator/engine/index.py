@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
@@ -135,21 +135,20 @@ class Listing:
         """Return whether an input marks a partition as incomplete."""
         return any(isinstance(key, Incomplete) for key, _ in self.contributions.get(source, ()))
 
-    def replace(self, source: Any, entries: Entries) -> Iterator[Hashable]:
-        """Replace the contributions of an input; yield the keys of the buckets that change."""
+    def replace(self, source: Any, entries: Entries) -> Iterable[Hashable]:
+        """Replace the contributions of an input; return the keys of the buckets that change."""
         before = self.contributions.get(source, ())
         if before == entries:
-            return
+            return ()
         for key, element in entries:
             self._add(key, element)
-            yield key
         for key, element in before:
             self._discard(key, element)
-            yield key
         if entries:
             self.contributions[source] = entries
         else:
             self.contributions.pop(source, None)
+        return [key for key, _ in (*entries, *before)]
 
     def _add(self, key: Hashable, element: Any) -> None:
         bucket = self.buckets.get(key)
@@ -195,7 +194,7 @@ class Indexes:
         indexes: Iterable[Index[Any, Any]],
         memos: Memos,
         inputs: Inputs,
-        memos_of_inputs: Callable[[str], Mapping[Any, Memo]],
+        input_memos: Mapping[str, Mapping[Any, Memo]],
         types: Mapping[str, type],
     ) -> None:
         """Create empty indexes over `inputs`.
@@ -204,13 +203,13 @@ class Indexes:
             indexes: the indexes.
             memos: the table of memos.
             inputs: the inputs by collection and key; a live view, read at each refresh.
-            memos_of_inputs: returns the memos of the inputs of a collection, by key.
+            input_memos: the memos of the inputs by collection and key.
             types: the type of the objects of each collection, by its name.
         """
         self.evaluated = False
         self._memos = memos
         self._inputs = inputs
-        self._memos_of_inputs = memos_of_inputs
+        self._input_memos = input_memos
         self._order = tuple(indexes)
         self._stale_positions: set[int] = set()  # of the stale indexes in the order
         self._listings = {each: Listing(each.name, n, self._stale_positions) for n, each in enumerate(self._order)}
@@ -246,7 +245,7 @@ class Indexes:
         """Set whether a collection is synced; while it is not, all partitions of its indexes are incomplete."""
         for each in self._by_collection.get(collection, ()):
             touched = self._listings[each].replace(INCOMPLETE, () if synced else INCOMPLETE_WITHOUT_BUG)
-            self._invalidate_buckets(each, list(touched))
+            self._invalidate_buckets(each, touched)
 
     # Reads
 
@@ -326,12 +325,13 @@ class Indexes:
 
     def _reindex(self, index: Index[Any, Any], sources: list[Any]) -> Iterator[None]:
         touched: dict[Hashable, None] = {}
+        listing = self._listings[index]
         for source in sources:
             yield
-            touched.update(dict.fromkeys(self._listings[index].replace(source, self._entries(index, source))))
+            touched.update(dict.fromkeys(listing.replace(source, self._entries(index, source))))
         self._invalidate_buckets(index, touched)
 
-    def _invalidate_buckets(self, index: Index[Any, Any], touched: Collection[Hashable]) -> None:
+    def _invalidate_buckets(self, index: Index[Any, Any], touched: Iterable[Hashable]) -> None:
         listing = self._listings[index]
         for view, read in listing.reads.items():
             buckets = self._memos.of(read)
@@ -368,7 +368,7 @@ class Indexes:
 
         `note_changed` marks them as stale.
         """
-        return not memo.reads or memo.reads is self._memos_of_inputs(collection).get(memo.key)
+        return not memo.reads or memo.reads is self._input_memos[collection].get(memo.key)
 
     def _missing(self, index: Index[Any, Any], source: Any, bug: str) -> Entries:
         """Return the entries that mark the partitions of an input as incomplete, as its contributions are unknown."""

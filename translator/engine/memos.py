@@ -136,8 +136,8 @@ class Memos:
         if stack:
             reader = stack[-1]
             known = reader.reads
-            if memo not in known:
-                known[memo] = None  # type: ignore[index]  # only what executes reads, and then it is a dict
+            if memo not in known:  # type: ignore[operator]  # only what executes reads, and then it is a dict
+                known[memo] = None  # type: ignore[index]
                 memo.add_dependent(reader)
 
     def read(self, query: Query[..., Any], args: tuple[Any, ...]) -> Any:
@@ -152,7 +152,8 @@ class Memos:
         if not stack:
             self._before_read()
         if memo.state is CLEAN:
-            if stack and memo not in (known := stack[-1].reads):  # as `record` does: this is the hottest path
+            # As `record` does: this is the hottest path.
+            if stack and memo not in (known := stack[-1].reads):  # type: ignore[operator]
                 known[memo] = None  # type: ignore[index]
                 memo.add_dependent(stack[-1])
         elif memo.state in BUSY:
@@ -326,14 +327,16 @@ class Memos:
         return CycleError(" reads ".join(each.label for each in (*path, memo)))
 
     def _execute(self, memo: Memo) -> None:
-        assert isinstance(memo.query, Query)
-        before, reads = memo.dependencies, dict[Memo, None]()
+        query = memo.query
+        assert isinstance(query, Query)
+        before = memo.dependencies
+        reads: dict[Memo, None] = {}
         memo.reads = reads
         value, failure = memo.value, None
         memo.state = EXECUTING
-        self.executions[memo.query.name] += 1
+        self.executions[query.name] += 1
         try:
-            value = memo.query.function(self._reader, *memo.args)
+            value = query.function(self._reader, memo.key) if query.unary else query.function(self._reader, *memo.key)
         except Postponed:
             memo.reads = tuple(dict.fromkeys((*before, *reads)))
             raise
