@@ -43,6 +43,7 @@ INCOMPLETE: Final[Any] = Incomplete()
 INCOMPLETE_WITHOUT_BUG: Final = ((INCOMPLETE, ""),)
 """The entries that mark all partitions as incomplete without a bug."""
 
+
 def _has_several(items: Sized) -> bool:
     return len(items) > 1
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
+from inspect import CO_VARARGS
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary
-
-VARARGS: Final = 0x04
-"""The flag of the code of a function that takes any number of arguments (`inspect.CO_VARARGS`)."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,7 +43,7 @@ class Query(Generic[P, R]):
         self.firewall = firewall
         self.name = function.__name__
         code = function.__code__
-        self.unary = code.co_argcount == 2 and not code.co_flags & VARARGS
+        self.unary = code.co_argcount == 2 and not code.co_flags & CO_VARARGS
 
     def key(self, args: tuple[Any, ...]) -> Any:
         """Return the key of a call's memo among those of the query."""
