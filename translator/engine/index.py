@@ -369,7 +369,7 @@ class Indexes:
 
         `note_changed` marks them as stale.
         """
-        return not memo.reads or memo.reads is self._input_memos[collection].get(memo.key)
+        return memo.reads is self._input_memos[collection].get(memo.key)
 
     def _missing(self, index: Index[Any, Any], source: Any, bug: str) -> Entries:
         """Return the entries that mark the partitions of an input as incomplete, as its contributions are unknown."""

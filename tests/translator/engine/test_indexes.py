@@ -24,6 +24,22 @@ def initials(db: Database, name: str) -> Iterator[tuple[str, int]]:
     yield name[0], len(name)
 
 
+@index(NUMBER)
+def tens(db: Database, name: str) -> Iterator[tuple[int, str]]:
+    """Index numbers by their tens, and read nothing but the input; 13 raises, and 0 has no entry."""
+    value = db.input(NUMBER, name)
+    if value == 13:
+        raise ValueError("unlucky")
+    if value:
+        yield value // 10, name
+
+
+@query
+def ambiguous(db: Database) -> bool:
+    """Return whether a bucket has several elements."""
+    return db.has_several(signs, "positive")
+
+
 @query
 def how_many(db: Database) -> int:
     """Return the count of a bucket."""
@@ -77,6 +93,51 @@ def test_a_count_is_narrower_than_a_listing() -> None:
     db.set(NUMBER, "b", 1)
     assert (positive(db), how_many(db)) == (("b",), 1)
     assert ran(db, "positive", "how_many") == [2, 1]
+
+
+def test_whether_there_are_several_is_narrower_than_their_count() -> None:
+    """Only the second element of a bucket changes whether it has several."""
+    db = indexed(a=1)
+    found = [ambiguous(db)]
+    for name, value in (("b", 2), ("c", 3), ("a", None), ("b", None)):
+        db.set(NUMBER, name, value)
+        found.append(ambiguous(db))
+    assert found == [False, True, True, True, False]
+    assert ran(db, "ambiguous") == [3]
+
+
+def test_entries_that_read_only_their_input_have_no_memo() -> None:
+    """They follow it all the same, and execute once for each change of it."""
+    db = Database([tens])
+    for number, name in enumerate("abcdef"):
+        db.set(NUMBER, name, number)
+    db.evaluate()
+    assert len(db) == 0
+    assert db.select(tens, 0) == ("b", "c", "d", "e", "f")
+    db.set(NUMBER, "b", 20)
+    db.set(NUMBER, "c", 2)
+    db.set(NUMBER, "d", None)
+    db.evaluate()
+    assert [db.select(tens, each) for each in range(3)] == [("c", "e", "f"), (), ("b",)]
+    assert ran(db, "tens") == [7]
+    assert len(db) == 0
+
+
+def test_entries_without_a_memo_stay_while_their_index_fails() -> None:
+    """The last entries of an input stay until its index recovers, whether it has a memo meanwhile or not."""
+    db = Database([tens])
+    db.set(NUMBER, "a", 20)
+    db.set(NUMBER, "b", 0)
+    db.evaluate()
+    db.set(NUMBER, "a", 13)
+    db.set(NUMBER, "b", 13)
+    db.evaluate()
+    assert sorted(each.label for each in db.failures) == ["tens(a)", "tens(b)"]
+    assert [db.select(tens, each) for each in range(3)] == [(), (), ("a",)]
+    db.set(NUMBER, "a", 10)
+    db.set(NUMBER, "b", 11)
+    db.evaluate()
+    assert (db.failures, db.select(tens, 1), len(db)) == ([], ("a", "b"), 0)
 
 
 def test_an_index_may_read_another() -> None:
