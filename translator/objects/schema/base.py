@@ -52,6 +52,7 @@ def raise_violations(violations: Iterable[FieldViolation]) -> None:
 
 
 _SET: Final = object.__setattr__
+_DELETE: Final = object.__delattr__
 _GIVEN: Final[dict[frozenset[str], set[str]]] = {}
 
 
@@ -72,9 +73,16 @@ class Fields(BaseModel):
     """For policies: groups of lists of which one only has an item with a key; the most specific policy says which."""
 
     def model_post_init(self, _: object) -> None:
-        """Have all with the same fields given share the set of their names, which is a third of what one takes."""
+        """Have all of a type share the names of their fields, and those of which were given: half of what one takes.
+
+        The dict that pydantic makes has names of its own; that of attributes which are set has those of the type.
+        """
         given = self.model_fields_set
         _SET(self, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given))
+        values = self.__dict__
+        _DELETE(self, "__dict__")
+        for name in values:
+            _SET(self, name, values[name])
 
     def __eq__(self, other: object) -> bool:
         """Return what pydantic does, several times as fast: frozen models have neither private nor extra attributes."""
