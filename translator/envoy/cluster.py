@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from ipaddress import ip_address
 from itertools import groupby
 
@@ -30,14 +31,9 @@ def cluster(backend: Backend, descriptors: int | None = None) -> cluster_pb2.Clu
         backend: the backend.
         descriptors: how many file descriptors the proxy may have; None if that need not be considered.
     """
-    made = cluster_pb2.Cluster(name=cluster_name(backend))
-    made.connect_timeout.seconds = CONNECT_TIMEOUT_SECONDS
-    made.per_connection_buffer_limit_bytes.value = PER_CONNECTION_BUFFER_BYTES
-    made.lb_policy = cluster_pb2.Cluster.LEAST_REQUEST
-    limits = made.circuit_breakers.thresholds.add()
-    for field in ("max_pending_requests", "max_requests", "max_retries"):
-        getattr(limits, field).value = UNLIMITED
-    limits.max_connections.value = limited(UNLIMITED, descriptors)
+    made = cluster_pb2.Cluster()
+    made.CopyFrom(_any_cluster(descriptors))
+    made.name = cluster_name(backend)
     if backend.named:
         made.type = discovery_type(each.address for each in backend.named)
         made.dns_lookup_family = cluster_pb2.Cluster.V4_PREFERRED
@@ -50,6 +46,19 @@ def cluster(backend: Backend, descriptors: int | None = None) -> cluster_pb2.Clu
             options.explicit_http_config.http2_protocol_options.SetInParent()
     for each in CLUSTER.of(backend.settings):
         each.apply_to_cluster(made, backend)
+    return made
+
+
+@lru_cache(maxsize=8)
+def _any_cluster(descriptors: int | None) -> cluster_pb2.Cluster:
+    """Return what all clusters have alike."""
+    made = cluster_pb2.Cluster(lb_policy=cluster_pb2.Cluster.LEAST_REQUEST)
+    made.connect_timeout.seconds = CONNECT_TIMEOUT_SECONDS
+    made.per_connection_buffer_limit_bytes.value = PER_CONNECTION_BUFFER_BYTES
+    limits = made.circuit_breakers.thresholds.add()
+    for field in ("max_pending_requests", "max_requests", "max_retries"):
+        getattr(limits, field).value = UNLIMITED
+    limits.max_connections.value = limited(UNLIMITED, descriptors)
     return made
 
 

@@ -29,7 +29,7 @@ from translator.policies.attachment import (
 from translator.policies.targets import backend_shard
 from translator.refs import Ref
 from translator.routes.policies import effective_rules
-from xds import ENDPOINT, Resource
+from xds import CLUSTER, ENDPOINT, Reference, Resource
 
 
 class PolicyUse(NamedTuple):
@@ -201,7 +201,12 @@ def closed_resource(db: Db) -> Resource | None:
 @query
 def cluster_resource(db: Db, backend: Backend) -> Resource | None:
     """Return the ``Cluster`` of a backend."""
-    return Resource.pack(clusters.cluster(backend, db.settings.descriptors))
+    message = clusters.cluster(backend, db.settings.descriptors)
+    if backend.settings:
+        return Resource.pack(message)
+    # It refers to nothing but its endpoints, so that no reference is searched for.
+    needs = (Reference(ENDPOINT, message.name),) if backend.has_assignment else ()
+    return Resource.of(CLUSTER, message.name, message.SerializeToString(deterministic=True), needs)
 
 
 @query

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
+from functools import lru_cache
 from typing import NamedTuple
 
 from translator.refs import Ref
 from translator.resources.outputs import Output, Outputs
 from xds import Reference, Resource
+
+
+@lru_cache(maxsize=1024)  # one value for all outputs of a Gateway
+def _alone(gateway: Ref) -> tuple[Ref, ...]:
+    return (gateway,)
 
 
 class Update(NamedTuple):
@@ -53,7 +59,7 @@ class OutputTable:
 
     def _add(self, output: Output, gateway: Ref) -> bool:
         gateways = self._gateways.get(output, ())
-        self._gateways[output] = (*gateways, gateway)
+        self._gateways[output] = (*gateways, gateway) if gateways else _alone(gateway)
         return not gateways
 
     def _remove(self, output: Output, gateway: Ref) -> bool:

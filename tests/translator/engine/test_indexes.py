@@ -109,8 +109,8 @@ def test_whether_there_are_several_is_narrower_than_their_count() -> None:
 def test_entries_that_read_only_their_input_have_no_memo() -> None:
     """They follow it all the same, and execute once for each change of it."""
     db = Database([tens])
-    for number, name in enumerate("abcdef"):
-        db.set(NUMBER, name, number)
+    for value, name in enumerate("abcdef"):
+        db.set(NUMBER, name, value)
     db.evaluate()
     assert len(db) == 0
     assert db.select(tens, 0) == ("b", "c", "d", "e", "f")
