@@ -46,6 +46,10 @@ class Condition(NamedTuple):
         return {"type": self.type, "status": self.status, "reason": self.reason, "message": self.message, **observed}
 
 
+ObservedCondition = tuple[Condition, int]
+"""A condition, and the generation of the object that was looked at."""
+
+
 def verdict(type_: str, problems: Iterable[Problem], good: str, message: str) -> Condition:
     """Make a condition that is True with reason `good` unless one of `problems` is of its type, then False with theirs.
 

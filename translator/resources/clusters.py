@@ -10,6 +10,7 @@ from translator.db import Db
 from translator.engine.query import NotSyncedError, index, query
 from translator.envoy import cluster as clusters
 from translator.envoy.filter_configs import FilterNeeds
+from translator.envoy.names import cluster_name
 from translator.envoy.route_policies import filter_needs
 from translator.gateway import attachment
 from translator.gateway.client_certificate import presented_certificate
@@ -205,8 +206,9 @@ def cluster_resource(db: Db, backend: Backend) -> Resource | None:
     if backend.settings:
         return Resource.pack(message)
     # It refers to nothing but its endpoints, so that no reference is searched for.
-    needs = (Reference(ENDPOINT, message.name),) if backend.has_assignment else ()
-    return Resource.of(CLUSTER, message.name, message.SerializeToString(deterministic=True), needs)
+    name = cluster_name(backend)
+    needs = (Reference(ENDPOINT, name),) if backend.has_assignment else ()
+    return Resource.of(CLUSTER, name, message.SerializeToString(deterministic=True), needs)
 
 
 @query
@@ -214,4 +216,4 @@ def endpoints_resource(db: Db, backend: Backend) -> Resource | None:
     """Return the ``ClusterLoadAssignment`` of a backend; there for every backend, if need be empty."""
     endpoints = db.registry.backend(backend.key.kind).endpoints
     message = clusters.load_assignment(backend, endpoints(db, backend))
-    return Resource.of(ENDPOINT, message.cluster_name, message.SerializeToString(deterministic=True))
+    return Resource.of(ENDPOINT, cluster_name(backend), message.SerializeToString(deterministic=True))

@@ -8,7 +8,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from translator.conditions import Condition, Status, bounded, resolved_refs
+from translator.conditions import Condition, ObservedCondition, Status, bounded, resolved_refs
 from translator.db import Db
 from translator.engine.query import index, query
 from translator.envoy.names import route_configuration_name, table_name, table_of_configuration
@@ -47,13 +47,23 @@ def route_status(db: Db, ref: Ref) -> Status | None:
     generation = found.metadata.generation or 1
     told = [(each.reference, _parent_conditions(db, ref, each, generation)) for each in attachment(db, ref)]
     told += [(each.reference, service_conditions(db, ref, each, generation)) for each in service_parents(db, ref)]
-    name = db.settings.controller_name
-    affected = [each.json(generation) for each in route_policy_affected(db, ref)] if told else []
-    parents = [
-        {"parentRef": reference_json(reference), "controllerName": name, "conditions": [*conditions, *affected]}
-        for reference, conditions in told
-    ]
-    return {"parents": parents} if parents else None
+    affected = [(each, generation) for each in route_policy_affected(db, ref)] if told else []
+    parents = tuple((reference, (*conditions, *affected)) for reference, conditions in told)
+    return _status(db.settings.controller_name, parents) if parents else None
+
+
+@lru_cache(maxsize=1024)  # most routes have the status of others, and share it
+def _status(controller: str, parents: tuple[tuple[ParentReference, tuple[ObservedCondition, ...]], ...]) -> Status:
+    return {
+        "parents": [
+            {
+                "parentRef": reference_json(reference),
+                "controllerName": controller,
+                "conditions": [condition.json(generation) for condition, generation in conditions],
+            }
+            for reference, conditions in parents
+        ]
+    }
 
 
 @index(Route, partitions=candidates, partition_of=itemgetter(0))
@@ -72,7 +82,7 @@ def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, ListenerRef], Ref]
                 yield (parent.gateway, binding.listener), route
 
 
-def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) -> Iterator[dict[str, Any]]:
+def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) -> Iterator[ObservedCondition]:
     """Yield the conditions of a route at one parent, Accepted first."""
     told = [each.problems for each in rules(db, ref)]
     told += [each.problems for each in _l4_rules(db, ref, parent)]
@@ -82,21 +92,21 @@ def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) 
     refused = _refused(db, ref, parent)
     nothing = _nothing(parent, refused)
     if parent.problem is not None:
-        yield Condition("Accepted", "False", parent.problem.reason, parent.problem.message).json(generation)
+        yield Condition("Accepted", "False", parent.problem.reason, parent.problem.message), generation
     elif nothing or (dropped and not _serves(db, ref, parent)):
         reason = dropped[0].reason if dropped else "UnsupportedValue"
         text = bounded([each.message for each in dropped] + [_words(db, each) for each in refused])
-        yield Condition("Accepted", "False", reason, text).json(generation)
+        yield Condition("Accepted", "False", reason, text), generation
     else:
         before = [each for each in refused if each.effect.served is StillServed.PREVIOUS_VERSION]
         good = min((each.effect.generation or generation for each in before), default=generation)
-        yield Condition("Accepted", "True", "Accepted", "The route is attached.").json(good)
+        yield Condition("Accepted", "True", "Accepted", "The route is attached."), good
         if dropped or refused:
-            yield _partly(db, dropped, refused).json(generation)
-    yield resolved_refs(problems).json(generation)
+            yield _partly(db, dropped, refused), generation
+    yield resolved_refs(problems), generation
     if parent.problem is None:
         for each in hints(db, ref, parent):
-            yield each.json(generation)
+            yield each, generation
 
 
 def _l4_rules(db: Db, ref: Ref, parent: ParentStatus) -> Iterator[Outcome[L4Rule]]:

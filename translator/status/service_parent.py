@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from translator.conditions import Condition, bounded, resolved_refs
+from translator.conditions import Condition, ObservedCondition, bounded, resolved_refs
 from translator.db import Db
 from translator.gateway.service_parents import ServiceParent
 from translator.ir.listener import PROXYLESS
@@ -14,7 +13,7 @@ from translator.resources.routes import route_entries
 from translator.routes.rules import has_served_rule, rules
 
 
-def service_conditions(db: Db, route: Ref, parent: ServiceParent, generation: int) -> Iterator[dict[str, Any]]:
+def service_conditions(db: Db, route: Ref, parent: ServiceParent, generation: int) -> Iterator[ObservedCondition]:
     """Yield the conditions of a route at a Service, Accepted first."""
     entries = route_entries(db, route, PROXYLESS, parent.stack, None)
     told = [problem for each in rules(db, route) for problem in each.problems]
@@ -22,14 +21,14 @@ def service_conditions(db: Db, route: Ref, parent: ServiceParent, generation: in
     dropped = [each for each in problems if each.condition == "Accepted"]
     serves = has_served_rule(db, route) and any(not each.dropped for each in entries.value)
     if parent.problem is not None:
-        yield Condition("Accepted", "False", parent.problem.reason, parent.problem.message).json(generation)
+        yield Condition("Accepted", "False", parent.problem.reason, parent.problem.message), generation
     elif dropped and not serves:
         text = bounded([each.message for each in dropped])
-        yield Condition("Accepted", "False", dropped[0].reason, text).json(generation)
+        yield Condition("Accepted", "False", dropped[0].reason, text), generation
     else:
         text = "The route is attached: it applies to the calls of gRPC clients without a proxy."
-        yield Condition("Accepted", "True", "Accepted", text).json(generation)
+        yield Condition("Accepted", "True", "Accepted", text), generation
         if dropped:
             text = f"Dropped Rule: {bounded([each.message for each in dropped])}"
-            yield Condition("PartiallyInvalid", "True", "UnsupportedValue", bounded([text])).json(generation)
-    yield resolved_refs(problems).json(generation)
+            yield Condition("PartiallyInvalid", "True", "UnsupportedValue", bounded([text])), generation
+    yield resolved_refs(problems), generation
