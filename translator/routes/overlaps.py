@@ -75,9 +75,13 @@ def overlaps(db: Db, route: Ref, parent: ParentStatus) -> Iterator[Overlap]:
     later, and get what is left. Source: `HTTPRouteRule.matches`.
     """
     for table, domain in dict.fromkeys(_domains(parent)):
-        rank, shared = route_rank(db, route, domain), db.has_several(attachment.routes, (table, domain.name))
+        shared = db.has_several(attachment.routes, (table, domain.name))
+        found = tuple(_matches(db, route, table.passthrough))
+        if len(found) < 2 and not shared:
+            continue
+        rank = route_rank(db, route, domain)
         own: dict[tuple[object, ...], MatchOnDomain] = {}
-        for place, rule, match in _matches(db, route, table.passthrough):
+        for place, rule, match in found:
             requests = _requests(match)
             first = own.setdefault(requests, MatchOnDomain(rank, place, route, rule))
             if shared:

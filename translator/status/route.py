@@ -131,14 +131,18 @@ def _serves(db: Db, ref: Ref, parent: ParentStatus) -> bool:
 
 def _refused(db: Db, ref: Ref, parent: ParentStatus) -> tuple[RouteNack, ...]:
     """Return what the proxies of a parent refuse of a route."""
-    tables = {table_name(each.table) for each in parent.bindings}
     found = db.select(nacks_by_route, (ref, parent.gateway))
+    if not found:
+        return ()
+    tables = {table_name(each.table) for each in parent.bindings}
     ours = (each for each in found if each.nack.type_url != ROUTE or table_of_configuration(each.nack.name) in tables)
     return tuple(ours)
 
 
 def _nothing(parent: ParentStatus, refused: tuple[RouteNack, ...]) -> bool:
     """Whether the proxies serve nothing of a route at a parent, because of what they refuse."""
+    if not refused:
+        return False
     if any(each.effect.served is StillServed.NOTHING and each.nack.type_url != ROUTE for each in refused):
         return True
     of_domains = [
