@@ -70,6 +70,8 @@ async def _measure(streams: int, changes: int) -> StreamAcks:
             connected(streams, handler.port, True, wanted) as theirs,
         ):
             await mine.until(streams)
+            while handler.usage().streams < streams:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(1)
             one, other = _Run(server, mine, streams), _Run(handler, theirs, streams)
             for number in range(1, changes + 1):
                 await one.push([assignment(0, number)])

@@ -20,7 +20,8 @@ from headgate_proto.envoy.service.discovery.v3.discovery_pb2 import (
 )
 
 NODE = Node(id="client", cluster=KEY)
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
+RETRY_SECONDS = 0.5
 
 
 class Clients:
@@ -58,6 +59,15 @@ class Clients:
 
 
 async def _follow(clients: Clients, port: int, delta: bool, wanted: Sequence[tuple[str, Sequence[str]]]) -> None:
+    """Follow a stream, and another one whenever it ends: gRPC cancels some where thousands start at once."""
+    while True:
+        try:
+            await _stream(clients, port, delta, wanted)
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):  # the latter of a write after the end
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _stream(clients: Clients, port: int, delta: bool, wanted: Sequence[tuple[str, Sequence[str]]]) -> None:
     """Subscribe to the names of each type, and acknowledge all responses."""
     subscribe, acknowledge = (_subscribe_delta, _acknowledge_delta) if delta else (_subscribe, _acknowledge)
     options = [("grpc.use_local_subchannel_pool", 1)]

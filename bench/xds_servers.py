@@ -67,7 +67,9 @@ def ours(link: Connection, limits: Limits | None = None) -> None:
 
     async def main() -> None:
         snapshot = Snapshot()
-        async with Server(lambda node: node.cluster, limits=limits) as server:
+        # All clients are of one host, and connect at once.
+        limit = limits or Limits(unauthorised=Limits().streams)
+        async with Server(lambda node: node.cluster, limits=limit) as server:
 
             async def push(payload: list[Resource]) -> None:
                 nonlocal snapshot
