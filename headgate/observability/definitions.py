@@ -111,6 +111,9 @@ XDS_SLOWED: Final = _metric(
 XDS_ANSWER_SECONDS: Final = _metric(
     "histogram", "xds_answer_seconds", "From a response to its ACK or NACK, in seconds.", "type"
 )
+XDS_PUSH_SECONDS: Final = _metric(
+    "histogram", "xds_push_seconds", "From an edit to the response with it to one client, in seconds.", "type"
+)
 XDS_CHANGE_SECONDS: Final = _metric(
     "histogram", "xds_change_seconds", "From an edit to its ACK or NACK by one client, in seconds.", "type"
 )

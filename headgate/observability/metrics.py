@@ -111,6 +111,7 @@ class Metrics(Observer):
         self._throttled = definitions.XDS_SLOWED.counter(self.registry)
         self._failed = definitions.COLLECTOR_FAILURES.counter(self.registry)
         self._streams = definitions.XDS_STREAMS.counter(self.registry)
+        self._pushes = _ByType(definitions.XDS_PUSH_SECONDS.histogram(self.registry, BUCKETS))
         self._changes = _ByType(definitions.XDS_CHANGE_SECONDS.histogram(self.registry, BUCKETS))
         self._answers = _ByType(definitions.XDS_ANSWER_SECONDS.histogram(self.registry, BUCKETS))
         self._evaluations = definitions.EVALUATION_SECONDS.histogram(self.registry, BUCKETS)
@@ -141,6 +142,8 @@ class Metrics(Observer):
         """Record a response."""
         self._responses[response.type_url].inc()
         self._bytes[response.type_url].inc(len(response.data))
+        if response.age is not None:
+            self._pushes[response.type_url].observe(response.age)
 
     def acked(self, client: Client, ack: Ack) -> None:
         """Record an ACK or NACK."""

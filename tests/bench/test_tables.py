@@ -29,7 +29,11 @@ ACKS = stream_acks.Acks(80, 150, 90)
 RESULTS: dict[str, tuple[Any, Any, str]] = {
     "cold-start": (cold_start, cold_start.ColdStart(10_000, 3, 4, 2.5, 2**28, 5, 2.1, 2), "1.05"),
     "reconnects": (reconnects, reconnects.Reconnects(100, 1_000, 4, 2, 3, 1, 2**20, 2**21, 7, 0), "3.00"),
-    "endpoint-churn": (endpoint_churn, endpoint_churn.EndpointChurn(10_000, 100, 500, 5, 9, 1.5, 499, 0, 2**27), "499"),
+    "endpoint-churn": (
+        endpoint_churn,
+        endpoint_churn.EndpointChurn(10_000, 100, 500, 5, 9, 1, 2, 1.5, 499, 0, 2**27),
+        "499",
+    ),
     "other-controllers": (
         other_controllers,
         other_controllers.OtherControllers(10_000, 60, 3_000, 1.1, 1, 0.05),

@@ -52,6 +52,7 @@ class Response:
         changed: The names of the resources that are new to the client, changed, or sent again on request.
         removed: The names that it removes.
         data: The serialised message.
+        age: Seconds since the time of the oldest change in it (`Server.publish`); None if there is none.
     """
 
     type_url: str
@@ -60,6 +61,7 @@ class Response:
     changed: tuple[str, ...]
     removed: tuple[str, ...]
     data: bytes
+    age: float | None = None
 
 
 class Ack(NamedTuple):
@@ -318,11 +320,12 @@ class Session:
             nonce = f"{nonce}.{self._count:x}"
             data += wire.nonce(nonce)
         substream.number = max(substream.number, body.number)
+        age = None if substream.changed is None else self._clock() - substream.changed
         substream.record(upserts, removed, nonce, now)
         stage(self.substreams)
         unite(self.substreams)
         changed = tuple(sorted(upserts))  # in linear time where they are sorted
-        return Response(substream.type_url, nonce, len(resources), changed, tuple(sorted(removed)), data)
+        return Response(substream.type_url, nonce, len(resources), changed, tuple(sorted(removed)), data, age)
 
     def _renew(self, substream: Substream, changed: Mapping[str, Resource], snapshot: Snapshot) -> None:
         """Resend the dependencies that changed resources need to warm ("Resource warming")."""

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from types import MappingProxyType
+from weakref import ref
 
 from xds.resources.aliases import Aliased, frozen
 from xds.resources.resource import Reference, Resource
@@ -29,12 +30,14 @@ UNCOUNTED = frozenset({ENDPOINT, LOCALITY_ENDPOINT})
 class Snapshot:
     """All resources for the clients of one key; immutable, shares unchanged types with snapshots derived from it."""
 
-    __slots__ = ("__weakref__", "_sum", "_types")
+    __slots__ = ("__weakref__", "_before", "_changed", "_sum", "_types")
 
     def __init__(self, types: Mapping[str, Resources] | None = None) -> None:
         """Create a snapshot from mappings that must not change afterwards; usually, call `of`."""
         self._types: Mapping[str, Resources] = types or {}
         self._sum: int | None = None
+        self._before: ref[Snapshot] | None = None
+        self._changed: dict[str, frozenset[str]] = {}
 
     @classmethod
     def of(cls, resources: Iterable[Resource]) -> Snapshot:
@@ -95,29 +98,38 @@ class Snapshot:
 
         def open_type(type_url: str) -> dict[str, Resource]:
             if type_url not in changed:
-                changed[type_url] = dict(self.resources(type_url))
+                changed[type_url] = _copy(self.resources(type_url))
             return changed[type_url]
 
+        names: defaultdict[str, set[str]] = defaultdict(set)
         replaced = {each.reference: each for each in upserts}
         difference = 0
         for reference in removals:
             if reference not in replaced and (was := self.get(reference)) is not None:
                 del open_type(reference.type_url)[reference.name]
+                names[reference.type_url].add(reference.name)
                 difference -= _number(was)
         for reference, each in replaced.items():
             if (was := self.get(reference)) != each:
                 open_type(each.type_url)[each.name] = each
+                names[each.type_url].add(each.name)
                 difference += _number(each) - (_number(was) if was is not None else 0)
         if not changed:
             return self
         types = {**self._types, **{url: frozen(url, self._ordered(url, named)) for url, named in changed.items()}}
         after = Snapshot({url: named for url, named in types.items() if named})
+        if self._types:  # not at the start, when all are new
+            after._before, after._changed = ref(self), {url: frozenset(found) for url, found in names.items()}
         after._sum = None if self._sum is None else self._sum + difference
         return after
 
     def _ordered(self, type_url: str, named: dict[str, Resource]) -> dict[str, Resource]:
         """Return the resources of a type, by name if most of them are new; the responses to clients that start are."""
         return dict(sorted(named.items())) if len(named) > 2 * len(self.resources(type_url)) else named
+
+    def changes(self, before: Snapshot) -> dict[str, frozenset[str]] | None:
+        """Return what `replace` changed, by type, if it made this snapshot of another one; else None."""
+        return self._changed if self._before is not None and self._before() is before else None
 
     def dangling(self) -> list[tuple[Resource, Reference]]:
         """Return each reference to a missing resource, with the resource that has it.
@@ -126,6 +138,11 @@ class Snapshot:
         """
         single = ((each, need) for each in self for need in each.references if need.type_url not in COLLECTED)
         return [(each, need) for each, need in single if self.get(need) is None]
+
+
+def _copy(resources: Resources) -> dict[str, Resource]:
+    """Return a copy: a proxy's own takes a tenth of the time."""
+    return resources.copy() if isinstance(resources, MappingProxyType) else dict(resources)
 
 
 def _number(resource: Resource) -> int:
@@ -138,6 +155,8 @@ def _number(resource: Resource) -> int:
 
 def diff(old: Snapshot, new: Snapshot) -> dict[str, frozenset[str]]:
     """Return, for each type that differs, the names that were added, changed or removed."""
+    if (known := new.changes(old)) is not None:
+        return known
     urls = {*old.types(), *new.types()}
     changes = {url: names(old.resources(url), new.resources(url)) for url in urls}
     return {url: changed for url, changed in changes.items() if changed}

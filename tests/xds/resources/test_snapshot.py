@@ -110,3 +110,15 @@ def test_a_snapshot_is_read_by_type_and_reference() -> None:
     assert made.get(Reference(CLUSTER, "a")) == cluster("a")
     assert made.get(Reference(CLUSTER, "b")) is None
     assert {each.name for each in made} == {"a", "l"}
+
+
+def test_a_replaced_snapshot_knows_what_changed() -> None:
+    """The difference to the snapshot that it was made of is not compared, and is what a comparison finds."""
+    before = Snapshot.of([cluster("a"), cluster("b"), cluster("c"), endpoints("a", 1)])
+    removals = [Reference(CLUSTER, "b"), Reference(CLUSTER, "none")]
+    after = before.replace([cluster("a"), cluster("c", timeout=9), cluster("d"), endpoints("a", 2)], removals)
+    found = {CLUSTER: frozenset({"b", "c", "d"}), ENDPOINT: frozenset({"a"})}
+    assert after.changes(before) == diff(before, after) == found
+    assert diff(before, Snapshot.of(after)) == found
+    assert (Snapshot.of(after).changes(before), before.changes(after)) == (None, None)
+    assert diff(after, before) == found
