@@ -7,7 +7,7 @@ from functools import partial
 from watchers.background import in_thread
 from watchers.diagnostics import printable
 from watchers.files.contents import FileContents, unreadable
-from watchers.files.read_pool import ReadPool
+from watchers.files.read_pool import PATIENT_TAKEOVER, TAKEOVER, ReadPool
 from watchers.files.reader import Content, FileReader, Found
 from watchers.files.tree import Tree
 
@@ -62,7 +62,13 @@ class ConcurrentReader:
         Args:
             patiently: whether to wait for all files that can be read.
         """
-        return await self._look(self._reader.find_everywhere, math.inf if patiently else self._together)
+        if not patiently:
+            return await self._look(self._reader.find_everywhere, self._together)
+        self._pool.takeover = PATIENT_TAKEOVER
+        try:
+            return await self._look(self._reader.find_everywhere, math.inf)
+        finally:
+            self._pool.takeover = TAKEOVER
 
     async def _look(self, find: Callable[[], Found], seconds: float) -> dict[str, FileContents]:
         found = await in_thread(find)

@@ -71,8 +71,7 @@ def decode_plain(text: str) -> PlainDocument | None:
     Args:
         text: a part of a file, of which only the first line may be the start of a document.
     """
-    written = text.split("\n")
-    if len(text) > MAX_CHARACTERS or max(map(len, written)) > MAX_LINE:
+    if len(text) > MAX_CHARACTERS or max(map(len, written := text.split("\n"))) > MAX_LINE:
         return None
     marked = written[0] == "---"
     lines = [_line(each) for each in written[marked:]]

@@ -23,10 +23,10 @@ MAX_THREADS = 16
 """Most files read concurrently; if that many are endless, all others wait."""
 
 TAKEOVER = 0.02
-"""Seconds without a finished file after which another thread is started, if known files wait."""
+"""Seconds without a finished file after which another thread is started."""
 
-TAKEOVER_NEW = 0.1
-"""The same if only new files wait, as at the start: threads that parse delay each other."""
+PATIENT_TAKEOVER = 0.1
+"""The same while no file is urgent: threads that parse delay each other."""
 
 _MAX_PROCESSOR_SECONDS = 10.0
 
@@ -86,9 +86,13 @@ class ReadPool(Generic[Result]):
 
     Args:
         clock: a monotonic clock, in seconds.
+
+    Attributes:
+        takeover: the seconds without a finished file after which another thread is started.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.takeover = TAKEOVER
         self._clock = clock
         self._pending: dict[str, Read[Result]] = {}
         self._queues: tuple[deque[Read[Result]], deque[Read[Result]]] = (deque(), deque())
@@ -168,7 +172,7 @@ class ReadPool(Generic[Result]):
         while not self._changed.is_set() and (left := ends - self._clock()) > 0:
             self._help()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(left, TAKEOVER) if any(self._queues) else left):
+                async with asyncio.timeout(min(left, self.takeover) if any(self._queues) else left):
                     await self._changed.wait()
 
     def take(self) -> dict[str, Result]:
@@ -178,7 +182,7 @@ class ReadPool(Generic[Result]):
 
     def _help(self) -> None:
         """Start a thread if files wait, and no other thread makes progress."""
-        stuck = self._clock() - self._progress >= (TAKEOVER if self._queues[True] else TAKEOVER_NEW)
+        stuck = self._clock() - self._progress >= self.takeover
         if any(self._queues) and self._threads < MAX_THREADS and (not self._threads or stuck):
             self._threads += 1
             self._progress = self._clock()
