@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import ClassVar, Final, NamedTuple
@@ -138,10 +138,11 @@ class Backend:
 
     key: BackendKey
     port: int
-    protocol: str = ""
-    hostname: str = ""
-    settings: tuple[BackendSetting, ...] = ()
-    hosts: tuple[BackendEndpoint, ...] = ()
+    # Hardly two backends differ in these only, and hashes are computed several times for each change.
+    protocol: str = field(default="", hash=False)
+    hostname: str = field(default="", hash=False)
+    settings: tuple[BackendSetting, ...] = field(default=(), hash=False)
+    hosts: tuple[BackendEndpoint, ...] = field(default=(), hash=False)
 
     def __post_init__(self) -> None:
         if self.settings:
@@ -157,12 +158,16 @@ class Backend:
     @property
     def named(self) -> tuple[BackendEndpoint, ...]:
         """The endpoints that the cluster itself has, whose names Envoy resolves; empty if it does not have any."""
-        return self.hosts or ((BackendEndpoint(self.hostname, self.port),) if self.hostname else ())
+        if not self.hostname:
+            return self.hosts
+        return self.hosts or (BackendEndpoint(self.hostname, self.port),)
 
     @property
     def has_assignment(self) -> bool:
         """Whether the endpoints are a resource of their own."""
-        return not self.named and not any(each.discovers for each in self.settings)
+        if self.named:
+            return False
+        return not self.settings or not any(each.discovers for each in self.settings)
 
     def __lt__(self, other: Backend) -> bool:
         if self.key != other.key:

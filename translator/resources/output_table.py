@@ -51,7 +51,9 @@ class OutputTable:
         if wanted is not None:
             self._wanted[gateway] = wanted
         self._unlisted.discard(gateway)
-        added, removed = after - before, before - after
+        added = after - before
+        # Most changes add some, and to compare twenty thousand a second time takes milliseconds.
+        removed = before - after if len(before) + len(added) != len(after) else frozenset()
         self._dirty.setdefault(gateway, set()).update(added, removed)
         first = frozenset(each for each in added if self._add(each, gateway))
         last = frozenset(each for each in removed if self._remove(each, gateway))

@@ -62,7 +62,12 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
     if outputs:
         needs = gateway_needs(db, gateway)
         for backend in (*gateway_backends(db, gateway), *needs.backends):
-            outputs |= dict.fromkeys(_of_service(gateway) if backend == DEPLOYED else _of_backend(gateway, backend))
+            if backend.settings or backend.key == DEPLOYED.key:
+                outputs |= dict.fromkeys(_of_service(gateway) if backend == DEPLOYED else _of_backend(gateway, backend))
+            else:  # as most are, and of a Gateway with 10,000 each is looked at when there is another one
+                outputs[cluster_resource, (backend,)] = None
+                if backend.has_assignment:
+                    outputs[endpoints_resource, (backend,)] = None
         outputs |= dict.fromkeys((generic_secret_resource, (each,)) for each in needs.secrets)
     if (proxies_resource, (gateway,)) not in outputs:
         outputs[no_proxies_resource, ()] = None
