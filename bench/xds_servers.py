@@ -15,6 +15,7 @@ import psutil
 
 from bench.remote import RemoteServer, obey
 from bench.xds_resources import KEY
+from headgate.process.memory import GC_THRESHOLD
 from xds import Limits, Resource, Server, Snapshot
 
 ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
@@ -50,6 +51,8 @@ class Remote(RemoteServer):
 async def _serve_commands(
     link: Connection, push: Callable[[Any], Awaitable[None]], streams: Callable[[], Sized]
 ) -> None:
+    gc.set_threshold(GC_THRESHOLD)  # as Headgate has it
+
     async def act(name: str, payload: Any) -> Usage | None:
         if name == "push":
             await push(payload)
