@@ -158,7 +158,6 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.client_connections._*",
     ),
     "what clients are told": ("translator.extensions.http3.MAX_AGE_SECONDS",),
-    "what one decoder takes; another takes the rest": ("watchers.files.plain_yaml.MAX_*",),
     "how alike two words are": ("translator.objects.parse._LIKENESS",),
     "how far a field is looked for": ("translator.objects.schema.misplaced._BELOW",),
     "a user id, a target, or Envoy's way to say that there is no limit": (

@@ -11,7 +11,6 @@ from itertools import islice, pairwise
 import yaml
 
 from watchers.diagnostics import Diagnostic, Place
-from watchers.files.plain_yaml import decode_plain
 from watchers.files.yaml_decoder import Budget, Lines, Path, ValueFault, YamlValues
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -183,8 +182,9 @@ def read_part(text: str, file: str, line: int, budget: Budget) -> ObjectDocument
     Raises:
         ManifestError: it is not YAML, or contains values that JSON does not have.
     """
+    values = YamlValues(text, budget=budget)
     try:
-        found = [each for document in _values(text, line, budget) for each in _expand(*document, file)]
+        found = list(_documents(values, file, line, budget.interrupt))
     except ValueFault as fault:
         raise _error(file, line + fault.line, fault.message) from None
     except yaml.MarkedYAMLError as error:
@@ -238,21 +238,15 @@ def _explain(error: yaml.MarkedYAMLError, text: str, line: int) -> tuple[int, st
     return mark.line if mark else 0, f"{way_out} ({problem})" if way_out else f"this is not YAML: {problem}"
 
 
-def _values(text: str, line: int, budget: Budget) -> Iterator[tuple[object, int, _Source]]:
-    """Yield the value of each document that is not empty, its first line in the file, and its source."""
-    budget.interrupt()
-    plain = decode_plain(text)
-    if plain is not None and plain.nodes <= budget.nodes:
-        budget.nodes -= plain.nodes
-        written = text.split("\n", plain.line)[-1]
-        yield plain.value, line + plain.line, _Source(written, line + plain.line, budget.interrupt)
-        return
-    for value, below, written in YamlValues(text, budget=budget).documents():
+def _documents(
+    values: YamlValues, file: str, line: int, interrupt: Callable[[], None]
+) -> Iterator[Document | Diagnostic]:
+    for value, below, written in values.documents():
         if value is not None:
-            yield value, line + below, _Source(written, line + below, budget.interrupt)
+            yield from _expand(value, file, line + below, _Source(written, line + below, interrupt), ())
 
 
-def _expand(value: object, line: int, source: _Source, file: str, prefix: Path = ()) -> Iterator[Document | Diagnostic]:
+def _expand(value: object, file: str, line: int, source: _Source, prefix: Path) -> Iterator[Document | Diagnostic]:
     if not isinstance(value, dict):
         message = "this is not an object of Kubernetes, which has the keys 'apiVersion', 'kind' and 'metadata'"
         yield Diagnostic(Place(file, line), message)
@@ -263,4 +257,4 @@ def _expand(value: object, line: int, source: _Source, file: str, prefix: Path =
         return
     for index, item in enumerate(items):
         path: Path = ("items", index)
-        yield from _expand(item, source.line_of(path), source, file, path)
+        yield from _expand(item, file, source.line_of(path), source, path)
