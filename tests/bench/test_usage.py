@@ -27,7 +27,8 @@ def test_an_ended_process_counts_as_nothing() -> None:
 
 def test_the_peak_of_memory_is_not_below_what_is_resident() -> None:
     """The peak of this process is at least what it has now."""
-    assert peak_bytes([os.getpid()]) >= resident_bytes([os.getpid()]) > 0
+    resident = resident_bytes([os.getpid()])  # before, since it may grow meanwhile
+    assert peak_bytes([os.getpid()]) >= resident > 0
 
 
 def test_processes_are_found_by_their_command_line() -> None:
