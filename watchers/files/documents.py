@@ -133,8 +133,6 @@ def split(data: bytes, file: str) -> list[str]:
 
 def count_lines(text: str) -> int:
     """Return the number of YAML line breaks in a text."""
-    if text.isascii():
-        return _count(text, "\n") + _count(text, "\r") - _count(text, "\r\n")
     return sum(_count(text, end) for end in _BREAKS) - _count(text, "\r\n")
 
 
@@ -162,8 +160,6 @@ def _count(text: str, wanted: str) -> int:
 
 def _pieces(text: str, wanted: str) -> Iterator[tuple[int, int]]:
     """Yield start and end of pieces of a text, so that each occurrence of a substring is within one."""
-    if len(text) <= _PIECE:
-        return iter([(0, len(text))])
     return ((start, start + _PIECE + len(wanted) - 1) for start in range(0, len(text), _PIECE))
 
 
