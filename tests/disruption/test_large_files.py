@@ -75,7 +75,7 @@ async def test_thousands_of_objects_turn_invalid(headgate: Headgate) -> None:
                 await requests.passes(1)
             slowest.append(max(took))
     print(f"\n{OBJECTS} objects invalid at once: healthz at most {milliseconds(slowest)}; {requests}")
-    assert sorted(slowest)[ROUNDS // 2] < 0.1  # one round may meet something else that runs
+    assert max(slowest) < 0.1
 
 
 async def problems(headgate: Headgate, some: bool, within: float = 30) -> None:
