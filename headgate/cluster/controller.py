@@ -165,7 +165,6 @@ class Controller:
         self.inputs = Inputs(translator)
         self.cluster = ClusterSource(client, watch_config(settings), log_cluster_diagnostics, cluster_metrics)
         self.peers = Peers(client, settings.namespace, identity, DiagnosticSet(log_cluster_diagnostics))
-        self.acks = AckAggregator(self.peers, self.inputs, lambda: self.leader.election.leading)
         self.leader = Leader(
             client,
             settings.namespace,
@@ -178,9 +177,10 @@ class Controller:
             self._prepare_to_lead,
             class_finalizer=settings.class_finalizer,
         )
+        self.acks = AckAggregator(self.peers, self.inputs, self.leader.is_leading)
         keys, sync_statuses = SnapshotKeys(translator), SyncStatusReporter(self.acks)
         authentication, clients = _Authentication(TokenReviews(client), self._catch_up), GrpcClients(self.inputs)
-        demand = Demand(always=lambda: self.leader.election.leading)
+        demand = Demand(always=self.leader.is_leading)
         server = new_server(
             select=keys.select,
             address=str(settings.xds),

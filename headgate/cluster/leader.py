@@ -73,7 +73,7 @@ class Leader:
             controller_name,
             inputs.set_apply_result,
             observer=metrics,
-            may_write=self._is_leading,
+            may_write=self.is_leading,
             is_unmanaged=translator.is_unmanaged,
         )
         self._inventory.add_event_handler(self.proxy_reconciler.enqueue)
@@ -83,13 +83,13 @@ class Leader:
             cluster,
             controller_name,
             observer=metrics,
-            may_write=self._is_leading,
+            may_write=self.is_leading,
             has_no_status=self._has_no_status,
             delay=DELAY,
         )
         cluster.add_status_handler(self.writer.enqueue_observed)
         self.finalizers = FinalizerReconciler(
-            client, translator.classes_in_use, enabled=class_finalizer, may_write=self._is_leading
+            client, translator.classes_in_use, enabled=class_finalizer, may_write=self.is_leading
         )
         self.gauges = ClusterGauges(
             self._inventory.scales, lambda: self.proxy_reconciler.depth, lambda: self.writer.depth
@@ -119,7 +119,8 @@ class Leader:
             group.create_task(self.writer.run(), name="statuses")
             group.create_task(self.finalizers.run(), name="finalizers")
 
-    def _is_leading(self) -> bool:
+    def is_leading(self) -> bool:
+        """Return whether this replica leads."""
         return self.election.leading
 
     def _has_no_status(self, ref: Ref) -> bool:
