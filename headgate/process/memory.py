@@ -42,9 +42,9 @@ def reading() -> Iterator[None]:
     overdue = asyncio.get_running_loop().call_later(MOST_READING_SECONDS, gc.enable)
     try:
         yield
+        settle_memory()
     finally:
         overdue.cancel()
-        settle_memory()
         gc.enable()
 
 
