@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from tests.e2e.installation import NAME, NAMESPACE, Installation
-from tests.e2e.kube import Kube, controllers_work
+from tests.e2e.kube import Kube, controllers_work, until
 from tests.e2e.objects import GATEWAY, echo, gateway, route
 from tests.e2e.testcluster import TestCluster
 from tests.e2e.traffic import answers
@@ -97,3 +97,13 @@ async def serving(kube: Kube, host: str = "example.com") -> Site:
     address = (await kube.get("Gateway", GATEWAY))["status"]["addresses"][0]["value"]
     await answers(address, host)
     return Site(kube, address)
+
+
+async def attached(kube: Kube, routes: int) -> None:
+    """Wait until the Gateway of a namespace counts so many routes at each listener, which is told late on purpose."""
+
+    async def counted() -> bool:
+        listeners = (await kube.get("Gateway", GATEWAY))["status"]["listeners"]
+        return {each["attachedRoutes"] for each in listeners} == {routes}
+
+    await until(f"{routes} attached routes", counted)

@@ -7,10 +7,10 @@ from collections import Counter
 from contextlib import suppress
 from typing import Final
 
-from tests.e2e.conftest import serving
+from tests.e2e.conftest import attached, serving
 from tests.e2e.installation import Installation
 from tests.e2e.kube import Kube, path, until
-from tests.e2e.objects import GATEWAY, gateway, route
+from tests.e2e.objects import gateway, route
 from tests.e2e.traffic import answers
 from watchers.kubernetes.errors import ClusterError
 
@@ -59,15 +59,11 @@ async def test_three_thousand_routes_at_once(kube: Kube, headgate: Installation)
         await create(kube, ROUTES)
         await answers(site.address, f"r{ROUTES - 1}.example.com")
 
-        async def attached() -> bool:
-            found = (await kube.get("Gateway", GATEWAY))["status"]["listeners"][0]
-            return bool(found["attachedRoutes"] == ROUTES + 1)
-
         async def told() -> bool:
             assert not any(each.done() for each in watches)
             return len(routes) >= ROUTES
 
-        await until("attached routes", attached)
+        await attached(kube, ROUTES + 1)
         await until("statuses", told)
         print(f"{sum(routes.values())} writes to {len(routes)} routes, {len(times)} to the Gateway")
         await asyncio.sleep(2)  # Whether anything is written once more.

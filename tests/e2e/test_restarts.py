@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, attached
 from tests.e2e.installation import Installation
-from tests.e2e.kube import Object, until
+from tests.e2e.kube import Object
 from tests.e2e.objects import GATEWAY, route
 from tests.e2e.traffic import answers, traffic
 
@@ -19,12 +19,7 @@ async def test_a_restart_is_no_news(site: Site, headgate: Installation) -> None:
             name = f"later-{round_}"
             await kube.apply(route(name, [f"{name}.example.com"]))
             await answers(site.address, f"{name}.example.com")
-
-            async def counted(routes: int = round_ + 2) -> bool:
-                found = (await kube.get("Gateway", GATEWAY))["status"]["listeners"]
-                return [each["attachedRoutes"] for each in found] == [routes]
-
-            await until("attached routes", counted)
+            await attached(kube, round_ + 2)
             assert await _programmed(site) == before
     assert set(seen) == {200}
 

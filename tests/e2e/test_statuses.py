@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.e2e.conftest import Site, serving
+from tests.e2e.conftest import Site, attached, serving
 from tests.e2e.installation import Installation
 from tests.e2e.kube import GATEWAY_API, Kube, until
 from tests.e2e.objects import GATEWAY, gateway, parameters, route
@@ -164,12 +164,6 @@ async def headgate_status(*arguments: str) -> str:
     return text
 
 
-async def counts(kube: Kube, routes: int) -> bool:
-    """Return whether the Gateway's status counts so many routes, which is written every two seconds at most."""
-    (listener,) = (await kube.get("Gateway", GATEWAY))["status"]["listeners"]
-    return bool(listener["attachedRoutes"] == routes)
-
-
 async def test_the_command_line_tells_what_is_not_well(site: Site) -> None:
     """`headgate status` shows objects of a cluster, and first what is wrong, also what no controller answers for."""
     kube = site.kube
@@ -177,7 +171,7 @@ async def test_the_command_line_tells_what_is_not_well(site: Site) -> None:
     lost["spec"]["parentRefs"] = [{"name": "nobody"}]
     await kube.apply(lost, broken)
     await kube.condition("HTTPRoute", "broken", "ResolvedRefs", "False")
-    await until("number of attached routes", lambda: counts(kube, 2))
+    await attached(kube, 2)
     told = await headgate_status()
     assert told.index("problem") < told.index("HTTPROUTE")
     lines = told.splitlines()
