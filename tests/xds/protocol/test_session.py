@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.xds.sample_resources import cluster, endpoints, listener, routes
-from tests.xds.talk import Talk, settled
+from tests.xds.sample_resources import cluster, endpoints
+from tests.xds.talk import Talk
 from xds.protocol.response_cache import ResponseCache
 from xds.protocol.session import ProtocolError, Session
 from xds.resources.snapshot import Snapshot
-from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, RUNTIME, SECRET
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, RUNTIME, SECRET
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
@@ -349,37 +349,6 @@ def test_an_unknown_type_is_no_error(delta: bool) -> None:
     assert talk.response() == (([], ["layer"]) if delta else None)
 
 
-@both
-def test_synced_means_that_the_whole_snapshot_is_accepted(delta: bool) -> None:
-    """A client is synced once listeners, their routes, and the clusters are accepted, not before."""
-    everything = [cluster("a", eds=False), routes("r", {"/": "a"}), listener("l", 80, "r")]
-    talk = Talk(*everything, delta=delta)
-    assert not talk.session.synced()
-    for url, names in ((CLUSTER, ()), (LISTENER, ()), (ROUTE, ("r",))):
-        talk.request(url, *names)
-        talk.response(url)
-        assert not talk.session.synced()
-        talk.accept(url, *(names if not delta else ()))
-    assert talk.session.synced()
-    talk.publish(*everything[:2], listener("l", 81, "r"))
-    assert not talk.session.synced()
-
-
-@both
-def test_a_client_that_never_answers_keeps_one_old_snapshot(delta: bool) -> None:
-    """However many snapshots are published, only the resources sent to a client that never answers stay in memory."""
-    talk = Talk(cluster("a"), delta=delta)
-    talk.request(CLUSTER)
-    talk.response()
-    for timeout in range(2, 200):
-        talk.publish(cluster("a", timeout=timeout), cluster(f"c{timeout}"))
-        talk.response()
-    substream = talk.session.substreams[CLUSTER]
-    assert len(substream.dirty) <= 2 + 198
-    [response] = substream.outstanding
-    assert list(response.upserts) == ["a"]
-
-
 def test_secrets_are_sent_when_requested() -> None:
     """A type that waits for no other is sent at once, even while clusters are not accepted."""
     talk = Talk(cluster("a", secret="s"), delta=True)
@@ -387,20 +356,3 @@ def test_secrets_are_sent_when_requested() -> None:
     talk.response()
     talk.request(SECRET, "s")
     assert talk.response(SECRET) == ([], ["s"])
-
-
-@both
-def test_a_client_in_sync_is_idle_until_something_changes_for_it(delta: bool) -> None:
-    """Once it has accepted all, nothing is due, now or later, whatever changes of which it gets nothing."""
-    talk = settled(cluster("a"), endpoints("a"), delta=delta)
-    assert talk.session.idle()
-    talk.publish(cluster("a"), endpoints("a"), endpoints("b"), routes("r", {"/": "a"}))
-    assert talk.session.idle()
-    assert talk.session.deadline() is None
-    talk.publish(cluster("a"), endpoints("a", 2))
-    assert not talk.session.idle()
-    assert talk.response(ENDPOINT) == (["a"], [])
-    talk.accept(ENDPOINT, *(() if delta else ("a",)))
-    assert talk.session.idle()
-    talk.request(ENDPOINT, *(("new",) if delta else ("a", "new")))
-    assert not talk.session.idle()
