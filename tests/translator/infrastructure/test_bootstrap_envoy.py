@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.ports import free_port
 from tests.translator.infrastructure.authority import Authority, Volume
 from tests.translator.infrastructure.gateways import GATEWAY as SHOP
 from tests.translator.infrastructure.gateways import Cluster, gateway, service
@@ -45,22 +46,13 @@ def has_ipv6() -> bool:
 LOOPBACK = ("127.0.0.1", "::1") if has_ipv6() else ("127.0.0.1",)
 
 
-def free_ports(number: int) -> list[int]:
-    """Return free loopback ports."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for each in probes:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in probes]
-
-
 class Proxy:
     """An Envoy with the files of a pod, and the server that it connects to."""
 
     def __init__(self, folder: Path, parameters: GatewayParametersSpec) -> None:
         self.authority = Authority("first")
         self.seen: list[str] = []
-        self.xds, self.ready, self.metrics, self.admin, self.served = free_ports(5)
+        self.xds, self.ready, self.metrics, self.admin, self.served = (free_port() for _ in range(5))
         self._folders = Folders(str(folder / "config"), str(folder / "token"))
         self._parameters = parameters
         self.config = Volume(folder / "config", self.files())
