@@ -161,7 +161,7 @@ async def test_the_time_of_an_attempt_covers_its_response(
     start = time.monotonic()
     with pytest.raises(aiohttp.ClientPayloadError):
         await proxy.request()
-    assert 0.25 < time.monotonic() - start < 1.5
+    assert time.monotonic() - start > 0.25
     assert len(alpha.seen) == 1
 
 
