@@ -1,0 +1,316 @@
+"""The reference of route delegation: every way from a Gateway to a rule is walked, and every request tried on it.
+
+It knows only manifests, and shares nothing with the translator. It is slow, and is meant to be read beside
+`docs/delegation.md`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from tests.translator.delegation.manifests import DEFAULT, DELEGATION, GATEWAY_API, Manifest
+from tests.translator.delegation.requests import PREFIX, Asked, Match, fitted, inherited, read
+
+Key = tuple[str, str]
+"""The namespace and name of a route or Service."""
+
+ERROR = 500
+NOT_FOUND = 404
+DEEPEST = 16
+LAST = float("inf")
+"""Stands where a child's weight does, behind all of them."""
+LABEL = f"{DELEGATION}/label"
+WEIGHT = f"{DELEGATION}/route-weight"
+INHERITS = f"{DELEGATION}/inherit-parent-matcher"
+
+
+class Answer(NamedTuple):
+    """Who answers a request: a Service, by its namespace and name, or a status.
+
+    Attributes:
+        service: the Service.
+        status: the status, of requests that no Service answers.
+        headers: the headers that the rules set.
+    """
+
+    service: str = ""
+    status: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Shares = dict[Answer, Fraction]
+BROKEN: Shares = {Answer(status=ERROR): Fraction(1)}
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A rule at the end of one way.
+
+    Attributes:
+        match: what it takes.
+        order: where it stands among equal ranks.
+        shares: who answers how much of it.
+    """
+
+    match: Match
+    order: tuple[Any, ...]
+    shares: Shares = field(hash=False)
+
+
+class Reason(NamedTuple):
+    """What a route is told: as a child about one of its parents, or as a parent."""
+
+    route: Key
+    reason: str
+    parent: Key | None = None
+
+
+@dataclass(frozen=True)
+class Way:
+    """The routes from a Gateway down to a rule, and what the rule has from them.
+
+    Attributes:
+        routes: the routes, the rule's own is the last.
+        match: what the delegating rule takes.
+        headers: the headers that delegating rules set.
+    """
+
+    routes: tuple[Key, ...]
+    match: Match
+    headers: dict[str, str]
+
+
+class World:
+    """Objects, and what becomes of requests to their Gateway.
+
+    Attributes:
+        reasons: what is wrong with routes, filled while these are walked.
+    """
+
+    def __init__(self, manifests: Iterable[Manifest]) -> None:
+        given = list(manifests)
+        self.routes = {_key(each): each for each in given if each["kind"] == "HTTPRoute"}
+        self._services = {_key(each) for each in given if each["kind"] == "Service"}
+        self._grants = [each for each in given if each["kind"] == "ReferenceGrant"]
+        self.reasons: set[Reason] = set()
+        self._fits: defaultdict[tuple[Key, Key], dict[int, bool]] = defaultdict(dict)
+        self._hosts = [
+            (host, leaf) for key in self.routes for host in self._own_hosts(key) for leaf in self._roots_leaves(key)
+        ]
+        for (parent, child), fits in self._fits.items():
+            if not all(fits.values()):
+                reason = "PartiallyInvalid" if any(fits.values()) else "NoMatchingParentMatcher"
+                self.reasons.add(Reason(child, reason, parent))
+
+    def answer(self, asked: Asked) -> Shares:
+        """Return who answers a request, and which share of such requests."""
+        taken = [
+            (*_specificity(host), leaf.match.rank, leaf.order, leaf)
+            for host, leaf in self._hosts
+            if _covers(host, asked.host) and leaf.match.takes(asked)
+        ]
+        if not taken:
+            return {Answer(status=NOT_FOUND): Fraction(1)}
+        return min(taken, key=lambda each: each[:-1])[-1].shares
+
+    def _own_hosts(self, key: Key) -> list[str]:
+        """Return the hostnames under which a route is attached to the Gateway."""
+        spec = self.routes[key]["spec"]
+        if not any(each.get("kind", "Gateway") == "Gateway" for each in spec.get("parentRefs", ())):
+            return []
+        return spec.get("hostnames") or [""]
+
+    def _roots_leaves(self, key: Key) -> Iterator[Leaf]:
+        way = Way((key,), Match(), {})
+        for place, raw in enumerate(self.routes[key]["spec"]["rules"]):
+            for match in _matches(raw, Match()):
+                yield from self._leaves(replace(way, match=match), raw, (*self._age(key), place))
+
+    def _leaves(self, way: Way, raw: Manifest, order: tuple[Any, ...]) -> Iterator[Leaf]:
+        """Yield the leaves of a rule for one of its matches."""
+        headers = {**way.headers, **_headers(raw)}
+        references = raw.get("backendRefs", ())
+        kinds = [_delegates(each) for each in references]
+        if not any(kinds):
+            yield Leaf(way.match, order, self._served(way.routes[-1], references, headers))
+        elif not all(kinds) or way.match.kind != PREFIX or not _may_delegate(raw):
+            self.reasons.add(Reason(way.routes[-1], "UnsupportedValue"))
+            yield Leaf(way.match, order, BROKEN)
+        else:
+            yield from self._delegated(replace(way, headers=headers), references, order)
+
+    def _delegated(self, way: Way, references: list[Manifest], order: tuple[Any, ...]) -> Iterator[Leaf]:
+        """Yield the leaves of the children of a rule, and behind them the error of what is missing."""
+        weights: dict[Key, int] = {}
+        broken = False
+        for reference in references:
+            weight = reference.get("weight", 1)
+            found, faulty = self._children(way, reference)
+            broken |= faulty and weight > 0
+            for each in found:
+                weights.setdefault(each, weight)
+        made: list[tuple[Key, int, Leaf]] = []
+        for each, weight in weights.items():
+            made += [(each, weight, leaf) for leaf in self._child_leaves(way, each, order) if weight]
+        if len({each.get("weight", 1) for each in references}) > 1:
+            yield from _shared(made)
+        else:
+            yield from (leaf for _, _, leaf in made)
+        if broken or not made:
+            yield Leaf(way.match, (*order, LAST), BROKEN)
+
+    def _children(self, way: Way, reference: Manifest) -> tuple[list[Key], bool]:
+        """Return the children that a reference is to, and whether it is at fault itself."""
+        parent = way.routes[-1]
+        namespace, name = reference.get("namespace", parent[0]), reference.get("name", "")
+        if reference.get("kind") == "label":
+            found = [
+                key
+                for key, each in self.routes.items()
+                if each["metadata"].get("labels", {}).get(LABEL) == name
+                and namespace in ("all", key[0])
+                and key != parent
+            ]
+            named = False
+        elif name in ("*", ""):
+            found = [
+                key for key in self.routes if key[0] == namespace and key != parent and self._is_child(key, parent)
+            ]
+            named = False
+        else:
+            found, named = [key for key in [(namespace, name)] if key in self.routes], True
+        if not found:
+            self.reasons.add(Reason(parent, "ChildNotFound"))
+            return [], True
+        permitted = [each for each in found if self._permitted(parent, each)]
+        if len(permitted) < len(found):
+            self.reasons.add(Reason(parent, "RefNotPermitted"))
+        cycles = [each for each in permitted if each in way.routes]
+        for each in cycles:
+            start = way.routes.index(each)
+            self.reasons |= {Reason(member, "DelegationCycle") for member in way.routes[start:]}
+        rest = [each for each in permitted if each not in way.routes]
+        if len(way.routes) > DEEPEST:
+            self.reasons |= {Reason(parent, "DelegationTooDeep")} if rest else set()
+            return [], bool(cycles or rest)
+        good = [each for each in rest if self._is_child(each, parent)]
+        self.reasons |= {Reason(each, "NotAllowedByParent", parent) for each in rest if each not in good}
+        return good, bool(cycles) or (named and bool(rest) and not good)
+
+    def _child_leaves(self, way: Way, child: Key, order: tuple[Any, ...]) -> Iterator[Leaf]:
+        """Yield the leaves of a child under one match of a delegating rule."""
+        raw = self.routes[child]
+        annotations = raw["metadata"].get("annotations", {})
+        weight = int(annotations.get(WEIGHT, "0"))
+        for place, own in enumerate(raw["spec"]["rules"]):
+            join = inherited if annotations.get(INHERITS) == "true" else fitted
+            pairs = [join(way.match, each) for each in _matches(own, way.match)]
+            if _takes_the_parents(own):
+                pairs = [way.match]
+            fits = self._fits[way.routes[-1], child]
+            fits[place] = fits.get(place, False) or any(pairs)
+            for match in filter(None, pairs):
+                below = Way((*way.routes, child), match, way.headers)
+                yield from self._leaves(below, own, (*order, -weight, *self._age(child), place))
+
+    def _is_child(self, key: Key, parent: Key) -> bool:
+        """Whether a route may be a child of another: it has no hostnames, and names that parent if it names any."""
+        spec = self.routes[key]["spec"]
+        return not spec.get("hostnames") and (not spec.get("parentRefs") or self._names(key, parent))
+
+    def _names(self, key: Key, parent: Key) -> bool:
+        parents = self.routes[key]["spec"].get("parentRefs", ())
+        return any(
+            each.get("kind") == "HTTPRoute" and (each.get("namespace", key[0]), each["name"]) == parent
+            for each in parents
+        )
+
+    def _permitted(self, parent: Key, child: Key) -> bool:
+        """Whether a route of another namespace may be a child: by a ReferenceGrant, or since it names the parent."""
+        if parent[0] == child[0] or self._names(child, parent):
+            return True
+        return any(
+            grant["metadata"].get("namespace", DEFAULT) == child[0]
+            and any(_is_of_routes(each) and each["namespace"] == parent[0] for each in grant["spec"]["from"])
+            and any(_is_of_routes(each) and each.get("name", child[1]) == child[1] for each in grant["spec"]["to"])
+            for grant in self._grants
+        )
+
+    def _age(self, key: Key) -> tuple[str, str]:
+        return self.routes[key]["metadata"].get("creationTimestamp", ""), "/".join(key)
+
+    def _served(self, owner: Key, references: Iterable[Manifest], headers: dict[str, str]) -> Shares:
+        """Return the shares of the Services of a rule."""
+        weights = [(each, each.get("weight", 1)) for each in references]
+        total = sum(weight for _, weight in weights)
+        made: defaultdict[Answer, Fraction] = defaultdict(Fraction)
+        for each, weight in weights:
+            key = (each.get("namespace", owner[0]), each["name"])
+            known = each.get("kind", "Service") == "Service" and key in self._services and key[0] == owner[0]
+            answer = Answer("/".join(key), 0, tuple(sorted(headers.items()))) if known else Answer(status=ERROR)
+            if weight:
+                made[answer] += Fraction(weight, total)
+        return dict(made) or BROKEN
+
+
+def _shared(made: Iterable[tuple[Key, int, Leaf]]) -> Iterator[Leaf]:
+    """Yield leaves, of which those of several children that are equal share by weight: of each child the first."""
+    alike: defaultdict[Match, dict[Key, tuple[int, Leaf]]] = defaultdict(dict)
+    for child, weight, leaf in sorted(made, key=lambda each: each[2].order):
+        alike[leaf.match].setdefault(child, (weight, leaf))
+    for by_child in alike.values():
+        total = sum(weight for weight, _ in by_child.values())
+        shares: defaultdict[Answer, Fraction] = defaultdict(Fraction)
+        for weight, leaf in by_child.values():
+            for answer, share in leaf.shares.items():
+                shares[answer] += share * Fraction(weight, total)
+        (_, first), *_ = by_child.values()
+        yield replace(first, shares=dict(shares))
+
+
+def _key(manifest: Manifest) -> Key:
+    return manifest["metadata"].get("namespace", DEFAULT), manifest["metadata"]["name"]
+
+
+def _matches(raw: Manifest, without: Match) -> list[Match]:
+    """Return the matches of a rule; `without` is that of one that has none."""
+    return [without] if _takes_the_parents(raw) else [read(each) for each in raw["matches"]]
+
+
+def _takes_the_parents(raw: Manifest) -> bool:
+    """Whether a rule has no matches; the API server writes them as one of everything."""
+    return [read(each) for each in raw.get("matches", ())] in ([], [Match()])
+
+
+def _delegates(reference: Manifest) -> bool:
+    group, kind = reference.get("group", ""), reference.get("kind", "Service")
+    return (group, kind) in ((GATEWAY_API, "HTTPRoute"), (DELEGATION, "label"))
+
+
+def _is_of_routes(side: Manifest) -> bool:
+    return (side["group"], side["kind"]) == (GATEWAY_API, "HTTPRoute")
+
+
+def _may_delegate(raw: Manifest) -> bool:
+    """Whether all filters of a rule are such as children inherit."""
+    kinds = {each["type"] for each in raw.get("filters", ())}
+    return kinds <= {"RequestHeaderModifier", "ResponseHeaderModifier", "CORS"}
+
+
+def _headers(raw: Manifest) -> dict[str, str]:
+    """Return the headers that a rule sets."""
+    changes = (each["requestHeaderModifier"] for each in raw.get("filters", ()) if "requestHeaderModifier" in each)
+    return {each["name"]: each["value"] for change in changes for each in change["set"]}
+
+
+def _covers(host: str, name: str) -> bool:
+    return host in ("", name) or (host.startswith("*.") and name.endswith(host[1:]))
+
+
+def _specificity(host: str) -> tuple[bool, int]:
+    """Return a key by which the most specific hostname comes first."""
+    return not host or host.startswith("*"), -len(host)
