@@ -135,6 +135,7 @@ class Settings:
         allow_http_issuers: OpenID issuers, and what is fetched from them, may have http URLs.
         access_log_folder: the folder in which access logs of policies may write files, beside the streams of the proxy;
             "" if in none.
+        allow_lua: policies may have scripts in Lua, which can do all that the proxy can.
         rate_limit_service: where the rate limit service is that policies mean which name none; standalone, where
             Headgate deploys none.
         local_backends: Backends may be at loopback and link-local addresses and at sockets of Unix. This lets whoever
@@ -159,6 +160,7 @@ class Settings:
     policy_namespaces: frozenset[str] = frozenset()
     policy_affected: bool = False
     allow_http_issuers: bool = False
+    allow_lua: bool = False
     rate_limit_service: ServiceAddress | None = None
     local_backends: bool = False
     gcp_metadata_server: ServiceAddress | None = None
@@ -177,6 +179,7 @@ def in_cluster(
     policy_namespaces: frozenset[str] = frozenset(),
     policy_affected: bool = False,
     allow_http_issuers: bool = False,
+    allow_lua: bool = False,
     access_log_folder: str = "",
     local_backends: bool = False,
     gcp_metadata_server: ServiceAddress | None = None,
@@ -195,6 +198,7 @@ def in_cluster(
         policy_namespaces=policy_namespaces,
         policy_affected=policy_affected,
         allow_http_issuers=allow_http_issuers,
+        allow_lua=allow_lua,
         access_log_folder=access_log_folder,
         local_backends=local_backends,
         gcp_metadata_server=gcp_metadata_server,

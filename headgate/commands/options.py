@@ -207,6 +207,15 @@ AllowHttpIssuers = Annotated[
         help="For tests: OpenID issuers, and the keys of tokens, may have http URLs, and be on this machine.",
     ),
 ]
+AllowLua = Annotated[
+    bool,
+    typer.Option(
+        "--allow-lua",
+        envvar="HEADGATE_ALLOW_LUA",
+        help="Let policies have scripts in Lua: users who may write one can do all that the proxies can, and read all "
+        "that these have, keys and other tenants' requests too.",
+    ),
+]
 LocalBackends = Annotated[
     bool,
     typer.Option(

@@ -72,6 +72,7 @@ class RunSettings:
         policy_namespaces: those whose policies may select targets by labels everywhere.
         policy_affected: whether targets of policies get the condition `PolicyAffected`.
         allow_http_issuers: whether OpenID issuers may have http URLs, and be on this machine.
+        allow_lua: whether policies may have scripts in Lua.
         access_log_folder: the folder in which access logs of policies may write files; "" if in none.
         local_backends: whether Backends may be at loopback and link-local addresses and at sockets of Unix.
         scoped_hostnames: with so many hostnames, the routes of a listener are served by scopes; 0 if never.
@@ -90,6 +91,7 @@ class RunSettings:
     policy_namespaces: frozenset[str] = frozenset()
     policy_affected: bool = False
     allow_http_issuers: bool = False
+    allow_lua: bool = False
     local_backends: bool = False
     scoped_hostnames: int = DEFAULT_SCOPED_HOSTNAMES
     access_log_folder: str = ""
@@ -133,6 +135,7 @@ class _Run:
                 policy_namespaces=settings.policy_namespaces,
                 policy_affected=settings.policy_affected,
                 allow_http_issuers=settings.allow_http_issuers,
+                allow_lua=settings.allow_lua,
                 local_backends=settings.local_backends,
                 scoped_hostnames=settings.scoped_hostnames,
                 access_log_folder=settings.access_log_folder,

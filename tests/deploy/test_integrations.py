@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from lupa.lua51 import LuaRuntime  # type: ignore[import-untyped]
+from lupa.lua51 import LuaRuntime
 
 from deploy.observability.envoy import ENVOY
 from deploy.observability.promql import BACKEND_NAME

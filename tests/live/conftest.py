@@ -132,6 +132,25 @@ async def proxies(
         proxy.restore()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def allowed(envoy_path: Path, upstreams: dict[str, Upstream]) -> AsyncIterator[Proxy]:
+    """Yield a proxy whose operator allows code of users in it."""
+    async with running_proxy(envoy_path, Settings(allow_lua=True)) as (found, _):
+        slices = [each for name in NAMES for each in endpoints(name, [upstreams[name].port])]
+        listener = {"name": "http", "protocol": "HTTP", "port": found.port}
+        await found.begin(gateway(listener), [service(name) for name in NAMES], slices)
+        yield found
+
+
+@pytest.fixture
+def permissive(allowed: Proxy, upstreams: dict[str, Upstream]) -> Proxy:
+    """Return that proxy, without routes."""
+    for each in upstreams.values():
+        each.reset()
+    allowed.restore()
+    return allowed
+
+
 @pytest.fixture
 def alpha(upstreams: dict[str, Upstream]) -> Upstream:
     """Return the upstream behind the Service `alpha`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,16 +16,12 @@ from translator.envoy.filter_entries import FilterEntry, SlotFilter
 from translator.envoy.grpc_service import GrpcCall, grpc_service
 from translator.envoy.hooks import FilterHook
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
+from translator.extensions.filter_stages import placed
 from translator.ir.backend import Backend
 from translator.ir.http import RuleSetting
-from translator.objects.headgate.extproc import (
-    MOST_PROCESSORS,
-    ExternalProcessing,
-    FilterStage,
-    MetadataOptions,
-    ProcessingMode,
-)
+from translator.objects.headgate.extproc import MOST_PROCESSORS, ExternalProcessing, MetadataOptions, ProcessingMode
 from translator.objects.headgate.extprocprovider import ExternalProcessor
+from translator.objects.headgate.filterentries import FilterStage
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.objects.schema.base import Fields
 from translator.outcome import Outcome, Problem
@@ -38,27 +34,6 @@ PROCESSED_BYTES: Final = 1024 * 1024
 """How long a body may be that a processor gets as a whole."""
 ACTIONS: Final = {"FromResponse": Filter.DEFAULT, "Clear": Filter.CLEAR, "Retain": Filter.RETAIN}
 WHOLE: Final = frozenset({"BUFFERED", "BUFFERED_PARTIAL"})
-
-_LAST: Final = ("Route", "During")
-_SLOTS: Final[Mapping[tuple[str, str], str]] = {
-    ("Fault", "Before"): http_filters.BEFORE_FAULT,
-    ("Fault", "During"): http_filters.BEFORE_AUTHN,
-    ("Fault", "After"): http_filters.BEFORE_AUTHN,
-    ("AuthN", "Before"): http_filters.BEFORE_AUTHN,
-    ("AuthN", "During"): http_filters.BEFORE_AUTHZ,
-    ("AuthN", "After"): http_filters.BEFORE_AUTHZ,
-    ("AuthZ", "Before"): http_filters.BEFORE_AUTHZ,
-    ("AuthZ", "During"): http_filters.BEFORE_RATE_LIMIT,
-    ("AuthZ", "After"): http_filters.BEFORE_RATE_LIMIT,
-    ("RateLimit", "Before"): http_filters.BEFORE_RATE_LIMIT,
-    ("RateLimit", "During"): http_filters.BEFORE_ROUTE,
-    ("RateLimit", "After"): http_filters.BEFORE_ROUTE,
-    ("Route", "Before"): http_filters.BEFORE_ROUTE,
-    _LAST: http_filters.EXT_PROC,
-    ("Route", "After"): http_filters.AFTER_ROUTE,
-}
-"""By stage and predicate, the slot: that before the filters of a stage, or that of the next one."""
-
 
 NO_POLICY: Final = ExternalProcessing.model_construct()
 """What a policy says that says nothing."""
@@ -101,9 +76,9 @@ class Processor:
         return self.own.processing_mode or self.provided.spec.processing_mode
 
     @property
-    def stage(self) -> FilterStage:
-        """Where it is asked."""
-        return self.own.filter_stage or self.provided.spec.filter_stage or FilterStage()
+    def stage(self) -> FilterStage | None:
+        """Where it is asked, if that is said."""
+        return self.own.filter_stage or self.provided.spec.filter_stage
 
     @property
     def holds_bodies(self) -> bool:
@@ -116,10 +91,7 @@ class Processor:
 
     def slot_filter(self) -> SlotFilter:
         """Return its filter, in the slot of its stage."""
-        stage = self.stage
-        slot = _SLOTS[(stage.stage or _LAST[0], stage.predicate or _LAST[1])]
-        name = f"{NAME}/{self.own.name}" if self.own.name else NAME
-        return SlotFilter(slot, name, self.config(), stage.weight or 0)
+        return placed(self.stage, http_filters.EXT_PROC, NAME, self.own.name, self.config())
 
     def config(self) -> Filter:
         """Return the whole configuration of its filter."""

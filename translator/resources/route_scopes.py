@@ -56,12 +56,13 @@ def _namespace(_: Db, ref: Ref) -> tuple[str, ...]:
 def changing_hosts(db: Db, policy: Ref) -> Iterator[tuple[str, str]]:
     """File by whom the policies of a namespace may have Hosts changed.
 
-    That is the proxy, which follows redirects, or authorizers and processors: the namespaces of their extensions.
+    That is the proxy, which follows redirects and runs scripts, or authorizers and processors: the namespaces of their
+    extensions.
     """
     found = db.get(TrafficPolicy, policy)
     if found is None:
         return
-    if found.spec.internal_redirect is not None:
+    if found.spec.internal_redirect is not None or (found.spec.lua and db.settings.allow_lua):
         yield policy.namespace, BY_PROXY
     authorizers = found.spec.ext_auth
     named = [each.extension_ref for each in found.spec.ext_proc or ()]

@@ -8,17 +8,17 @@ from pydantic_core import PydanticCustomError
 
 from translator.api_group import GROUP
 from translator.objects.headgate.expressions import Attribute
+from translator.objects.headgate.filterentries import FilterStage, OneName, ends_all
 from translator.objects.headgate.references import ExtensionReference
 from translator.objects.headgate.types import Disableable
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, raise_violations, repeated
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.merging import ATOMIC, ByKey
-from translator.objects.schema.scalars import Boolean, Int32, PortName
+from translator.objects.schema.scalars import Boolean, PortName
 
 MOST_PROCESSORS: Final = 8
 """How many external processors a request may pass of those of policies."""
 DUPLEX: Final = "FULL_DUPLEX_STREAMED"
-_TWICE: Final = "is that of an earlier processor: choose another, or remove one of them"
 _NEEDS_TRAILERS: Final = f"must be SEND beside a body mode {DUPLEX}: the processor has to see the end of the body"
 _RESERVED: Final = (
     "is what filters of the proxy write, and decide by: choose another namespace, not beginning with 'envoy.', "
@@ -107,21 +107,6 @@ class MetadataOptions(Fields):
     """What it may write. By default nothing."""
 
 
-class FilterStage(Fields):
-    """Where in the order of Envoy's filters an external processor is asked."""
-
-    stage: Annotated[Literal["Fault", "AuthN", "AuthZ", "RateLimit", "Route"] | None, Doc(envoy="the filter_chain")] = (
-        None
-    )
-    """The stage: injected faults, authentication, authorisation, rate limits, or the end of all that. By default
-    Route."""
-    predicate: Annotated[Literal["Before", "During", "After"] | None, Doc(envoy="the filter_chain")] = None
-    """Whether it comes before or after the filters of the stage; During is After, but for Route, where After comes
-    behind all changes of headers. By default During."""
-    weight: Annotated[Int32 | None, Doc(envoy="the order in the filter_chain")] = None
-    """Of several at one place, the one with the highest weight is asked first. By default 0."""
-
-
 Attributes = Annotated[tuple[Attribute, ...] | None, Field(max_length=32)]
 """Attributes of requests or responses, such as ``request.path``."""
 
@@ -159,21 +144,11 @@ class ExternalProcessing(Disableable):
             yield FieldViolation((), "must have either extensionRef or disable")
 
 
-def _unique(found: tuple[ExternalProcessing, ...] | None) -> tuple[ExternalProcessing, ...] | None:
-    raise_violations(FieldViolation((index, "name"), _TWICE) for index in repeated(each.name for each in found or ()))
-    return found
-
-
-ONE_NAME: Final = CelRule(
-    "!has(self.extProc) || self.extProc.all(a, self.extProc.exists_one(b, "
-    "(has(a.name) ? a.name : '') == (has(b.name) ? b.name : '')))",
-    f"a name {_TWICE}",
-    "extProc",
-)
+ONE_NAME: Final = OneName("extProc", "processor")
 ExternalProcessings = Annotated[
     tuple[ExternalProcessing, ...] | None,
     Field(max_length=MOST_PROCESSORS),
-    AfterValidator(_unique),
-    ByKey("name", ends=lambda each: each.name == "" and each.disable is not None),
+    AfterValidator(ONE_NAME),
+    ByKey("name", ends=ends_all),
 ]
 """External processors, by their names."""

@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from translator.objects.headgate.extproc import Attributes, FilterStage, MetadataOptions, ProcessingMode
+from translator.objects.headgate.extproc import Attributes, MetadataOptions, ProcessingMode
+from translator.objects.headgate.filterentries import FilterStage
 from translator.objects.headgate.services import GrpcService
 from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation
 from translator.objects.schema.documentation import Doc

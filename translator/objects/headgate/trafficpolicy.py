@@ -19,6 +19,7 @@ from translator.objects.headgate.faults import FaultInjection
 from translator.objects.headgate.forwarding import HashPolicies, HttpUpgrades, InternalRedirect, RequestMirror
 from translator.objects.headgate.headers import HeaderModifiers, HostRewrite, UrlRewrite
 from translator.objects.headgate.jwt import JwtAuthUnit
+from translator.objects.headgate.luascripts import ONE_SCRIPT, LuaScripts
 from translator.objects.headgate.oauth2 import OAuth2Unit
 from translator.objects.headgate.overrides import ResponseOverrides
 from translator.objects.headgate.policy import AttachedPolicySpec, PolicyTarget, TargetSelector
@@ -53,7 +54,14 @@ OF_ROUTES: Final = CelRule(
 class TrafficPolicySpec(AttachedPolicySpec):
     """What to do with requests; each field is merged with those of policies of other levels, and by itself."""
 
-    rules: ClassVar[tuple[CelRule, ...]] = (*AttachedPolicySpec.rules, SHORT_FORM, OF_ROUTES, ONE_NAME, OTHER_NAME)
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        *AttachedPolicySpec.rules,
+        SHORT_FORM,
+        OF_ROUTES,
+        ONE_NAME.rule,
+        ONE_SCRIPT.rule,
+        OTHER_NAME,
+    )
     other_names: ClassVar[Mapping[str, str]] = {"oidc": "oauth2", "auto_host_rewrite": "host_rewrite"}
 
     cors: Annotated[
@@ -127,6 +135,9 @@ class TrafficPolicySpec(AttachedPolicySpec):
     ext_proc: ExternalProcessings = None
     """External processors that see requests and responses, and change them; more specific policies replace them by
     their names."""
+    lua: LuaScripts = None
+    """Scripts in Lua that see requests and responses, and change them; more specific policies replace them by their
+    names. Only where the operator allows them."""
 
     @model_validator(mode="before")
     @classmethod

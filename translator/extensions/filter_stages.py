@@ -1,0 +1,46 @@
+"""Where filters of the user's choice come among Envoy's filters: the slot of a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from google.protobuf.message import Message
+
+from translator.envoy import http_filters
+from translator.envoy.filter_entries import SlotFilter
+from translator.objects.headgate.filterentries import FilterStage
+
+_LAST: Final = ("Route", "During")
+_SLOTS: Final[Mapping[tuple[str, str], str]] = {
+    ("Fault", "Before"): http_filters.BEFORE_FAULT,
+    ("Fault", "During"): http_filters.BEFORE_AUTHN,
+    ("Fault", "After"): http_filters.BEFORE_AUTHN,
+    ("AuthN", "Before"): http_filters.BEFORE_AUTHN,
+    ("AuthN", "During"): http_filters.BEFORE_AUTHZ,
+    ("AuthN", "After"): http_filters.BEFORE_AUTHZ,
+    ("AuthZ", "Before"): http_filters.BEFORE_AUTHZ,
+    ("AuthZ", "During"): http_filters.BEFORE_RATE_LIMIT,
+    ("AuthZ", "After"): http_filters.BEFORE_RATE_LIMIT,
+    ("RateLimit", "Before"): http_filters.BEFORE_RATE_LIMIT,
+    ("RateLimit", "During"): http_filters.BEFORE_ROUTE,
+    ("RateLimit", "After"): http_filters.BEFORE_ROUTE,
+    ("Route", "Before"): http_filters.BEFORE_ROUTE,
+    ("Route", "After"): http_filters.AFTER_ROUTE,
+}
+"""By stage and predicate, the slot: that before the filters of a stage, or that of the next one."""
+
+
+def placed(stage: FilterStage | None, own_slot: str, unit: str, name: str, config: Message) -> SlotFilter:
+    """Return a filter in the slot of its stage.
+
+    Args:
+        stage: the stage; None for the default, which is Route, During.
+        own_slot: the slot of the unit, which is that of the default.
+        unit: what the filter is named by if it has no name of its own.
+        name: the name of the filter among those of its unit; "" if it has none.
+        config: its configuration.
+    """
+    found = stage or FilterStage()
+    slot = _SLOTS.get((found.stage or _LAST[0], found.predicate or _LAST[1]), own_slot)
+    return SlotFilter(slot, f"{unit}/{name}" if name else unit, config, found.weight or 0)
