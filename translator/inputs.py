@@ -107,11 +107,6 @@ class ServiceAddress(NamedTuple):
     host: str
     port: int
 
-    @classmethod
-    def of(cls, address: HostAndPort | None) -> ServiceAddress | None:
-        """Return an address that an option has as one; None if there is none."""
-        return None if address is None else cls(address.host, address.port)
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -161,9 +156,9 @@ class Settings:
     policy_affected: bool = False
     allow_http_issuers: bool = False
     allow_lua: bool = False
-    rate_limit_service: ServiceAddress | None = None
+    rate_limit_service: HostAndPort | None = None
     local_backends: bool = False
-    gcp_metadata_server: ServiceAddress | None = None
+    gcp_metadata_server: HostAndPort | None = None
     gcp_audiences: frozenset[str] = frozenset()
     own_folders: tuple[str, ...] = ()
     zone: str = ""
@@ -175,35 +170,19 @@ def in_cluster(
     controller_name: str = CONTROLLER_NAME,
     *,
     external_names: bool = False,
-    offline: bool = False,
-    policy_namespaces: frozenset[str] = frozenset(),
-    policy_affected: bool = False,
-    allow_http_issuers: bool = False,
-    allow_lua: bool = False,
-    access_log_folder: str = "",
-    local_backends: bool = False,
-    gcp_metadata_server: ServiceAddress | None = None,
     gcp_audiences: frozenset[str] = frozenset(),
-    scoped_hostnames: int = DEFAULT_SCOPED_HOSTNAMES,
+    offline: bool = False,
 ) -> Settings:
     """Make the settings for the objects of a cluster; `Settings` says what its arguments are."""
     own = OwnAddress(ADMIN_PORT, f"the proxy's own {OWN_PORTS[ADMIN_PORT]}")
     return Settings(
         controller_name,
-        False,
-        ("0.0.0.0",),
-        external_names,
-        offline,
-        (own,),
-        policy_namespaces=policy_namespaces,
-        policy_affected=policy_affected,
-        allow_http_issuers=allow_http_issuers,
-        allow_lua=allow_lua,
-        access_log_folder=access_log_folder,
-        local_backends=local_backends,
-        gcp_metadata_server=gcp_metadata_server,
+        standalone=False,
+        addresses=("0.0.0.0",),
+        external_names=external_names,
         gcp_audiences=gcp_audiences,
-        scoped_hostnames=scoped_hostnames,
+        offline=offline,
+        own=(own,),
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
@@ -37,8 +37,7 @@ from headgate.security.identity import bearer
 from headgate.security.rotation import Authorities
 from headgate.security.tokens import TokenReviews
 from translator.infrastructure.names import owned_by
-from translator.inputs import ProxyDefaults, ServiceAddress, in_cluster
-from translator.ir.route_scope import DEFAULT_SCOPED_HOSTNAMES
+from translator.inputs import ProxyDefaults, Settings, in_cluster
 from translator.registry import KINDS, REGISTRY
 from translator.translator import Translator
 from watchers.diagnostics import DiagnosticSet
@@ -60,48 +59,28 @@ class ControllerSettings:
     Attributes:
         target: the cluster.
         namespace: the namespace of Headgate; "" for that of the pod or of the kubeconfig's context.
-        controller_name: the spec.controllerName of Headgate's GatewayClasses.
         namespaces: the namespaces to watch, by name; empty for all.
         namespace_labels: the namespaces to watch, by a label selector; "" for all.
         xds: the address of the xDS server.
         xds_host: the DNS name that proxies connect to, and the subject of the server's certificate.
         admin: the address of the admin server.
         proxy_image: the image of Envoy; "" for the one this Headgate is tested with.
-        external_names: whether Services of type ExternalName may be backends.
+        translation: the settings of the translation, as `in_cluster` makes them.
         class_finalizer: whether GatewayClasses get a finalizer while Gateways use them.
         admin_hosts: further names in the Host header that the admin server accepts.
-        policy_namespaces: those whose policies may select targets by labels everywhere.
-        policy_affected: whether targets of policies get the condition `PolicyAffected`.
-        allow_http_issuers: whether OpenID issuers may have http URLs, and be on this machine.
-        allow_lua: whether policies may have scripts in Lua.
-        access_log_folder: the folder in which access logs of policies may write files; "" if in none.
-        local_backends: whether Backends may be at loopback and link-local addresses and at sockets of Unix.
-        scoped_hostnames: with so many hostnames, the routes of a listener are served by scopes; 0 if never.
-        gcp_metadata_server: where proxies get identity tokens of Google's; None for where Google has it.
-        gcp_audiences: for whom Backends of gcp may have these beside their own hosts; "*" for anyone.
     """
 
     target: Target
     namespace: str
-    controller_name: str
     namespaces: tuple[str, ...]
     namespace_labels: str
     xds: Address
     xds_host: str
     admin: Address
     proxy_image: str
-    external_names: bool
+    translation: Settings = field(default_factory=in_cluster)
     class_finalizer: bool = False
     admin_hosts: tuple[str, ...] = ()
-    policy_namespaces: frozenset[str] = frozenset()
-    policy_affected: bool = False
-    allow_http_issuers: bool = False
-    allow_lua: bool = False
-    local_backends: bool = False
-    scoped_hostnames: int = DEFAULT_SCOPED_HOSTNAMES
-    access_log_folder: str = ""
-    gcp_metadata_server: Address | None = None
-    gcp_audiences: frozenset[str] = frozenset()
 
 
 def run(settings: ControllerSettings) -> None:
@@ -146,22 +125,7 @@ class Controller:
     def __init__(self, settings: ControllerSettings, client: ApiClient, new_server: Callable[..., Server]) -> None:
         metrics = Metrics()
         cluster_metrics = ClusterMetrics(metrics.registry)
-        translator = Translator(
-            in_cluster(
-                settings.controller_name,
-                external_names=settings.external_names,
-                policy_namespaces=settings.policy_namespaces,
-                policy_affected=settings.policy_affected,
-                allow_http_issuers=settings.allow_http_issuers,
-                allow_lua=settings.allow_lua,
-                local_backends=settings.local_backends,
-                scoped_hostnames=settings.scoped_hostnames,
-                access_log_folder=settings.access_log_folder,
-                gcp_metadata_server=ServiceAddress.of(settings.gcp_metadata_server),
-                gcp_audiences=settings.gcp_audiences,
-            ),
-            on_demand=[model.kind for model in ON_DEMAND],
-        )
+        translator = Translator(settings.translation, on_demand=[model.kind for model in ON_DEMAND])
         identity = f"{socket.gethostname()}_{uuid.uuid4()}"
         self.settings = settings
         self.client = client
@@ -171,7 +135,7 @@ class Controller:
         self.leader = Leader(
             client,
             settings.namespace,
-            settings.controller_name,
+            settings.translation.controller_name,
             identity,
             translator,
             self.inputs,
@@ -193,7 +157,7 @@ class Controller:
             observer=Observers(metrics, Traces(), clients, demand),
             on_sync_status=sync_statuses.report,
         )
-        self.discovery = Discovery(self.inputs, allow_http=settings.allow_http_issuers)
+        self.discovery = Discovery(self.inputs, allow_http=settings.translation.allow_http_issuers)
         leader = self.leader
         events = ClusterEvents(
             *(translator, self.cluster, leader.writer, leader.proxy_reconciler, leader.finalizers), self.discovery
@@ -273,10 +237,10 @@ class Controller:
 
 def watch_config(settings: ControllerSettings) -> WatchConfig:
     """Return the watch configuration: all kinds; for kinds that Headgate deploys, only its own objects."""
-    own = owned_by(settings.controller_name)
+    own = owned_by(settings.translation.controller_name)
     return WatchConfig(
         statuses=frozenset(each.kind for each in REGISTRY.with_status),
-        controller=settings.controller_name,
+        controller=settings.translation.controller_name,
         labels={model.kind: own for model in KINDS.values() if model.own_only},
         namespaces=settings.namespaces,
         namespace_labels=settings.namespace_labels,

@@ -7,28 +7,19 @@ from typing import Annotated
 import typer
 
 from headgate.commands.options import (
-    DEFAULT_SCOPED_HOSTNAMES,
     NO_AUDIENCES,
-    NO_NAMESPACES,
-    AccessLogFolder,
     AdminAddress,
     AdminHosts,
-    AllowHttpIssuers,
-    AllowLua,
     Context,
     ControllerName,
     ExternalNames,
     GcpAudiences,
-    GcpMetadataServer,
     HowToLog,
     Kubeconfig,
-    LocalBackends,
-    PolicyNamespaces,
-    ScopedHostnames,
     WhatToLog,
-    WithPolicyAffected,
     XdsAddress,
 )
+from headgate.commands.translation import DEFAULT_OPTIONS, TranslationOptions, with_translation_options
 from headgate.observability.logging import LogFormat, LogLevel, configure
 from headgate.process.address import Address
 from headgate.process.memory import loading
@@ -38,6 +29,7 @@ ALL_INTERFACES_XDS = Address("0.0.0.0", 18000)
 ALL_INTERFACES_ADMIN = Address("0.0.0.0", 19080)
 
 
+@with_translation_options
 def command(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -86,14 +78,7 @@ def command(
         ),
     ] = "",
     external_names: ExternalNames = False,
-    policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
-    policy_affected: WithPolicyAffected = False,
-    allow_http_issuers: AllowHttpIssuers = False,
-    allow_lua: AllowLua = False,
-    local_backends: LocalBackends = False,
-    scoped_hostnames: ScopedHostnames = DEFAULT_SCOPED_HOSTNAMES,
-    access_log_folder: AccessLogFolder = "",
-    gcp_metadata_server: GcpMetadataServer = None,
+    options: TranslationOptions = DEFAULT_OPTIONS,
     gcp_audiences: GcpAudiences = NO_AUDIENCES,
     class_finalizer: Annotated[
         bool,
@@ -118,6 +103,7 @@ def command(
     """
     with loading():
         from headgate.cluster.controller import ControllerSettings, run
+        from translator.inputs import in_cluster
         from watchers.kubernetes.kubeconfig import Target
 
     configure(log_format, log_level)
@@ -127,24 +113,16 @@ def command(
         ControllerSettings(
             target=Target(kubeconfig, context),
             namespace=namespace,
-            controller_name=controller_name,
             namespaces=tuple(watch_namespace or ()),
             namespace_labels=watch_namespace_labels,
             xds=xds_address,
             xds_host=xds_host,
             admin=admin_address,
             proxy_image=proxy_image,
-            external_names=external_names,
             class_finalizer=class_finalizer,
             admin_hosts=tuple(admin_host or ()),
-            policy_namespaces=policy_namespaces,
-            policy_affected=policy_affected,
-            allow_http_issuers=allow_http_issuers,
-            allow_lua=allow_lua,
-            local_backends=local_backends,
-            scoped_hostnames=scoped_hostnames,
-            access_log_folder=access_log_folder,
-            gcp_metadata_server=gcp_metadata_server,
-            gcp_audiences=gcp_audiences,
+            translation=options.applied(
+                in_cluster(controller_name, external_names=external_names, gcp_audiences=gcp_audiences)
+            ),
         )
     )

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headgate.commands.options import (
     DEFAULT_ADMIN,
+    NO_AUDIENCES,
     AdminAddress,
     Context,
     ControllerName,
     ExternalNames,
+    GcpAudiences,
     Kubeconfig,
     OptionalFiles,
     Output,
+    RateLimitService,
     parse_gateway,
 )
+from headgate.commands.translation import DEFAULT_OPTIONS, TranslationOptions, with_translation_options
 from headgate.process.errors import UserError
 from headgate.process.memory import loading
 from translator.api_group import CONTROLLER_NAME
 
+if TYPE_CHECKING:
+    from translator.inputs import Settings
+    from watchers.files.store import FileStore
+
 MAX_WIDTH = 10_000
 
 
+@with_translation_options
 def command(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="The method of the request.", show_default=False)],
     url: Annotated[
@@ -52,6 +61,9 @@ def command(
     context: Context = None,
     controller_name: ControllerName = CONTROLLER_NAME,
     external_names: ExternalNames = False,
+    options: TranslationOptions = DEFAULT_OPTIONS,
+    gcp_audiences: GcpAudiences = NO_AUDIENCES,
+    rate_limit_service: RateLimitService = None,
     output: Annotated[
         Output | None, typer.Option("--output", "-o", help="Print all fields as data instead of tables.")
     ] = None,
@@ -78,11 +90,19 @@ def command(
         method, url = "GET" if data is None else "POST", method
     size = None if data is None else _size(data)
     asked: tuple[str, str, Sequence[str], int | None] = (method, url, headers or (), size)
-    if files or of_cluster:
-        from watchers.kubernetes.kubeconfig import Target
+    if of_cluster:
+        with loading():
+            from headgate.cluster.reader import load as load_cluster
+            from translator.inputs import in_cluster
+            from watchers.kubernetes.kubeconfig import Target
 
-        target = Target(kubeconfig, context) if of_cluster else None
-        found = _offline(asked, gateway, files or (), target, controller_name, external_names)
+        settings = in_cluster(controller_name, external_names=external_names, gcp_audiences=gcp_audiences, offline=True)
+        found = _offline(asked, gateway, load_cluster(Target(kubeconfig, context)), options.applied(settings))
+    elif files:
+        with loading():
+            from headgate.offline.translate import file_settings, load
+
+        found = _offline(asked, gateway, load(files), options.applied(file_settings(rate_limit_service)))
     else:
         found = _running(asked, gateway, admin_address)
     _show(found, gateway, output)
@@ -111,23 +131,12 @@ def _running(
 def _offline(
     asked: tuple[str, str, Sequence[str], int | None],
     gateway: str | None,
-    files: Sequence[str],
-    target: Any,
-    controller_name: str,
-    external_names: bool,
+    folder: FileStore,
+    settings: Settings,
 ) -> dict[str, Any]:
     with loading():
         from headgate.offline.explain import explained
-        from headgate.offline.translate import FILES, load
-        from translator.inputs import in_cluster
 
-    if target is None:
-        folder, settings = load(files), FILES
-    else:
-        from headgate.cluster.reader import load as load_cluster
-
-        folder = load_cluster(target)
-        settings = in_cluster(controller_name, external_names=external_names, offline=True)
     for each in folder.diagnostics:
         typer.echo(str(each), err=True)
     return explained(folder, settings, *asked, gateway)

@@ -13,9 +13,8 @@ import yaml
 
 from headgate.observability.logging import LogFormat, LogLevel
 from headgate.process.address import DEFAULT_ADMIN, DEFAULT_XDS, Address
-from translator.ir.route_scope import DEFAULT_SCOPED_HOSTNAMES
 
-__all__ = ["DEFAULT_ADMIN", "DEFAULT_SCOPED_HOSTNAMES", "DEFAULT_XDS"]
+__all__ = ["DEFAULT_ADMIN", "DEFAULT_XDS"]
 
 
 def parse_address(value: str | Address) -> Address:
@@ -163,89 +162,7 @@ def parse_names(text: str | frozenset[str]) -> frozenset[str]:
     return text if isinstance(text, frozenset) else frozenset(filter(None, (each.strip() for each in text.split(","))))
 
 
-def parse_namespaces(text: str | frozenset[str]) -> frozenset[str]:
-    """Parse an option's value, names of namespaces with commas between; raise a usage error for any other text."""
-    if isinstance(text, frozenset):
-        return text
-    # What validates objects is large: commands that have no such option start without it.
-    from translator.objects.schema.scalars import DNS_LABEL
-
-    found = parse_names(text)
-    for each in sorted(found):
-        if len(each) > 63 or not re.fullmatch(DNS_LABEL, each):
-            raise typer.BadParameter(f"{each!r} is not the name of a namespace")
-    return found
-
-
-NO_NAMESPACES: Final[frozenset[str]] = frozenset()
 NO_AUDIENCES: Final[frozenset[str]] = frozenset()
-PolicyNamespaces = Annotated[
-    frozenset[str],
-    typer.Option(
-        "--policy-namespaces",
-        parser=parse_namespaces,
-        envvar="HEADGATE_POLICY_NAMESPACES",
-        metavar="NAMES",
-        help="Namespaces, with commas between, whose policies may select targets by labels in every namespace, without "
-        "ReferenceGrants.",
-        show_default=False,
-    ),
-]
-WithPolicyAffected = Annotated[
-    bool,
-    typer.Option(
-        "--policy-affected",
-        envvar="HEADGATE_POLICY_AFFECTED",
-        help="Write the condition gateway.headgate.dev/PolicyAffected to the targets of policies.",
-    ),
-]
-AllowHttpIssuers = Annotated[
-    bool,
-    typer.Option(
-        "--allow-http-issuers",
-        envvar="HEADGATE_ALLOW_HTTP_ISSUERS",
-        help="For tests: OpenID issuers, and the keys of tokens, may have http URLs, and be on this machine.",
-    ),
-]
-AllowLua = Annotated[
-    bool,
-    typer.Option(
-        "--allow-lua",
-        envvar="HEADGATE_ALLOW_LUA",
-        help="Let policies have scripts in Lua: users who may write one can do all that the proxies can, and read all "
-        "that these have, keys and other tenants' requests too.",
-    ),
-]
-LocalBackends = Annotated[
-    bool,
-    typer.Option(
-        "--local-backends",
-        envvar="HEADGATE_LOCAL_BACKENDS",
-        help="Let Backends be at loopback and link-local addresses and at sockets of Unix: users who may write one can "
-        "have proxies connect to what trusts their machine.",
-    ),
-]
-ScopedHostnames = Annotated[
-    int,
-    typer.Option(
-        "--scoped-hostnames",
-        min=0,
-        envvar="HEADGATE_SCOPED_HOSTNAMES",
-        help="Serve the routes of a listener with so many hostnames by scopes: an edit costs the same however many "
-        "there are, and a request 20 µs more of the proxy's CPU. 0 for never.",
-    ),
-]
-GcpMetadataServer = Annotated[
-    Address | None,
-    typer.Option(
-        "--gcp-metadata-server",
-        parser=parse_remote,
-        envvar="HEADGATE_GCP_METADATA_SERVER",
-        metavar="HOST:PORT",
-        help="Where proxies get identity tokens for Backends of gcp; by default metadata.google.internal:80.",
-        show_default=False,
-    ),
-]
 GcpAudiences = Annotated[
     frozenset[str],
     typer.Option(
@@ -255,17 +172,6 @@ GcpAudiences = Annotated[
         metavar="NAMES",
         help="In a cluster, for whom Backends of gcp may have identity tokens, beside their own hosts, with commas "
         "between; * for anyone: users who may write one can then use the proxies' identity anywhere.",
-        show_default=False,
-    ),
-]
-AccessLogFolder = Annotated[
-    str,
-    typer.Option(
-        "--access-log-folder",
-        envvar="HEADGATE_ACCESS_LOG_FOLDER",
-        metavar="DIR",
-        help="A folder in which access logs of ListenerPolicies may write files, beside the standard output of "
-        "proxies; it has to be there and writable where proxies run.",
         show_default=False,
     ),
 ]

@@ -9,33 +9,25 @@ import typer
 
 from headgate.commands.options import (
     DEFAULT_ADMIN,
-    DEFAULT_SCOPED_HOSTNAMES,
     DEFAULT_XDS,
-    NO_NAMESPACES,
-    AccessLogFolder,
     AdminAddress,
     AdminHosts,
-    AllowHttpIssuers,
-    AllowLua,
     EnvoyPath,
-    GcpMetadataServer,
     HowToLog,
-    LocalBackends,
-    PolicyNamespaces,
     RateLimitService,
-    ScopedHostnames,
     StateDir,
     WhatToLog,
-    WithPolicyAffected,
     XdsAddress,
     XdsTls,
     Zone,
 )
+from headgate.commands.translation import DEFAULT_OPTIONS, TranslationOptions, with_translation_options
 from headgate.observability.logging import LogFormat, LogLevel, configure
 from headgate.process.errors import UserError
 from headgate.process.memory import loading
 
 
+@with_translation_options
 def command(
     paths: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help="Folders of YAML, read recursively and followed; or files.")
@@ -59,14 +51,7 @@ def command(
             "--no-envoy", envvar="HEADGATE_NO_ENVOY", help="Run no Envoy; connect your own with `headgate bootstrap`."
         ),
     ] = False,
-    policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
-    policy_affected: WithPolicyAffected = False,
-    allow_http_issuers: AllowHttpIssuers = False,
-    allow_lua: AllowLua = False,
-    local_backends: LocalBackends = False,
-    scoped_hostnames: ScopedHostnames = DEFAULT_SCOPED_HOSTNAMES,
-    access_log_folder: AccessLogFolder = "",
-    gcp_metadata_server: GcpMetadataServer = None,
+    options: TranslationOptions = DEFAULT_OPTIONS,
     rate_limit_service: RateLimitService = None,
     zone: Zone = "",
     state_dir: StateDir = None,
@@ -90,6 +75,7 @@ def command(
         from headgate.envoy.binary import find_envoy
         from headgate.process.state_root import default_root
         from headgate.standalone.run import RunSettings, run
+        from translator.inputs import Settings
 
     configure(log_format, log_level)
     if not (xds_tls or xds_plain_text or xds_address.is_loopback):
@@ -102,15 +88,6 @@ def command(
     run(
         RunSettings(
             *(tuple(paths), xds_address, admin_address, state, envoy, xds_tls, hosts),
-            policy_namespaces=policy_namespaces,
-            policy_affected=policy_affected,
-            allow_http_issuers=allow_http_issuers,
-            allow_lua=allow_lua,
-            local_backends=local_backends,
-            scoped_hostnames=scoped_hostnames,
-            access_log_folder=access_log_folder,
-            gcp_metadata_server=gcp_metadata_server,
-            rate_limit_service=rate_limit_service,
-            zone=zone,
+            translation=options.applied(Settings(rate_limit_service=rate_limit_service, zone=zone)),
         )
     )

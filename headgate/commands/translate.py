@@ -9,28 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headgate.commands.options import (
-    DEFAULT_SCOPED_HOSTNAMES,
     NO_AUDIENCES,
-    NO_NAMESPACES,
-    AccessLogFolder,
-    AllowHttpIssuers,
-    AllowLua,
     Context,
     ControllerName,
     ExternalNames,
     GcpAudiences,
-    GcpMetadataServer,
     Kubeconfig,
-    LocalBackends,
     OptionalFiles,
     Output,
     OutputFormat,
-    PolicyNamespaces,
     RateLimitService,
-    ScopedHostnames,
-    WithPolicyAffected,
     parse_gateway,
 )
+from headgate.commands.translation import DEFAULT_OPTIONS, TranslationOptions, with_translation_options
 from headgate.process.errors import UserError
 from headgate.process.memory import loading
 from translator.api_group import CONTROLLER_NAME
@@ -59,6 +50,7 @@ class To(StrEnum):
     STATUS = "status"
 
 
+@with_translation_options
 def command(
     files: OptionalFiles = None,
     to: Annotated[To, typer.Option(help="Envoy's configuration, intermediate representation, or statuses.")] = To.XDS,
@@ -74,14 +66,7 @@ def command(
     context: Context = None,
     controller_name: ControllerName = CONTROLLER_NAME,
     external_names: ExternalNames = False,
-    policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
-    policy_affected: WithPolicyAffected = False,
-    allow_http_issuers: AllowHttpIssuers = False,
-    allow_lua: AllowLua = False,
-    local_backends: LocalBackends = False,
-    scoped_hostnames: ScopedHostnames = DEFAULT_SCOPED_HOSTNAMES,
-    access_log_folder: AccessLogFolder = "",
-    gcp_metadata_server: GcpMetadataServer = None,
+    options: TranslationOptions = DEFAULT_OPTIONS,
     gcp_audiences: GcpAudiences = NO_AUDIENCES,
     rate_limit_service: RateLimitService = None,
     output: OutputFormat = Output.YAML,
@@ -102,7 +87,7 @@ def command(
         from headgate.offline.ir_dump import Ir
         from headgate.offline.translate import file_settings, load, select, statuses, translate, xds
         from headgate.offline.validate import conditions
-        from translator.inputs import ServiceAddress, in_cluster
+        from translator.inputs import in_cluster
         from watchers.files.source import related
 
     of_cluster = bool(cluster or kubeconfig or context)
@@ -113,33 +98,11 @@ def command(
         from watchers.kubernetes.kubeconfig import Target
 
         folder = load_cluster(Target(kubeconfig, context))
-        settings = in_cluster(
-            controller_name,
-            external_names=external_names,
-            offline=True,
-            policy_namespaces=policy_namespaces,
-            policy_affected=policy_affected,
-            allow_http_issuers=allow_http_issuers,
-            allow_lua=allow_lua,
-            local_backends=local_backends,
-            scoped_hostnames=scoped_hostnames,
-            access_log_folder=access_log_folder,
-            gcp_metadata_server=ServiceAddress.of(gcp_metadata_server),
-            gcp_audiences=gcp_audiences,
-        )
+        settings = in_cluster(controller_name, external_names=external_names, gcp_audiences=gcp_audiences, offline=True)
     else:
         folder = load(files or ())
-        settings = file_settings(
-            policy_namespaces,
-            policy_affected,
-            allow_http_issuers,
-            allow_lua,
-            rate_limit_service,
-            local_backends,
-            scoped_hostnames,
-            access_log_folder,
-            gcp_metadata_server,
-        )
+        settings = file_settings(rate_limit_service)
+    settings = options.applied(settings)
     wrong = _print(folder.diagnostics)
     if not of_cluster:
         _print(related(folder))

@@ -9,20 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headgate.commands.options import (
-    DEFAULT_SCOPED_HOSTNAMES,
-    NO_NAMESPACES,
-    AccessLogFolder,
-    AllowHttpIssuers,
-    AllowLua,
     EnvoyPath,
     Files,
-    GcpMetadataServer,
-    LocalBackends,
-    PolicyNamespaces,
     RateLimitService,
-    ScopedHostnames,
-    WithPolicyAffected,
 )
+from headgate.commands.translation import DEFAULT_OPTIONS, TranslationOptions, with_translation_options
 from headgate.envoy.binary import EnvoyNotFound, find_envoy
 from headgate.process.errors import UserError
 from headgate.process.memory import loading
@@ -31,20 +22,14 @@ if TYPE_CHECKING:
     from watchers.diagnostics import Diagnostic
 
 
+@with_translation_options
 def command(
     files: Files,
     envoy_path: EnvoyPath = None,
     allow_warnings: Annotated[
         bool, typer.Option("--allow-warnings", help="Exit with status 0 if there are only warnings (unknown fields).")
     ] = False,
-    policy_namespaces: PolicyNamespaces = NO_NAMESPACES,
-    policy_affected: WithPolicyAffected = False,
-    allow_http_issuers: AllowHttpIssuers = False,
-    allow_lua: AllowLua = False,
-    local_backends: LocalBackends = False,
-    scoped_hostnames: ScopedHostnames = DEFAULT_SCOPED_HOSTNAMES,
-    access_log_folder: AccessLogFolder = "",
-    gcp_metadata_server: GcpMetadataServer = None,
+    options: TranslationOptions = DEFAULT_OPTIONS,
     rate_limit_service: RateLimitService = None,
 ) -> None:
     """Report the problems in files, with file and line, then those that Envoy's own validation finds.
@@ -65,18 +50,7 @@ def command(
     folder = load(files)
     if not folder.objects and not folder.diagnostics:
         raise UserError(f"there is no object in {', '.join(files)}: Headgate reads *.yaml, *.yml and *.json there")
-    settings = file_settings(
-        policy_namespaces,
-        policy_affected,
-        allow_http_issuers,
-        allow_lua,
-        rate_limit_service,
-        local_backends,
-        scoped_hostnames,
-        access_log_folder,
-        gcp_metadata_server,
-    )
-    translator = translate(folder, settings)
+    translator = translate(folder, options.applied(file_settings(rate_limit_service)))
     found = _print(problems(folder, translator))
     envoy = _envoy(envoy_path)
     if envoy is not None:

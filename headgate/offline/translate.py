@@ -12,7 +12,7 @@ from headgate.process.address import DEFAULT_ADMIN, DEFAULT_XDS, Address
 from headgate.process.errors import UserError
 from headgate.process.own_addresses import own_addresses
 from headgate.reporting.proto_json import resources
-from translator.inputs import ServiceAddress, Settings
+from translator.inputs import Settings
 from translator.objects.gateway_api.gateway import key_of
 from translator.translator import Translator
 from watchers.files.contents import read
@@ -43,30 +43,9 @@ def load(paths: Sequence[str]) -> FileStore:
 FILES = Settings(own=own_addresses(DEFAULT_XDS, DEFAULT_ADMIN), offline=True)
 
 
-def file_settings(
-    policy_namespaces: frozenset[str],
-    policy_affected: bool,
-    allow_http_issuers: bool,
-    allow_lua: bool,
-    rate_limit_service: Address | None,
-    local_backends: bool,
-    scoped_hostnames: int,
-    access_log_folder: str,
-    gcp_metadata_server: Address | None,
-) -> Settings:
-    """Return the settings for files, with what options of the same names say."""
-    return replace(
-        FILES,
-        policy_namespaces=policy_namespaces,
-        policy_affected=policy_affected,
-        allow_http_issuers=allow_http_issuers,
-        allow_lua=allow_lua,
-        rate_limit_service=ServiceAddress.of(rate_limit_service),
-        local_backends=local_backends,
-        scoped_hostnames=scoped_hostnames,
-        access_log_folder=access_log_folder,
-        gcp_metadata_server=ServiceAddress.of(gcp_metadata_server),
-    )
+def file_settings(rate_limit_service: Address | None) -> Settings:
+    """Return the settings for files, with the service that is asked for global limits which name none."""
+    return replace(FILES, rate_limit_service=rate_limit_service)
 
 
 def translate(folder: FileStore, settings: Settings = FILES) -> Translator:

@@ -7,7 +7,7 @@ import contextlib
 import shlex
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -39,9 +39,8 @@ from headgate.security.tls_folder import keep_fresh, server_files
 from headgate.standalone.authentication import EnvoyAuthentication
 from headgate.standalone.events import RunEvents
 from headgate.standalone.port_retry import retry_listeners
-from translator.inputs import ApplyResult, ServiceAddress
+from translator.inputs import ApplyResult
 from translator.inputs import Settings as TranslatorSettings
-from translator.ir.route_scope import DEFAULT_SCOPED_HOSTNAMES
 from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.outcome import Problem
 from translator.translator import Translator
@@ -69,16 +68,7 @@ class RunSettings:
         envoy: the Envoy to run for every Gateway; None to run none.
         tls: the folder of `headgate certs` with the certificates of the xDS server; None for plain text.
         admin_hosts: further names in the Host header that the admin server accepts.
-        policy_namespaces: those whose policies may select targets by labels everywhere.
-        policy_affected: whether targets of policies get the condition `PolicyAffected`.
-        allow_http_issuers: whether OpenID issuers may have http URLs, and be on this machine.
-        allow_lua: whether policies may have scripts in Lua.
-        access_log_folder: the folder in which access logs of policies may write files; "" if in none.
-        local_backends: whether Backends may be at loopback and link-local addresses and at sockets of Unix.
-        scoped_hostnames: with so many hostnames, the routes of a listener are served by scopes; 0 if never.
-        gcp_metadata_server: where proxies get identity tokens of Google's; None for where Google has it.
-        rate_limit_service: the service that is asked for global limits which name none.
-        zone: the zone of this machine; "" if it has none.
+        translation: the settings of the translation, as far as options say them.
     """
 
     paths: tuple[Path, ...]
@@ -88,16 +78,7 @@ class RunSettings:
     envoy: Path | None
     tls: Path | None = None
     admin_hosts: tuple[str, ...] = ()
-    policy_namespaces: frozenset[str] = frozenset()
-    policy_affected: bool = False
-    allow_http_issuers: bool = False
-    allow_lua: bool = False
-    local_backends: bool = False
-    scoped_hostnames: int = DEFAULT_SCOPED_HOSTNAMES
-    access_log_folder: str = ""
-    gcp_metadata_server: Address | None = None
-    rate_limit_service: Address | None = None
-    zone: str = ""
+    translation: TranslatorSettings = field(default_factory=TranslatorSettings)
 
 
 def run(settings: RunSettings) -> None:
@@ -128,29 +109,20 @@ class _Run:
         warn_if_few(descriptors)
         own = own_addresses(settings.xds, settings.admin)
         translator = Translator(
-            TranslatorSettings(
+            replace(
+                settings.translation,
                 own=own,
                 machine=machine_addresses(),
                 descriptors=descriptors,
-                policy_namespaces=settings.policy_namespaces,
-                policy_affected=settings.policy_affected,
-                allow_http_issuers=settings.allow_http_issuers,
-                allow_lua=settings.allow_lua,
-                local_backends=settings.local_backends,
-                scoped_hostnames=settings.scoped_hostnames,
-                access_log_folder=settings.access_log_folder,
-                gcp_metadata_server=ServiceAddress.of(settings.gcp_metadata_server),
                 own_folders=own_folders(settings.state),
-                zone=settings.zone,
-                rate_limit_service=ServiceAddress.of(settings.rate_limit_service),
             )
         )
         keys = SnapshotKeys(translator)
         self.inputs = Inputs(translator)
         self.source = FileSource(settings.paths, partial(self.log_change, keys.ready))
-        self.discovery = Discovery(self.inputs, allow_http=settings.allow_http_issuers)
+        self.discovery = Discovery(self.inputs, allow_http=settings.translation.allow_http_issuers)
         self.events = RunEvents(
-            self.source, self.state, self.tokens, settings.envoy, self.discovery, descriptors, settings.zone
+            self.source, self.state, self.tokens, settings.envoy, self.discovery, descriptors, settings.translation.zone
         )
         sync_statuses, clients = SyncStatusReporter(self.inputs), GrpcClients(self.inputs)
         authentication = EnvoyAuthentication(self.tokens, keys, translator, tls=settings.tls is not None)

@@ -3,13 +3,17 @@
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from headgate.cli import app
+from headgate.commands.translation import DEFAULT_OPTIONS, TranslationOptions
+from translator.inputs import Settings, in_cluster
 from translator.proxy import ENVOY_VERSION
 
 runner = CliRunner()
@@ -88,3 +92,17 @@ def test_each_example_is_a_line_of_its_own(command: str) -> None:
     lines = [line for line in examples if line.startswith(("headgate ", "kubectl "))]
     assert lines
     assert all(line.count("headgate ") <= 1 for line in lines)
+
+
+def test_options_of_the_translation_have_its_defaults() -> None:
+    """An option that is not given leaves the setting as it is, in a cluster and for files."""
+    for settings in (Settings(), in_cluster()):
+        assert DEFAULT_OPTIONS.applied(settings) == settings
+
+
+@pytest.mark.parametrize("command", ["run", "controller", "translate", "validate", "explain"])
+def test_options_of_the_translation(command: str) -> None:
+    """Every command that translates has all of them."""
+    names = {f"--{each.name.replace('_', '-')}" for each in fields(TranslationOptions)}
+    found = {name for each in get_command(app).commands[command].params for name in each.opts}  # type: ignore[attr-defined]
+    assert names <= found

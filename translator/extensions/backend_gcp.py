@@ -61,9 +61,9 @@ def _may_have(settings: Settings, host: str, audience: str) -> bool:
 
 def _metadata_server(settings: Settings) -> Backend:
     """Return the backend that gives tokens."""
-    host, port = settings.gcp_metadata_server or METADATA_SERVER
-    key = BackendKey(SERVER_KIND, "headgate", host)
-    return Backend(key, port, Protocol.HTTP1.value, absolute(settings, host))
+    server = settings.gcp_metadata_server or METADATA_SERVER
+    key = BackendKey(SERVER_KIND, "headgate", server.host)
+    return Backend(key, server.port, Protocol.HTTP1.value, absolute(settings, server.host))
 
 
 MEMBER: Final = BackendMember("gcp", read)

@@ -9,7 +9,6 @@ from typing import Any, Self, cast
 from headgate.cluster.controller import Controller, ControllerSettings
 from headgate.process.address import Address
 from tests.watchers.cluster_api import ClusterApi, Raw
-from translator.api_group import CONTROLLER_NAME
 from watchers.kubernetes.kubeconfig import Target
 from xds.resources.snapshot import Snapshot
 from xds.server.groups import SyncStatus
@@ -67,9 +66,7 @@ class Installation:
 
     def __init__(self, api: ClusterApi, namespace_labels: str = "", namespace: str = "headgate-system") -> None:
         here, host = Address("127.0.0.1", 0), f"headgate.{namespace}.svc"
-        settings = ControllerSettings(
-            Target(), namespace, CONTROLLER_NAME, (), namespace_labels, here, host, here, "", external_names=False
-        )
+        settings = ControllerSettings(Target(), namespace, (), namespace_labels, here, host, here, "")
         self.api = api
         self.published = Published()
         self.controller = Controller(settings, api, self.published.connect)

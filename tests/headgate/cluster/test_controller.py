@@ -24,7 +24,6 @@ from tests.headgate.running import free_port
 from tests.headgate.waiting import eventually
 from tests.watchers.cluster_api import ClusterApi
 from tests.xds.calls import DELTA, Call
-from translator.api_group import CONTROLLER_NAME
 from watchers.kubernetes.kubeconfig import Target
 from xds.protocol.nacks import Nack, NackState
 from xds.resources.types import CLUSTER, LISTENER
@@ -120,7 +119,7 @@ async def test_a_controller_serves_by_tls() -> None:
     api, xds, admin = ClusterApi(), free_port(), free_port()
     world(api, shop(*PEM))
     local = Address("127.0.0.1", xds), Address("127.0.0.1", admin)
-    settings = ControllerSettings(Target(), "", CONTROLLER_NAME, (), "", local[0], "", local[1], "", False)
+    settings = ControllerSettings(Target(), "", (), "", local[0], "", local[1], "")
     serving = asyncio.create_task(serve(settings, api))
 
     await eventually(lambda: serving.done() or PROXY in api.of("Deployment"))

@@ -27,7 +27,6 @@ from tests.live.proxyless import grpc_client, stream_status
 from tests.live.test_grpc import Backend
 from tests.live.test_proxyless import service_route
 from tests.watchers.cluster_api import ClusterApi, Raw
-from translator.api_group import CONTROLLER_NAME
 from translator.infrastructure.pod import AUDIENCE
 from watchers.kubernetes.kubeconfig import Target
 from xds.resources import types
@@ -74,7 +73,7 @@ class Cluster:
         world(self.api, [namespace("default"), namespace("other"), *objects])
         admin = Address("127.0.0.1", free_port())
         local = Address("127.0.0.1", self.xds)
-        settings = ControllerSettings(Target(), "", CONTROLLER_NAME, (), "", local, "", admin, "", False)
+        settings = ControllerSettings(Target(), "", (), "", local, "", admin, "")
         task = asyncio.create_task(serve(settings, self.api))
         await eventually(lambda: task.done() or ("headgate-system", SECRET) in self.api.of("Secret"))
         authority = self.api.of("Secret")["headgate-system", SECRET]["data"]["ca.crt"]

@@ -46,6 +46,18 @@ def test_a_request_is_explained_in_a_table(folder: Path) -> None:
     assert found.stdout.splitlines()[-1] == "served"
 
 
+def test_what_the_operator_allows_is_explained(folder: Path) -> None:
+    """With the options that decide the translation, a request is explained as Headgate with these options serves it."""
+    target = "{group: gateway.networking.k8s.io, kind: Gateway, name: web}"
+    (folder / "policy.yaml").write_text(
+        "{apiVersion: gateway.headgate.dev/v1alpha1, kind: TrafficPolicy, metadata: {name: a}, spec: {targetRefs: "
+        f"[{target}], lua: [{{inline: 'function envoy_on_request(handle) end'}}]}}}}"
+    )
+    request = ("explain", "GET", "http://example.com:8080/a", "-f", str(folder))
+    assert headgate(*request).exit_code == 1
+    assert headgate(*request, "--allow-lua").exit_code == 0
+
+
 def test_fields_of_policies_without_a_value(folder: Path) -> None:
     """What a policy says with an empty object or a false is told like the rest of it."""
     target = "{group: gateway.networking.k8s.io, kind: Gateway, name: web}"

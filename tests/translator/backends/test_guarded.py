@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from translator.backends.guarded import address_fault, url_fault
@@ -27,8 +29,8 @@ OTHERS = ("idp.example.com", "10.0.0.1", "203.0.113.1", "2001:db8::1")
 def test_nothing_is_fetched_from_the_machine(host: str) -> None:
     """Keys and tokens come from no address of the proxies' machine or link, but with the option for tests."""
     assert url_fault(in_cluster(), host, 443)
-    assert url_fault(in_cluster(allow_http_issuers=True), host, 443) == ""
-    assert address_fault(in_cluster(allow_http_issuers=True), host, 443)
+    assert url_fault(replace(in_cluster(), allow_http_issuers=True), host, 443) == ""
+    assert address_fault(replace(in_cluster(), allow_http_issuers=True), host, 443)
 
 
 @pytest.mark.parametrize("host", [*OTHERS, "keycloak.auth.svc.cluster.local"])
