@@ -142,6 +142,7 @@ class Settings:
         zone: the zone of the proxies, all on one machine; "" if it has none; standalone.
         scoped_hostnames: with so many hostnames, the routes of a listener are served by scopes
             (`translator.ir.route_scope`); 0 if never.
+        delegation_without_grants: parents may delegate to HTTPRoutes of other namespaces without their consent.
     """
 
     controller_name: str = CONTROLLER_NAME
@@ -164,6 +165,7 @@ class Settings:
     zone: str = ""
     access_log_folder: str = ""
     scoped_hostnames: int = DEFAULT_SCOPED_HOSTNAMES
+    delegation_without_grants: bool = False
 
 
 def in_cluster(

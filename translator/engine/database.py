@@ -130,7 +130,7 @@ class Database:
         if memo is not None:
             self._memos.assign(memo, value)
         if before != value:
-            self._indexes.note_changed(collection, key, was=before is not None, is_=value is not None)
+            self._indexes.note_changed(collection, key, before, value)
 
     def input(self, collection: str, key: Any) -> Any:
         """Return the value of an input; None if it is absent.

@@ -223,16 +223,19 @@ class Indexes:
 
     # Inputs
 
-    def note_changed(self, collection: str, key: Any, *, was: bool, is_: bool) -> None:
+    def note_changed(self, collection: str, key: Any, before: object, value: object) -> None:
         """Mark the contributions of a changed input as stale, unless their memo does that.
 
         Args:
             collection: the collection of the input.
             key: its key.
-            was: whether it was there before.
-            is_: whether it is there now.
+            before: its value before; None if it was not there.
+            value: its value now; None if it is not there.
         """
+        was, is_ = before is not None, value is not None
         for each in self._by_collection.get(collection, ()):
+            if each.projection is not None and each.projection(before) == each.projection(value):
+                continue
             listing = self._listings[each]
             has_memo = key in self._memos.of(each.entries)
             if was and not has_memo and key not in listing.stale:

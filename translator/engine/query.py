@@ -125,10 +125,11 @@ class Index(Generic[K, E]):
         partitions: the query from an input key to the partitions to which it may contribute; evaluated only if
             `entries` has no value.
         partition_of: returns the partition of a key.
+        projection: returns all that the entries depend on, of an input; None if that is not declared.
         module: the module that declares it.
     """
 
-    __slots__ = ("__weakref__", "collections", "entries", "module", "partition_of", "partitions")
+    __slots__ = ("__weakref__", "collections", "entries", "module", "partition_of", "partitions", "projection")
 
     def __init__(
         self,
@@ -136,6 +137,7 @@ class Index(Generic[K, E]):
         function: Callable[[Any, Any], Iterable[tuple[K, E]]],
         partitions: Partitions = _all,
         partition_of: Callable[[K], Hashable] = lambda key: key,
+        projection: Callable[[Any], object] | None = None,
     ) -> None:
         """Declare an index; see `index` for the arguments."""
         self.collections = collections
@@ -145,6 +147,7 @@ class Index(Generic[K, E]):
         self.partitions = Query(lambda db, key: tuple(dict.fromkeys(partitions(db, key))))
         self.partitions.name = f"partitions of {function.__name__}"
         self.partition_of = partition_of
+        self.projection = projection
         self.module = function.__module__
         _declared[self] = None
 
@@ -178,7 +181,10 @@ def declared_in(*packages: str) -> tuple[Index[Any, Any], ...]:
 
 
 def index(
-    *collections: str | type, partitions: Partitions = _all, partition_of: Callable[[Any], Hashable] = lambda key: key
+    *collections: str | type,
+    partitions: Partitions = _all,
+    partition_of: Callable[[Any], Hashable] = lambda key: key,
+    projection: Callable[[Any], object] | None = None,
 ) -> Callable[[Callable[[D, Any], Iterable[tuple[K, E]]]], Index[K, E]]:
     """Declare a generator of entries, (key, element) pairs, as an index over the inputs of some collections.
 
@@ -194,8 +200,11 @@ def index(
         partitions: returns, for an input, a superset of the partitions of its keys. It should read as little as
             possible, so that it rarely fails when the entries do; if it raises, too, all partitions are incomplete.
         partition_of: returns the partition of a key, without reading anything; by default, each key is one.
+        projection: for entries that depend on nothing but their input, of which few have any: returns what of it they
+            depend on, or None; also takes None for an input that is not there. Without a change of that the generator
+            is not called.
     """
-    return lambda function: Index(collections, function, partitions, partition_of)
+    return lambda function: Index(collections, function, partitions, partition_of, projection)
 
 
 class NotSyncedError(Exception):

@@ -16,8 +16,9 @@ from translator.envoy.own_paths import own_paths, path_route
 from translator.envoy.proxyless import write_for_clients
 from translator.envoy.retry import BUFFER_BYTES
 from translator.envoy.route_policies import RoutePolicies, filter_needs
-from translator.ir.http import MILLION, PathKind, Rank, RouteMatch, Rule, ValueMatch
+from translator.ir.http import EXPRESSION, MILLION, PathKind, Rank, RouteMatch, Rule, ValueMatch
 from translator.ir.listener import ListenerContext
+from translator.languages.regex import quoted
 from translator.refs import Ref
 from xds import CLUSTER, Reference
 
@@ -26,7 +27,7 @@ BROKEN = "headgate/broken"
 
 MISSING = route_components_pb2.RouteAction.INTERNAL_SERVER_ERROR
 
-_PATH_RANK = {PathKind.EXACT: 0, PathKind.REGEX: 1, PathKind.PREFIX: 2, PathKind.CONNECT: 2}
+_PATH_RANK = {PathKind.EXACT: 0, PathKind.REGEX: EXPRESSION, PathKind.PREFIX: 2, PathKind.CONNECT: 2}
 
 
 class Precedence(NamedTuple):
@@ -71,6 +72,7 @@ class EncodedRoute:
         route: the object that it is of.
         rule: the name of the rule that it is of.
         generation: that of the object which it was made from first.
+        place: the place of its rule in the object.
         dropped: whether it answers with an error in place of what Envoy would refuse.
     """
 
@@ -84,6 +86,7 @@ class EncodedRoute:
     rule: str
     generation: int = field(compare=False)
     dropped: bool = False
+    place: int = field(default=0, compare=False)
 
     @property
     def catches_all(self) -> bool:
@@ -110,21 +113,25 @@ class MatchRoute(NamedTuple):
     shared: bool
 
 
-def match_routes(name: str, rule: Rule, origin: ListenerContext) -> Iterator[MatchRoute]:
-    """Yield the routes of a rule, one for each part of a match; `name` begins their names, for logs and statistics.
+def match_routes(name: str, rule: Rule, origin: ListenerContext, via: str = "") -> Iterator[MatchRoute]:
+    """Yield the routes of a rule, one for each part of a match; those of paths that its filters answer follow.
 
-    Those of paths that its filters answer by themselves follow.
+    Args:
+        name: what their names begin with, for logs and statistics.
+        rule: the rule.
+        origin: the listener as clients see it.
+        via: what their names end with, which tells the parents of a child.
     """
-    yield from _routes_of_matches(name, rule, origin)
+    yield from _routes_of_matches(name, rule, origin, via)
     if rule.matches and not rule.error:
         yield from _own_paths(f"{name}/rule/{rule.name}", rule, origin)
 
 
-def _routes_of_matches(name: str, rule: Rule, origin: ListenerContext) -> Iterator[MatchRoute]:
+def _routes_of_matches(name: str, rule: Rule, origin: ListenerContext, via: str) -> Iterator[MatchRoute]:
     settings = () if rule.error else rule.settings
     shares = rule.shares
     for place, match in enumerate(rule.matches):
-        own = f"{name}/rule/{rule.name}/match/{place}"
+        own = f"{name}/rule/{rule.name}/match/{place}{via}"
         shared = False
         for setting in settings:
             for preflight in setting.preflights(match):
@@ -238,6 +245,9 @@ def _match_path(made: route_components_pb2.RouteMatch, match: RouteMatch) -> Non
         made.path = match.path
     elif match.path_kind is PathKind.REGEX:
         made.safe_regex.regex = match.path
+        if match.within:  # `:path` has the query, which the other expression does not see
+            whole = f"{quoted(match.within)}(?:[/?].*)?"
+            made.headers.add(name=":path").string_match.safe_regex.regex = whole
     elif match.path_kind is PathKind.CONNECT:
         made.connect_matcher.SetInParent()
     elif prefix:

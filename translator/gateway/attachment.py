@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from translator.db import Db
+from translator.delegation.paths import Path, order, paths
+from translator.delegation.relations import may_be_child
 from translator.engine.query import QueryError, index, query
 from translator.gateway.gateways import gateway_spec, is_managed
 from translator.gateway.hostnames import intersect, specificity
@@ -23,7 +25,7 @@ from translator.objects.gateway_api.references import ParentReference
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Problem
 from translator.permissions.namespaces import permits
-from translator.policies.effective import Stack, route_stack
+from translator.policies.effective import Stack, child_stack, route_stack
 from translator.refs import ListenerRef, Ref
 
 
@@ -40,12 +42,14 @@ class Binding:
 
     Attributes:
         stack: the policies of the listener and its Gateway that it has to know; None if no policy concerns it.
+        path: the rules by which the route is a child of one that is attached to the listener; empty for that one.
     """
 
     listener: ListenerRef
     table: RouteConfigKey
     domains: tuple[Domain, ...]
     stack: Stack | None
+    path: Path = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +66,32 @@ class ParentStatus:
     problem: Problem | None = None
 
 
+class ChildAttachment(tuple[ParentStatus, ...]):
+    """The attachment of a route that may be served as a child too: others do not even look for parents."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ChildAttachment) and super().__eq__(other)
+
+    __hash__ = tuple.__hash__
+
+
 @query
 def attachment(db: Db, route: Ref) -> tuple[ParentStatus, ...]:
-    """Return what came of a route's parentRefs that name Gateways of ours, in their order, then of the defaults."""
+    """Return what came of a route's parentRefs that name Gateways of ours, in their order, then of the defaults.
+
+    It is a `ChildAttachment` if the route may be a child.
+    """
     found = db.get(Route, route)
     if found is None:
         return ()
     named = [each for each in found.spec.parent_refs if is_ours(db, route, each)]
-    return tuple(
+    made = tuple(
         _attach(db, route, reference, found.hostnames)
         for reference in (*named, *_defaults(db, route, found, {_parent(route, each) for each in named}))
     )
+    return ChildAttachment(made) if may_be_child(found) else made
 
 
 def _default_scopes(db: Db, gateway: Ref) -> tuple[str, ...]:
@@ -185,9 +204,11 @@ def candidates(db: Db, route: Ref) -> Iterator[Ref]:
     default Gateways if it asks for them.
     """
     try:
-        yield from [each.gateway for each in attachment(db, route) if each.bindings]
+        yield from dict.fromkeys(gateway for gateway, _ in bindings(db, route))
     except QueryError:
         found = db.get(Route, route)
+        if may_be_child(found):
+            raise
         if found is not None:
             named = {_parent(route, each): None for each in found.spec.parent_refs}
             gateways = (named_gateway(db, each) for each in named if each.kind in (Gateway.kind, ListenerSet.kind))
@@ -215,8 +236,8 @@ def _partition_of_domains(key: RouteConfigKey | TablePart | NamespacesOfTable) -
 @index(Route, partitions=candidates, partition_of=_partition_of_domains)
 def domains(db: Db, route: Ref) -> Iterator[tuple[RouteConfigKey | TablePart | NamespacesOfTable, str]]:
     """File the domains that a route table has routes for, those that a scope of it has, and their namespaces."""
-    for _, binding in _bindings(db, route):
-        for domain in binding.domains:
+    for _, binding in bindings(db, route):
+        for domain in binding.domains if not binding.path else ():  # a child's are those of its parent
             yield binding.table, domain.name
             yield table_part(binding.table, scope_of(domain.name)), domain.name
         yield _namespaces(binding.table), route.namespace
@@ -251,6 +272,8 @@ class RouteOnDomain(NamedTuple):
         listener: the listener that serves it there.
         has_stack: whether policies concern it.
         stack: that of its binding, empty where it has none.
+        path: that of its binding; its rank is that of the first parent.
+        order: what sorts a child among all that the first parent serves.
     """
 
     wildcard: bool
@@ -261,6 +284,8 @@ class RouteOnDomain(NamedTuple):
     listener: ListenerRef
     has_stack: bool
     stack: Stack
+    path: Path = ()
+    order: tuple[Any, ...] = ()
 
     @property
     def known_stack(self) -> Stack | None:
@@ -281,17 +306,43 @@ def _partition(key: tuple[RouteConfigKey | ServiceTable, str]) -> Ref:
 @index(Route, partitions=_candidates, partition_of=_partition)
 def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteConfigKey | ServiceTable, str], RouteOnDomain]]:
     """File routes under route table and domain; for clients of a Service, they have all hostnames."""
-    for _, binding in _bindings(db, route):
+    for _, binding in bindings(db, route):
+        stack, path = binding.stack, binding.path
+        place = order(db, path, route) if path else ()
         for domain in binding.domains:
-            rank, stack = route_rank(db, route, domain), binding.stack
-            served = RouteOnDomain(*rank, route, binding.listener, stack is not None, stack or ())
+            rank = route_rank(db, route, domain) if not path else parent_rank(db, path[0].parent, domain)
+            served = RouteOnDomain(*rank, route, binding.listener, stack is not None, stack or (), path, place)
             yield (binding.table, domain.name), served
     for table, policies in service_tables(db, route):
         rank, nowhere = route_rank(db, route, Domain("", "")), ListenerRef(service_of(table), "")
         yield (table, ""), RouteOnDomain(*rank, route, nowhere, policies is not None, policies or ())
 
 
-def _bindings(db: Db, route: Ref) -> Iterator[tuple[Ref, Binding]]:
-    for parent in attachment(db, route):
+@query(firewall=True)
+def parent_rank(db: Db, route: Ref, domain: Domain) -> RouteRank:
+    """Return the rank of a route, as all of its children have it."""
+    return route_rank(db, route, domain)
+
+
+def bindings(db: Db, route: Ref) -> Iterator[tuple[Ref, Binding]]:
+    """Yield the Gateways and listeners that a route is served at: its own, then as a child those of its parents."""
+    found = attachment(db, route)
+    for parent in found:
         for binding in parent.bindings:
             yield parent.gateway, binding
+    if isinstance(found, ChildAttachment):
+        yield from delegated(db, route)
+
+
+def delegated(db: Db, route: Ref) -> Iterator[tuple[Ref, Binding]]:
+    """Yield the Gateways and listeners that a route is served at as a child, by each path from a route there."""
+    for path in paths(db, route):
+        for gateway, binding in root_bindings(db, path[0].parent):
+            stack = child_stack(db, route, path, gateway, binding.listener)
+            yield gateway, replace(binding, stack=stack, path=path)
+
+
+@query(firewall=True)
+def root_bindings(db: Db, route: Ref) -> tuple[tuple[Ref, Binding], ...]:
+    """Return where a route is attached: one value for all of its children."""
+    return tuple((parent.gateway, binding) for parent in attachment(db, route) for binding in parent.bindings)

@@ -47,6 +47,8 @@ class Rank(NamedTuple):
     method: int
 
 
+EXPRESSION: Final = 1
+"""The kind in `Rank` of matches by regular expressions."""
 MILLION: Final = 1_000_000
 
 
@@ -78,6 +80,7 @@ class RouteMatch:
         grpc: only requests of gRPC match, by their content type; what Headgate answers to them are errors of gRPC.
         rank: its rank among the matches of its domain; None for the one that its path and method have in HTTP.
         share: the share of the requests that match; None for all.
+        within: the path, without a slash at its end, that a regular expression matches only at and below; "" for any.
     """
 
     path_kind: PathKind = PathKind.PREFIX
@@ -88,6 +91,7 @@ class RouteMatch:
     grpc: bool = False
     rank: Rank | None = None
     share: Share | None = None
+    within: str = ""
 
     @property
     def numbers(self) -> Share:
@@ -105,7 +109,7 @@ class RouteMatch:
         """What stands for the requests that match: equal for matches of the same requests, however they are written."""
         path = self.path.rstrip("/") if self.path_kind is PathKind.PREFIX else self.path
         headers = tuple(sorted(each._replace(name=each.name.lower()) for each in self.headers))
-        return self.path_kind.value, path, headers, tuple(sorted(self.query)), self.method, self.grpc
+        return self.path_kind.value, path, headers, tuple(sorted(self.query)), self.method, self.grpc, self.within
 
 
 class RuleSetting:
@@ -230,6 +234,7 @@ class Rule:
     Attributes:
         name: the rule's name, or its place, for people.
         error: why every matching request is answered with an error; "" where the rule works.
+        delegates: whether requests go on to the rules of other routes, which have matches of their own.
     """
 
     name: str
@@ -237,6 +242,7 @@ class Rule:
     settings: tuple[RuleSetting, ...] = ()
     backends: tuple[WeightedBackend, ...] = ()
     error: str = ""
+    delegates: bool = False
 
     def __post_init__(self) -> None:
         if self.settings:

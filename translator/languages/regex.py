@@ -12,6 +12,12 @@ from typing import Any, Final
 from translator.proxy import MAX_REGEX_PROGRAM_SIZE
 
 _ESCAPE: Final = re.compile(r"\\(.?)", re.DOTALL)
+_PLAIN: Final = re.compile(r"[^A-Za-z0-9/_-]")
+
+
+def quoted(text: str) -> str:
+    """Return a regular expression that matches a text of ASCII and nothing else."""
+    return _PLAIN.sub(lambda found: f"\\{found[0]}", text)
 
 
 def check_regex(text: str) -> str | None:
@@ -32,6 +38,11 @@ def check_regex(text: str) -> str | None:
             f"most; repeat less in it, or split it"
         )
     return None
+
+
+def grouped(text: str) -> str:
+    r"""Return a regular expression as a group, to which others can be appended: what it quotes by ``\Q`` ends in it."""
+    return f"(?:{text})" if check_regex(f"(?:{text})") is None else f"(?:{text}\\E)"
 
 
 def check_substitution(pattern: str, substitution: str) -> str | None:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from pydantic.fields import FieldInfo
 
 from translator.db import Db
+from translator.delegation.paths import Path
 from translator.engine.query import query
 from translator.kinds import Level
 from translator.objects.gateway_api.policy import Policy
@@ -103,6 +104,19 @@ def route_stack(db: Db, route: Ref, gateway: Ref, listener: ListenerRef) -> Stac
     some, others = shard_stack(db, shard(route), gateway, listener)
     concerned = (some and has_policies(db, route)) or names_policies(db, route) or composes_filters(db, route)
     return inherited(db, gateway, listener) if concerned else others
+
+
+def child_stack(db: Db, route: Ref, path: Path, gateway: Ref, listener: ListenerRef) -> Stack | None:
+    """Return the same as `route_stack` of a child, which parents' policies and filters concern too."""
+    found = route_stack(db, route, gateway, listener)
+    concerned = found is None and any(concerns_children(db, each.parent) for each in path)
+    return inherited(db, gateway, listener) if concerned else found
+
+
+@query(firewall=True)
+def concerns_children(db: Db, parent: Ref) -> bool:
+    """Return whether policies of a route, or its filters that are composed with policies, concern its children."""
+    return (any_policies(db, shard(parent)) and has_policies(db, parent)) or composes_filters(db, parent)
 
 
 def own_stack(db: Db, route: Ref) -> Stack | None:

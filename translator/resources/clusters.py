@@ -113,21 +113,20 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref | FilterUse, Filed]]:
     What filters need that policies configure has a key of its own.
     """
     stacks = dict.fromkeys(
-        (parent.gateway, binding.stack, binding.table.passthrough)
-        for parent in attachment.attachment(db, route)
-        for binding in parent.bindings
+        (gateway, binding.stack, binding.table.passthrough, binding.path)
+        for gateway, binding in attachment.bindings(db, route)
     )
     used: dict[tuple[Ref | FilterUse, Filed], None] = {}
-    for gateway, stack, _ in stacks:
-        for rule in effective_rules(db, route, stack, None):
+    for gateway, stack, _, path in stacks:
+        for rule in effective_rules(db, route, stack, None, path):
             used |= dict.fromkeys((gateway, each) for each in rule.value.all_backends)
             used |= dict.fromkeys((FilterUse(gateway), each) for each in filter_needs(rule.value))
     yield from used
-    if any(stack is not None for _, stack, _ in stacks):
-        yield from _policy_uses(db, route, tuple(dict.fromkeys(gateway for gateway, _, _ in stacks)))
+    if any(stack is not None for _, stack, _, _ in stacks):
+        yield from _policy_uses(db, route, tuple(dict.fromkeys(gateway for gateway, *_ in stacks)))
     if stacks and (may_have_backend_policies(db) or may_have_status(db, route.namespace)):
         served = ((key, each) for key, each in used if isinstance(each, Backend) and isinstance(key, Ref))
-        yield from _uses(db, route, {(gateway, passthrough): None for gateway, _, passthrough in stacks}, served)
+        yield from _uses(db, route, {(gateway, passthrough): None for gateway, _, passthrough, _ in stacks}, served)
 
 
 def _policy_uses(db: Db, route: Ref, gateways: tuple[Ref, ...]) -> Iterator[tuple[Ref, PolicyUse]]:

@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, groupby
+from math import inf
 from operator import attrgetter, itemgetter
 from typing import Final, NamedTuple
 
 from translator.db import Db
+from translator.delegation.paths import Path
 from translator.engine.query import query
 from translator.envoy import preflights
 from translator.envoy import route as route_messages
@@ -39,6 +41,7 @@ from translator.policies.effective import Stack, inherited
 from translator.policies.targets import PolicyShard, shard
 from translator.refs import Ref
 from translator.resources.listener_contexts import listener_context
+from translator.routes.children import unserved
 from translator.routes.inherited import answers_preflights, behind_cors, inherited_paths, listener_settings
 from translator.routes.policies import effective_rules
 from translator.routes.proxyless import client_rules
@@ -192,7 +195,7 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
     answers = any(preflights.is_answered(entry) for _, entries in found for entry in entries)
     ordered: list[route_messages.EncodedRoute | preflights.Unanswered] = []
     for _, alike in groupby(found, key=lambda each: each[0][:2]):
-        entries = (entry for _, entries in alike for entry in entries)
+        entries = _in_order([*alike])
         ordered += sorted(preflights.with_unanswered(entries) if answers else entries, key=attrgetter("precedence"))
     if not stack:
         return virtual_host(domain, preflights.routed(ordered))
@@ -203,11 +206,31 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
     return virtual_host(domain, routes, own_settings(db, table, stack), held_bytes(db, stack))
 
 
+def _in_order(
+    found: list[tuple[attachment.RouteOnDomain, tuple[route_messages.EncodedRoute, ...]]],
+) -> Iterable[route_messages.EncodedRoute]:
+    """Return the entries of routes for one domain, of equal matches the first first.
+
+    Those of children stand at the places of the rules that delegate to them, before what answers where no child does.
+    """
+    if not any(served.path for served, _ in found):
+        return (entry for _, entries in found for entry in entries)
+    keyed = [
+        ((served.creation_time, served.name, *served.order, entry.place, inf), entry)
+        for served, entries in found
+        for entry in entries
+    ]
+    return (entry for _, entry in sorted(keyed, key=itemgetter(0)))
+
+
 def _entries(
     db: Db, table: RouteConfigKey, served: attachment.RouteOnDomain, certificate: BackendKey | None
 ) -> tuple[route_messages.EncodedRoute, ...]:
     stack = served.known_stack
-    return route_entries(db, served.route, listener_context(db, table, stack), stack, certificate).value
+    origin = listener_context(db, table, stack)
+    if served.path:
+        return child_entries(db, served.route, served.path, origin, stack, certificate).value
+    return route_entries(db, served.route, origin, stack, certificate).value
 
 
 def _own_paths(
@@ -253,15 +276,37 @@ def route_entries(
         stack: the policies that it has to know, `translator.policies.effective.route_stack`.
         certificate: the certificate that the Gateway presents to backends.
     """
+    return _made_entries(db, route, (), origin, stack, certificate)
+
+
+@query
+def child_entries(
+    db: Db, child: Ref, path: Path, origin: ListenerContext, stack: Stack | None, certificate: BackendKey | None
+) -> Outcome[tuple[route_messages.EncodedRoute, ...]]:
+    """Return the ``Route`` messages of a child, by the rules that delegate to it: as `route_entries` else."""
+    return _made_entries(db, child, path, origin, stack, certificate)
+
+
+def _made_entries(
+    db: Db, route: Ref, path: Path, origin: ListenerContext, stack: Stack | None, certificate: BackendKey | None
+) -> Outcome[tuple[route_messages.EncodedRoute, ...]]:
     made: list[route_messages.EncodedRoute] = []
     problems: list[Problem] = []
     found = db.get(Route, route)
     generation = found.metadata.generation if found is not None else 0
     name = f"{route.kind}/{route.namespace}/{route.name}"
-    for place, (rule, own_problems, unsupported) in enumerate(_rules(db, route, origin, stack, certificate)):
+    via = "".join(f"/via/{each.parent.namespace}/{each.parent.name}/{each.rule}" for each in reversed(path))
+    for place, (read, own_problems, unsupported) in enumerate(_rules(db, route, path, origin, stack, certificate)):
         problems += own_problems
+        rule = read
+        if read.delegates:
+            left = unserved(db, route, place, read, path)
+            problems += left.problems
+            if left.value is None:
+                continue
+            rule = left.value
         required = route_messages.references(rule)
-        for number, match, rank, message, whole, shared in route_messages.match_routes(name, rule, origin):
+        for number, match, rank, message, whole, shared in route_messages.match_routes(name, rule, origin, via):
             needs, violations = required, check(message)
             if violations:
                 text = f"spec.rules[{place}].matches[{number}]: Envoy does not take {violations[0]}"
@@ -274,17 +319,19 @@ def route_entries(
                     continue
             body, own, dropped = encoded(message), rule.name, unsupported or bool(violations)
             made.append(
-                route_messages.EncodedRoute(rank, body, needs, match, whole, shared, route, own, generation, dropped)
+                route_messages.EncodedRoute(
+                    rank, body, needs, match, whole, shared, route, own, generation, dropped, place
+                )
             )
     return Outcome(tuple(made), tuple(problems))
 
 
 def _rules(
-    db: Db, route: Ref, origin: ListenerContext, stack: Stack | None, certificate: BackendKey | None
+    db: Db, route: Ref, path: Path, origin: ListenerContext, stack: Stack | None, certificate: BackendKey | None
 ) -> Iterator[tuple[Rule, tuple[Problem, ...], bool]]:
     """Yield the rules of a route on a listener, with what is wrong with each there only, and whether it is dropped."""
     if not origin.proxyless:
-        yield from ((each.value, (), False) for each in effective_rules(db, route, stack, certificate))
+        yield from ((each.value, (), False) for each in effective_rules(db, route, stack, certificate, path))
         return
     for each in client_rules(db, route, stack):
         unsupported = any(problem.condition == "Accepted" for problem in each.problems)

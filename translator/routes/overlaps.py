@@ -103,7 +103,7 @@ def _requests(match: RouteMatch | None) -> tuple[object, ...]:
 def _matches(db: Db, route: Ref, passthrough: bool) -> Iterator[tuple[int, str, RouteMatch | None]]:
     """Yield each match of a route, with the number and the name of its rule."""
     for place, rule in enumerate(rules(db, route)):
-        for match in rule.value.matches:
+        for match in rule.value.matches if not rule.value.delegates else ():
             yield place, rule.value.name, match
     for connections in l4_rules(db, route, passthrough)[:1]:  # all rules of such a route are served together
         yield 0, connections.value.name, None

@@ -9,6 +9,7 @@ from operator import methodcaller
 from typing import Any, Final, NamedTuple, TypeVar
 
 from translator.db import Db
+from translator.delegation.paths import Path
 from translator.engine.query import query
 from translator.envoy.filter_configs import (
     FilterConfigs,
@@ -40,9 +41,10 @@ from translator.policies.effective import (
     stacked,
 )
 from translator.refs import Ref
+from translator.routes.delegated import rules_on
 from translator.routes.inherited import inherited_configs
 from translator.routes.loops import without_loops
-from translator.routes.rules import l4_rules, rules
+from translator.routes.rules import l4_rules
 from translator.routes.units import (
     applied_unit,
     apply_read,
@@ -63,7 +65,7 @@ OWN: Final = ""
 
 
 def effective_rules(
-    db: Db, route: Ref, stack: Stack | None, certificate: BackendKey | None
+    db: Db, route: Ref, stack: Stack | None, certificate: BackendKey | None, path: Path = ()
 ) -> tuple[Outcome[Rule], ...]:
     """Return each rule of a route as a Gateway serves it; the problems are those of the route alone.
 
@@ -72,8 +74,9 @@ def effective_rules(
         route: the route.
         stack: the policies of a listener and its Gateway that it has to know (`route_stack`).
         certificate: the certificate that the Gateway presents to backends (`presented_certificate`).
+        path: the rules by which the route is a child.
     """
-    return _presenting(_with_policies(db, route, stack), certificate)
+    return _presenting(_with_policies(db, route, stack, path), certificate)
 
 
 def effective_l4_rules(db: Db, route: Ref, gateway: Ref, passthrough: bool) -> tuple[Outcome[L4Rule], ...]:
@@ -114,8 +117,8 @@ def _presenting(found: tuple[Outcome[R], ...], certificate: BackendKey | None) -
     return tuple(Outcome(each.value.with_backends(present), each.problems) for each in found)
 
 
-def _with_policies(db: Db, route: Ref, stack: Stack | None) -> tuple[Outcome[Rule], ...]:
-    rules_ = rules(db, route)
+def _with_policies(db: Db, route: Ref, stack: Stack | None, path: Path) -> tuple[Outcome[Rule], ...]:
+    rules_ = rules_on(db, route, path)
     if stack is None or not rules_:
         return rules_
     found = db.get(Route, route)
@@ -161,7 +164,7 @@ class RuleContext(NamedTuple):
 def _with_settings(db: Db, context: RuleContext, read: Outcome[Rule]) -> Outcome[Rule]:
     """Return a rule with the settings of its own policies and of wider ones, but for what it inherits in Envoy."""
     rule = read.value
-    if rule.error:
+    if rule.error or rule.delegates:
         return read
     settings: list[RuleSetting] = []
     written: list[PolicyUnit] = []

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
 from translator.backends.reference import backend
 from translator.db import Db
+from translator.delegation.references import Delegation, delegation
 from translator.extension import FilterContext
-from translator.ir.http import RouteMatch, Rule, RuleSetting, WeightedBackend
+from translator.ir.http import PathKind, RouteMatch, Rule, RuleSetting, WeightedBackend
 from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.objects.gateway_api.rules import FilteredBackendRef, RouteRule
 from translator.objects.schema.base import Fields
-from translator.outcome import Outcome, gather
+from translator.outcome import Outcome, Problem, gather
 from translator.refs import Ref
 from translator.routes.filters import read_filters
 
@@ -44,8 +45,37 @@ def read_rules(
         found = enumerate(rule.matches or (everything,))
         matches = gather(read(each, f"{field}.matches[{number}]") for number, each in found)
         site = FilterContext(db, GATEWAY_GROUP, route, field, rule.filters, rule)
-        made.append(_rule(site, rule, rule.name or str(place), matches))
+        said = delegation(route, rule)
+        if said is not None:
+            made.append(_delegating(site, said, rule.name or str(place), matches))
+        else:
+            made.append(_rule(site, rule, rule.name or str(place), matches))
     return tuple(made)
+
+
+def _delegating(
+    site: FilterContext, said: Delegation, name: str, matches: Outcome[tuple[RouteMatch | None, ...]]
+) -> Outcome[Rule]:
+    """Return a rule that delegates; what its filters ask for is only read for what is wrong with it."""
+    usable = tuple(each for each in matches.value if each is not None)
+    problems = (*matches.problems, *_not_prefixes(usable, site.field))
+    if said.fault:
+        fault = Problem(
+            "Accepted", "UnsupportedValue", f"{site.field}{said.fault}; its requests are answered with 500."
+        )
+        return Outcome(Rule(name, usable, error=fault.message), (*problems, fault))
+    settings = read_filters(site)
+    problems = (*problems, *settings.problems)
+    if settings.value is None:
+        return Outcome(Rule(name, usable, error=settings.problems[0].message), problems)
+    return Outcome(Rule(name, usable, delegates=True), problems)
+
+
+def _not_prefixes(matches: tuple[RouteMatch, ...], field: str) -> Iterator[Problem]:
+    for number, each in enumerate(matches):
+        if each.path_kind is not PathKind.PREFIX:
+            text = f"{field}.matches[{number}]: a rule delegates by matches of the type PathPrefix only"
+            yield Problem("Accepted", "UnsupportedValue", f"{text}; its requests are answered with 500.")
 
 
 def _rule(

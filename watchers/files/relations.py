@@ -10,10 +10,13 @@ from itertools import islice
 from typing import NamedTuple
 
 from translator.api_group import CONTROLLER_NAME
+from translator.delegation.references import Children, delegation
+from translator.delegation.relations import meaning
 from translator.gateway.listener_sets import parent_of
 from translator.inputs import Edit
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.objects.gateway_api.references import ParentReference, backend_references
 from translator.objects.gateway_api.route import Route
@@ -22,6 +25,9 @@ from translator.objects.kubernetes.service import Service
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from translator.registry import KINDS, REGISTRY
+
+_DELEGATES, _CHILDREN = "delegates", "children"
+"""Kinds of what stands for children that are meant in some way: by rules, and by these children."""
 
 MOST_NAMES = 200
 """Most names of one kind and namespace, and of similar length, that are compared to suggest one."""
@@ -87,6 +93,9 @@ class Relations:
             self._put(ref, found if isinstance(found, KubernetesObject) else None)
             for each in (ref, *before, *self._targets.get(ref, ())):
                 affected[each] = None
+            for each in before ^ self._targets.get(ref, frozenset()):
+                if each.kind == _DELEGATES:
+                    affected.update(self._sources.get(each._replace(kind=_CHILDREN), {}))
             for source in self._sources.get(ref, ()):
                 affected[source] = None
                 affected.update(self._sources.get(source, {}))
@@ -157,7 +166,7 @@ class Relations:
             yield f"has no EndpointSlice, so that requests to it get 503; write one with the label {label}"
 
     def _of_route(self, found: Route) -> Iterator[Message]:
-        if not found.spec.parent_refs and found.spec.use_default_gateways != "All":
+        if not found.spec.parent_refs and found.spec.use_default_gateways != "All" and not self._is_child(found):
             yield "spec.parentRefs is empty, so that it is served nowhere", Ref(Gateway.kind, found.ref.namespace, "")
         for place, reference in enumerate(found.spec.parent_refs):
             field = f"spec.parentRefs[{place}]"
@@ -170,7 +179,13 @@ class Relations:
             if isinstance(parent, Gateway) and (other := self._controller(parent)):
                 yield f"{field}: {target} is not Headgate's, but of {other}, so that the route is not served there"
 
+    def _is_child(self, found: Route) -> bool:
+        """Whether some rule delegates to a route."""
+        return isinstance(found, HTTPRoute) and any(_key(_DELEGATES, each) in self._sources for each in meaning(found))
+
     def _of_other_parent(self, found: Route, field: str, reference: ParentReference) -> Iterator[Message]:
+        if (reference.group, reference.kind, found.kind) == (HTTPRoute.group, HTTPRoute.kind, HTTPRoute.kind):
+            return  # the route's status says whether that one delegates to it
         if (reference.group, reference.kind) != (Service.group, Service.kind):
             yield f"{field}: Headgate does not serve a {reference.kind}; name a Gateway or a ListenerSet"
         elif not REGISTRY.route(found.kind).proxyless:
@@ -228,9 +243,24 @@ def _targets(found: KubernetesObject) -> Iterator[Ref]:
         yield gateway
     elif isinstance(found, Route):
         yield from (_parent(found, each) for each in found.spec.parent_refs)
+        if isinstance(found, HTTPRoute):
+            yield from _relatives(found)
         for backend in backend_references(found.spec):
             if (backend.group, backend.kind) == (Service.group, Service.kind):
                 yield Ref(Service.kind, backend.namespace or found.ref.namespace, backend.name)
+
+
+def _relatives(found: HTTPRoute) -> Iterator[Ref]:
+    """Yield what stands for the children that rules of a route delegate to, and for those who may be its parents."""
+    for rule in found.spec.rules:
+        said = delegation(found.ref, rule)
+        yield from (_key(_DELEGATES, each.children) for each in (said.references if said is not None else ()))
+    if not found.spec.parent_refs:
+        yield from (_key(_CHILDREN, each) for each in meaning(found))
+
+
+def _key(kind: str, found: Children) -> Ref:
+    return Ref(kind, found.namespace, f"{found.by}/{found.name}")
 
 
 def _service(found: EndpointSlice) -> Ref:

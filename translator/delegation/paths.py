@@ -1,0 +1,102 @@
+"""The ways from parents to children: bottom up, so that a child knows the routes that it is served by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final, NamedTuple
+
+from translator.db import Db
+from translator.delegation.relations import delegators, weight_of
+from translator.engine.query import query
+from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.refs import Ref
+
+DEPTH: Final = 16
+"""The most references from a route that is attached to a Gateway to a child."""
+MOST_PATHS: Final = 256
+"""The paths by which a child is served: two parents at each of eight levels."""
+
+
+class Step(NamedTuple):
+    """A rule that delegates.
+
+    Attributes:
+        parent: its route.
+        rule: its place in the route.
+    """
+
+    parent: Ref
+    rule: int
+
+
+Path = tuple[Step, ...]
+"""The rules that delegate, one to the route of the next, the first of a route that is attached to a Gateway."""
+
+
+@query(firewall=True)
+def _paths_of_parent(db: Db, parent: Ref) -> tuple[Path, ...]:
+    """Return the paths of a route that is a parent: one value for all of its children; none if there are too many."""
+    found = tuple(islice(_up(db, parent, (), (parent,)), MOST_PATHS + 1))
+    return found if len(found) <= MOST_PATHS else ()
+
+
+def _up(db: Db, route: Ref, below: Path, seen: tuple[Ref, ...]) -> Iterator[Path]:
+    for each in delegators(db, route):
+        if each.parent in seen:
+            continue  # a cycle, which ends where it would close
+        path = (Step(each.parent, each.rule), *below)
+        yield path
+        if len(path) < DEPTH:
+            yield from _up(db, each.parent, path, (*seen, each.parent))
+
+
+@query
+def _paths(db: Db, child: Ref) -> tuple[Path, ...]:
+    return tuple(islice(_by_parents(db, child), MOST_PATHS + 1))
+
+
+def _by_parents(db: Db, child: Ref) -> Iterator[Path]:
+    for each in delegators(db, child):
+        last = Step(each.parent, each.rule)
+        yield (last,)
+        for above in _paths_of_parent(db, each.parent):
+            if len(above) < DEPTH and all(step.parent != child for step in above):
+                yield (*above, last)
+
+
+def paths(db: Db, child: Ref) -> tuple[Path, ...]:
+    """Return the paths from each ancestor to a child, by which it is served where that one is attached to a Gateway.
+
+    No path visits a route twice, and none is longer than `DEPTH`. A route with more than `MOST_PATHS` has none.
+    """
+    found = _paths(db, child)
+    return found if len(found) <= MOST_PATHS else ()
+
+
+def has_too_many_paths(db: Db, child: Ref) -> bool:
+    """Return whether a child is not served, since more than `MOST_PATHS` paths lead to it."""
+    return len(_paths(db, child)) > MOST_PATHS
+
+
+@query(firewall=True)
+def seniority(db: Db, route: Ref) -> tuple[int, str, str]:
+    """Return what sorts a route among its siblings: its weight, the greater the smaller; age; "namespace/name"."""
+    return sibling_rank(db, route)
+
+
+def sibling_rank(db: Db, route: Ref) -> tuple[int, str, str]:
+    """Return the same as `seniority`, for the child itself: nothing is stored."""
+    found = db.get(HTTPRoute, route)
+    weight, created = (weight_of(found), found.creation_time) if found is not None else (0, "")
+    return -weight, created, f"{route.namespace}/{route.name}"
+
+
+def order(db: Db, path: Path, child: Ref) -> tuple[int | str, ...]:
+    """Return what sorts a child among all that its root serves: by each rule on the way, and what it leads to."""
+    found: list[int | str] = []
+    below = (*(each.parent for each in path[1:]), child)
+    for step, next_ in zip(path, below, strict=True):
+        rank = sibling_rank(db, next_) if next_ == child else seniority(db, next_)
+        found += (step.rule, *rank)
+    return tuple(found)

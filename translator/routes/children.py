@@ -1,0 +1,179 @@
+"""The children of rules that delegate, top down: what comes of their references, and what answers where none does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+from translator.db import Db
+from translator.delegation.paths import DEPTH, MOST_PATHS, Path, Step, has_too_many_paths
+from translator.delegation.references import NAME, NAMESPACE, Children, Reference, delegation
+from translator.delegation.relations import Child, Filed, child_of, relations, unfit, ungranted
+from translator.engine.query import query
+from translator.ir.http import PathKind, RouteMatch, Rule
+from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.outcome import Outcome, Problem
+from translator.refs import Ref
+from translator.routes.delegated import serves_inside
+
+NOBODY: Final = "no HTTPRoute that the rule delegates to is served"
+TOO_MANY: Final = f"is reached by more than {MOST_PATHS} paths, and is not served: let fewer rules delegate to it"
+MOST_NAMES: Final = 3
+"""So many of the children that a reference may not mean are named."""
+
+
+class Reached(NamedTuple):
+    """A problem of a reference, and the route that it is about, if it is about one."""
+
+    problem: Problem
+    about: Ref | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delegates:
+    """What came of the references of a rule.
+
+    Attributes:
+        children: those that may be served, each once, in the order of the references.
+        reached: all that the references mean and may mean, whether they can be children or not.
+        problems: what is wrong with references, for the parent.
+        broken: why requests that no child matches are answered with an error; "" if they go to the next rule.
+    """
+
+    children: tuple[Ref, ...] = ()
+    reached: tuple[Ref, ...] = ()
+    problems: tuple[Reached, ...] = ()
+    broken: str = ""
+
+
+@query
+def delegates(db: Db, parent: Ref, place: int) -> Delegates:
+    """Return the children of a rule, whatever their matches are."""
+    found = db.get(HTTPRoute, parent)
+    rules = found.spec.rules if found is not None else ()
+    said = delegation(parent, rules[place]) if place < len(rules) else None
+    if said is None or said.fault:
+        return Delegates()
+    weights: dict[Ref, int] = {}
+    reached: dict[Ref, None] = {}
+    problems: list[Reached] = []
+    broken = ""
+    for each in said.references:
+        field = f"spec.rules[{place}].backendRefs[{each.place}]"
+        meant = _meant(db, Place(parent, rules[place].name or "", field), each)
+        for child in meant.children:
+            weights.setdefault(child, each.weight)
+        problems += meant.problems
+        if each.weight:
+            reached |= dict.fromkeys(meant.reached)
+            broken = broken or meant.broken
+    return Delegates(tuple(each for each, weight in weights.items() if weight), tuple(reached), tuple(problems), broken)
+
+
+class Place(NamedTuple):
+    """A reference: its route, the name of its rule, and its field."""
+
+    parent: Ref
+    rule: str
+    field: str
+
+    def told(self, reason: str, text: str) -> Reached:
+        """Return a problem of it."""
+        return Reached(Problem("ResolvedRefs", reason, f"{self.field}: {text}."))
+
+    def refuses(self, child: Child, why: str) -> Reached:
+        """Return the problem that it must not be to a route."""
+        text = f"{self.field}: {child.ref} {why}."
+        return Reached(Problem("ResolvedRefs", "RefNotPermitted", text), child.ref)
+
+
+def _meant(db: Db, at: Place, reference: Reference) -> Delegates:
+    """Return what comes of one reference."""
+    children = reference.children
+    candidates = [*_candidates(db, at.parent, children)]
+    if not candidates:
+        problem = at.told("ChildNotFound", _missing(db, children))
+        return Delegates(problems=(problem,), broken=problem.problem.message)
+    denied = {each: why for each in candidates if (why := ungranted(db, each, at.parent))}
+    reached = [each for each in candidates if each not in denied]
+    denied |= {each: why for each in reached if (why := unfit(each, at.parent, at.rule))}
+    by_name = children.by == NAME
+    denied |= {each: TOO_MANY for each in reached if by_name and has_too_many_paths(db, each.ref)}
+    problems = [at.refuses(each, why) for each, why in denied.items()]
+    good = tuple(each.ref for each in candidates if each not in denied)
+    broken = problems[0].problem.message if by_name and reached and not good else ""
+    return Delegates(good, tuple(each.ref for each in reached), _bounded(problems), broken)
+
+
+def _missing(db: Db, children: Children) -> str:
+    if children.by != NAME:
+        return f"there are no {children} that could be children; create one, or correct the reference"
+    if reason := db.invalid_reason(children.ref):
+        return f"{children.ref} is not valid, and never was: {reason}"
+    return f"{children.ref} does not exist; create it or correct the name"
+
+
+def _bounded(problems: list[Reached]) -> tuple[Reached, ...]:
+    """Return problems, of which the last says how many more there are."""
+    if len(problems) <= MOST_NAMES:
+        return tuple(problems)
+    last = problems[MOST_NAMES - 1].problem
+    more = f"{last.message} {len(problems) - MOST_NAMES} more are refused."
+    return (*problems[: MOST_NAMES - 1], Reached(last._replace(message=more)))
+
+
+def _candidates(db: Db, parent: Ref, children: Children) -> Iterator[Child]:
+    if children.by == NAME:
+        found = db.get(HTTPRoute, children.ref)
+        if found is not None:
+            yield child_of(found)
+        return
+    keys = [children]
+    if children.by == NAMESPACE:
+        keys.append(children._replace(name=f"{parent.namespace}/{parent.name}"))
+    for key in keys:
+        for each in db.select(relations, Filed(key)):
+            assert isinstance(each, Child)
+            if each.ref != parent:
+                yield each
+
+
+def unserved(db: Db, parent: Ref, place: int, rule: Rule, path: Path) -> Outcome[Rule | None]:
+    """Return what answers the requests of a rule that delegates, where its children do not.
+
+    Args:
+        db: the database.
+        parent: its route.
+        place: the place of the rule.
+        rule: the rule, as it is by `path`.
+        path: the rules by which the route is a child itself.
+    """
+    found = delegates(db, parent, place)
+    field = f"spec.rules[{place}]"
+    below = (*path, Step(parent, place))
+    members = tuple(each.parent for each in below)
+    circle = next((each for each in found.reached if each in members), None)
+    problems = [each.problem for each in found.problems if each.about is None or each.about not in members]
+    broken = found.broken
+    if circle is not None:
+        way = " → ".join(map(str, (*members[members.index(circle) :], circle)))
+        broken = f"{field}: the route would reach itself: {way}; remove one of these references"
+        problems.append(Problem("ResolvedRefs", "DelegationCycle", f"{broken}."))
+    elif found.reached and len(below) > DEPTH:
+        broken = f"{field}: there are more than {DEPTH} references from {members[0]}; delegate less deep"
+        problems.append(Problem("ResolvedRefs", "DelegationTooDeep", f"{broken}."))
+    prefixes = [each for each in rule.matches if each.path_kind is PathKind.PREFIX]
+    empty = [each for each in prefixes if broken or not _is_served(db, found.children, each)]
+    if empty and not broken:
+        broken = f"{field}: {NOBODY}: none has a match inside that of the rule"
+        problems.append(Problem("ResolvedRefs", "ChildNotFound", f"{broken} ({empty[0].path}); change their matches."))
+    failed = tuple(each for each in rule.matches if each in empty or each.path_kind is not PathKind.PREFIX)
+    error = broken or f"{field}: only matches of the type PathPrefix delegate"
+    left = replace(rule, matches=failed, settings=(), backends=(), error=error, delegates=False) if failed else None
+    return Outcome(left, tuple(problems))
+
+
+def _is_served(db: Db, children: tuple[Ref, ...], match: RouteMatch) -> bool:
+    """Return whether some child serves something inside a match: mostly the first does."""
+    return any(serves_inside(db, each, match) for each in children)

@@ -1,0 +1,80 @@
+"""The rules of children: those of their routes, with the matches that they have inside their parents'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from translator.db import Db
+from translator.delegation.matching import MOST_MATCHES, matches_inside
+from translator.delegation.paths import Path, has_too_many_paths
+from translator.delegation.relations import is_relative
+from translator.engine.query import query
+from translator.ir.http import PathKind, RouteMatch, Rule
+from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.outcome import Outcome, Problem
+from translator.refs import Ref
+from translator.routes.rules import rules
+from translator.routes.values import expression_problems
+
+NO_MATCH: Final = "NoMatchingParentMatcher"
+"""The reason of a child whose rules are not inside those of its parent."""
+
+
+def rules_on(db: Db, route: Ref, path: Path) -> tuple[Outcome[Rule], ...]:
+    """Return the rules of a route as they are by a path; without one, as they are by themselves."""
+    return delegated_rules(db, route, path) if path else rules(db, route)
+
+
+@query
+def delegated_rules(db: Db, child: Ref, path: Path) -> tuple[Outcome[Rule], ...]:
+    """Return the rules of a child as they are inside the rule of its parent; one that is not has no matches."""
+    found = db.get(HTTPRoute, child)
+    relative = found is not None and is_relative(found)
+    parents = parent_matches(db, path)
+    return tuple(
+        _inside(each, parents, relative, f"spec.rules[{place}]") for place, each in enumerate(rules(db, child))
+    )
+
+
+def _inside(read: Outcome[Rule], parents: tuple[RouteMatch, ...], relative: bool, field: str) -> Outcome[Rule]:
+    rule = read.value
+    found = matches_inside(parents, rule.matches, relative)
+    if len(found) > MOST_MATCHES:
+        text = f"{field}.matches: with those of its parents there are more than {MOST_MATCHES}; use fewer"
+        problem = Problem("Accepted", "UnsupportedValue", f"{text}; the parent's matches are answered with 500.")
+        return Outcome(replace(rule, matches=parents, delegates=False, error=text), (*read.problems, problem))
+    problems = list(read.problems)
+    if relative:
+        usable = [(each, tuple(_expression_problems(each, field))) for each in found]
+        found = tuple(each for each, wrong in usable if not wrong)
+        problems += (problem for _, wrong in usable for problem in wrong)
+    return Outcome(replace(rule, matches=found), tuple(dict.fromkeys(problems)))
+
+
+def _expression_problems(match: RouteMatch, field: str) -> Iterator[Problem]:
+    if match.path_kind is PathKind.REGEX:
+        yield from expression_problems(match.path, f"{field}: its path behind that of its parent")
+
+
+@query(firewall=True)
+def parent_matches(db: Db, path: Path) -> tuple[RouteMatch, ...]:
+    """Return the matches of the last rule of a path that delegate; none if it cannot."""
+    parent, place = path[-1]
+    found = rules_on(db, parent, path[:-1])
+    rule = found[place].value if place < len(found) else None
+    return tuple(filter(_delegates, rule.matches)) if rule is not None and rule.delegates else ()
+
+
+def _delegates(match: RouteMatch) -> bool:
+    return match.path_kind is PathKind.PREFIX
+
+
+def serves_inside(db: Db, child: Ref, match: RouteMatch) -> bool:
+    """Return whether a child has a match inside that of a parent."""
+    found = db.get(HTTPRoute, child)
+    relative = found is not None and is_relative(found)
+    if has_too_many_paths(db, child):
+        return False
+    return any(matches_inside((match,), each.value.matches, relative) for each in rules(db, child))
