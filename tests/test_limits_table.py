@@ -77,7 +77,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.ir.route_scope.EVERY",
         "translator.policies.targets.SHARDS",
         "translator.policies.targets.LISTENERS",
-        "translator.envoy.route._PATH_RANK",
+        "translator.ir.http.EXPRESSION",
         "translator.objects.schema.scalars._UNIT",
         "translator.extensions.backend_groups.FINEST",
         "translator.ir.http.MILLION",

@@ -36,9 +36,8 @@ Path = tuple[Step, ...]
 
 @query(firewall=True)
 def _paths_of_parent(db: Db, parent: Ref) -> tuple[Path, ...]:
-    """Return the paths of a route that is a parent: one value for all of its children; none if there are too many."""
-    found = tuple(islice(_up(db, parent, (), (parent,)), MOST_PATHS + 1))
-    return found if len(found) <= MOST_PATHS else ()
+    """Return the paths of a route that is a parent, or one too many: one value for all of its children."""
+    return tuple(islice(_up(db, parent, (), (parent,)), MOST_PATHS + 1))
 
 
 def _up(db: Db, route: Ref, below: Path, seen: tuple[Ref, ...]) -> Iterator[Path]:
@@ -60,7 +59,7 @@ def _by_parents(db: Db, child: Ref) -> Iterator[Path]:
     for each in delegators(db, child):
         last = Step(each.parent, each.rule)
         yield (last,)
-        for above in _paths_of_parent(db, each.parent):
+        for above in _paths_of_parent(db, each.parent) if not is_overrun(db, each.parent) else ():
             if len(above) < DEPTH and all(step.parent != child for step in above):
                 yield (*above, last)
 
@@ -68,10 +67,16 @@ def _by_parents(db: Db, child: Ref) -> Iterator[Path]:
 def paths(db: Db, child: Ref) -> tuple[Path, ...]:
     """Return the paths from each ancestor to a child, by which it is served where that one is attached to a Gateway.
 
-    No path visits a route twice, and none is longer than `DEPTH`. A route with more than `MOST_PATHS` has none.
+    No path visits a route twice, and none is longer than `DEPTH`. A route with more than `MOST_PATHS` has none, and no
+    child has one through it.
     """
     found = _paths(db, child)
     return found if len(found) <= MOST_PATHS else ()
+
+
+def is_overrun(db: Db, parent: Ref) -> bool:
+    """Return whether a route does not delegate on what is delegated to it, if more than `MOST_PATHS` lead there."""
+    return len(_paths_of_parent(db, parent)) > MOST_PATHS
 
 
 def has_too_many_paths(db: Db, child: Ref) -> bool:

@@ -52,7 +52,7 @@ class Children(NamedTuple):
         return f"HTTPRoutes of {where}" + (f" with the label {LABELS[0]}={self.name}" if self.by == LABEL else "")
 
 
-class Reference(NamedTuple):
+class ChildReference(NamedTuple):
     """A reference of a rule to its children.
 
     Attributes:
@@ -75,7 +75,7 @@ class Delegation:
         fault: why the rule cannot delegate, as the rest of a sentence that begins with its field; "" if it can.
     """
 
-    references: tuple[Reference, ...]
+    references: tuple[ChildReference, ...]
     fault: str = ""
 
     @property
@@ -104,7 +104,9 @@ def delegation(route: Ref, rule: RouteRule[Any]) -> Delegation | None:
     if not any(found):
         return None
     references = tuple(
-        Reference(place, each, rule.backend_refs[place].weight) for place, each in enumerate(found) if each is not None
+        ChildReference(place, each, rule.backend_refs[place].weight)
+        for place, each in enumerate(found)
+        if each is not None
     )
     return Delegation(references, next(_faults(rule, found), ""))
 

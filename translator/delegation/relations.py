@@ -39,7 +39,7 @@ class Delegator(NamedTuple):
     name: str
 
 
-class Parent(NamedTuple):
+class NamedParent(NamedTuple):
     """A parent that a child names: a route, or one of its rules by its name.
 
     Attributes:
@@ -64,7 +64,7 @@ class Child(NamedTuple):
     ref: Ref
     hostnames: bool
     is_open: bool
-    parents: tuple[Parent, ...]
+    parents: tuple[NamedParent, ...]
 
 
 class Filed(NamedTuple):
@@ -112,7 +112,7 @@ def child_of(found: HTTPRoute) -> Child:
     """Return what lets parents delegate to a route."""
     references = found.spec.parent_refs
     parents = (
-        Parent(Ref(HTTPRoute.kind, each.namespace or found.metadata.namespace, each.name), each.section_name or "")
+        NamedParent(Ref(HTTPRoute.kind, each.namespace or found.metadata.namespace, each.name), each.section_name or "")
         for each in references
         if (each.group, each.kind) == (GATEWAY_GROUP, HTTPRoute.kind)
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from translator.db import Db
-from translator.delegation.paths import DEPTH, MOST_PATHS, Path, Step, has_too_many_paths
-from translator.delegation.references import NAME, NAMESPACE, Children, Reference, delegation
+from translator.delegation.paths import DEPTH, MOST_PATHS, Path, Step, has_too_many_paths, is_overrun
+from translator.delegation.references import NAME, NAMESPACE, ChildReference, Children, delegation
 from translator.delegation.relations import Child, Filed, child_of, relations, unfit, ungranted
 from translator.engine.query import query
 from translator.ir.http import PathKind, RouteMatch, Rule
@@ -18,7 +18,7 @@ from translator.refs import Ref
 from translator.routes.delegated import serves_inside
 
 NOBODY: Final = "no HTTPRoute that the rule delegates to is served"
-TOO_MANY: Final = f"is reached by more than {MOST_PATHS} paths, and is not served: let fewer rules delegate to it"
+TOO_MANY: Final = f"is reached by more than {MOST_PATHS} paths, by which it is not served: delegate to it less often"
 MOST_NAMES: Final = 3
 """So many of the children that a reference may not mean are named."""
 
@@ -61,7 +61,7 @@ def delegates(db: Db, parent: Ref, place: int) -> Delegates:
     broken = ""
     for each in said.references:
         field = f"spec.rules[{place}].backendRefs[{each.place}]"
-        meant = _meant(db, Place(parent, rules[place].name or "", field), each)
+        meant = _meant(db, ReferencePlace(parent, rules[place].name or "", field), each)
         for child in meant.children:
             weights.setdefault(child, each.weight)
         problems += meant.problems
@@ -71,7 +71,7 @@ def delegates(db: Db, parent: Ref, place: int) -> Delegates:
     return Delegates(tuple(each for each, weight in weights.items() if weight), tuple(reached), tuple(problems), broken)
 
 
-class Place(NamedTuple):
+class ReferencePlace(NamedTuple):
     """A reference: its route, the name of its rule, and its field."""
 
     parent: Ref
@@ -88,7 +88,7 @@ class Place(NamedTuple):
         return Reached(Problem("ResolvedRefs", "RefNotPermitted", text), child.ref)
 
 
-def _meant(db: Db, at: Place, reference: Reference) -> Delegates:
+def _meant(db: Db, at: ReferencePlace, reference: ChildReference) -> Delegates:
     """Return what comes of one reference."""
     children = reference.children
     candidates = [*_candidates(db, at.parent, children)]
@@ -163,11 +163,16 @@ def unserved(db: Db, parent: Ref, place: int, rule: Rule, path: Path) -> Outcome
     elif found.reached and len(below) > DEPTH:
         broken = f"{field}: there are more than {DEPTH} references from {members[0]}; delegate less deep"
         problems.append(Problem("ResolvedRefs", "DelegationTooDeep", f"{broken}."))
+    elif path and is_overrun(db, parent):
+        broken = f"{field}: the route {TOO_MANY}"
+        problems.append(Problem("ResolvedRefs", "DelegationTooDeep", f"{broken}."))
     prefixes = [each for each in rule.matches if each.path_kind is PathKind.PREFIX]
     empty = [each for each in prefixes if broken or not _is_served(db, found.children, each)]
     if empty and not broken:
-        broken = f"{field}: {NOBODY}: none has a match inside that of the rule"
-        problems.append(Problem("ResolvedRefs", "ChildNotFound", f"{broken} ({empty[0].path}); change their matches."))
+        broken = f"{field}: {NOBODY}"
+        if found.children:
+            text = f"{broken} inside its match {empty[0].path}, in which none has one; change their matches."
+            problems.append(Problem("ResolvedRefs", "ChildNotFound", text))
     failed = tuple(each for each in rule.matches if each in empty or each.path_kind is not PathKind.PREFIX)
     error = broken or f"{field}: only matches of the type PathPrefix delegate"
     left = replace(rule, matches=failed, settings=(), backends=(), error=error, delegates=False) if failed else None
