@@ -32,6 +32,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.backend_gcp.HTTPS",
         "translator.explain.request.DEFAULT_PORTS",
     ),
+    "how many arguments a function takes": ("translator.languages.template_functions.FUNCTIONS",),
     "a default of Envoy's": ("translator.objects.headgate.outliers.BASE_MILLISECONDS",),
     "an HTTP status code": (
         "translator.envoy.route_configuration.MISDIRECTED",
