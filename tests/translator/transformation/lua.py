@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from lupa.luajit21 import LuaRuntime  # type: ignore[import-untyped]
+from lupa.luajit21 import LuaRuntime
 
 from translator.envoy.transformation import SCRIPT
 from translator.languages.templates import read_template
