@@ -1,0 +1,129 @@
+"""Route delegation through a real Envoy: random trees, and edits of children under load."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from tests.live.delegation import OF_GATEWAY, in_namespace
+from tests.live.objects import Manifest, endpoints, service
+from tests.live.proxy import Proxy
+from tests.live.upstream import Upstream, upstream
+from tests.translator.delegation.manifests import child, route, to, under
+from tests.translator.delegation.reference import Answer, World
+from tests.translator.delegation.requests import Asked
+from tests.translator.delegation.trees import NAMESPACES, PATHS, SERVICES, Trees
+from translator.refs import Ref
+
+HEADERS = ("x-by", "x-more")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def backends() -> AsyncIterator[list[Manifest]]:
+    """Yield the Services of random trees, each with an upstream that tells its namespace and name."""
+    async with contextlib.AsyncExitStack() as stack:
+        made: list[Manifest] = []
+        for namespace in NAMESPACES:
+            for name in SERVICES:
+                found = await stack.enter_async_context(upstream(f"{namespace}/{name}"))
+                made += in_namespace(namespace, service(name), *endpoints(name, [found.port]))
+        yield made
+
+
+def at_the_proxy(manifest: Manifest) -> Manifest:
+    """Return a route of a random tree, attached to the Gateway under test."""
+    spec = manifest["spec"]
+    if "parentRefs" not in spec:
+        return manifest
+    parents = [
+        OF_GATEWAY | {"namespace": "default"} if each["kind"] == "Gateway" else each for each in spec["parentRefs"]
+    ]
+    return {**manifest, "spec": {**spec, "parentRefs": parents}}
+
+
+async def answered(proxy: Proxy, asked: Asked) -> Answer:
+    """Send a request, and return who answers it."""
+    response = await proxy.request(asked.target, method=asked.method, host=asked.host, headers=list(asked.headers))
+    if response.status != 200:
+        return Answer(status=response.status)
+    set_ = [(name, value) for name in HEADERS for value in response.sent(name)]
+    return Answer(response.backend, 0, tuple(set_))
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_envoy_agrees_with_the_reference(proxy: Proxy, backends: list[Manifest], seed: int) -> None:
+    """Who answers each request to a random tree of routes is what a walk over all ways finds."""
+    trees = Trees(seed)
+    objects = [each for each in trees.world() if each["kind"] in ("HTTPRoute", "ReferenceGrant")]
+    await proxy.apply(backends, [at_the_proxy(each) for each in objects])
+    reference = World([*backends, *objects])
+    for asked in (*map(Asked, PATHS), *(trees.request() for _ in range(40))):
+        assert await answered(proxy, asked) in reference.answer(asked), asked
+
+
+class Child(NamedTuple):
+    """A state of the child that is edited: the upstream it is routed to, "" while it is missing."""
+
+    path: str
+    backend: str
+
+
+def edited(state: Child) -> Manifest:
+    """Return the child that is edited."""
+    return route("edited", under(state.path, to(state.backend)))
+
+
+STATES = (
+    Child("/team/a", "alpha"),
+    Child("/team/a", "beta"),
+    Child("/team/a", ""),
+    Child("/team/a", "alpha"),
+    Child("/team/a/deeper", "alpha"),
+    Child("/elsewhere", "alpha"),
+    Child("/team", "beta"),
+)
+EXPECTED = {
+    "/team/a": {"alpha", "beta", "500"},
+    "/team/steady": {"beta"},
+    "/team/steady/x": {"beta"},
+    "/team/b": {"500", "beta"},
+    "/teamwork": {"gamma"},
+    "/elsewhere": {"gamma"},
+}
+"""Who may answer at each path, in any state: nobody but the team's children, and errors where one is missing."""
+
+
+async def test_children_change_under_load(proxy: Proxy, upstreams: dict[str, Upstream]) -> None:
+    """While a child is edited, moved, deleted and created again, no request is answered by a route of someone else."""
+    parent = under("/team", child("edited"), child("missing"), child("steady"))
+    await proxy.apply(
+        route("parent", parent, under("/", to("gamma")), parents=[OF_GATEWAY]),
+        route("steady", under("/team/steady", to("beta"))),
+        edited(STATES[0]),
+    )
+    stopped, seen = asyncio.Event(), {path: Counter[str]() for path in EXPECTED}
+
+    async def ask() -> None:
+        async with aiohttp.ClientSession() as http:
+            while not stopped.is_set():
+                for path, counted in seen.items():
+                    response = await proxy.request(path, http=http)
+                    counted[response.backend if response.status == 200 else str(response.status)] += 1
+
+    clients = [asyncio.create_task(ask()) for _ in range(3)]
+    for state in STATES * 4:
+        if state.backend:
+            await proxy.apply(edited(state))
+        else:
+            await proxy.delete(Ref("HTTPRoute", "default", "edited"))
+    stopped.set()
+    await asyncio.gather(*clients)
+    assert {path: {*counted} - EXPECTED[path] for path, counted in seen.items()} == {path: set() for path in EXPECTED}
+    assert {path: {*counted} for path, counted in seen.items()}["/team/a"] == EXPECTED["/team/a"]

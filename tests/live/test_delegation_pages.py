@@ -1,0 +1,231 @@
+"""The task pages of other gateways on route delegation, rewritten: their examples, and what each of them promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.live.delegation import HOST, OF_GATEWAY, answer, answers, in_namespace, teams
+from tests.live.objects import Manifest, exact, prefix, traffic_policy
+from tests.live.proxy import Proxy
+from tests.live.upstream import Upstream
+from tests.translator.delegation.manifests import (
+    child,
+    grant,
+    header,
+    of_route,
+    regex,
+    route,
+    rule,
+    to,
+    under,
+)
+
+GRANTS = [grant(team, "default") for team in ("team1", "team2")]
+HTTPBIN = to("httpbin")
+TEAM1, TEAM2 = "/anything/team1", "/anything/team2"
+FOO = route("child-team1", under(f"{TEAM1}/foo", HTTPBIN), namespace="team1")
+BAR = rule(HTTPBIN, matches=[exact(f"{TEAM2}/bar")])
+OF_PARENT = of_route("parent", "default")
+GROUPS = ("delegation.headgate.dev", "delegation.kgateway.dev", "delegation.gateway.solo.io")
+
+
+def parent(*rules: Manifest, name: str = "parent", hostname: str = HOST) -> Manifest:
+    """Return a route of the Gateway under test."""
+    return route(name, *rules, parents=[OF_GATEWAY], hostnames=[hostname])
+
+
+def by_team(**fields: Manifest) -> list[Manifest]:
+    """Return the rules of most pages: one for the routes of each team's namespace."""
+    return [under(path, child("*", team), **fields) for path, team in ((TEAM1, "team1"), (TEAM2, "team2"))]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def delegating(proxy: Proxy, upstreams: dict[str, Upstream]) -> Proxy:
+    """Return the proxy with the Services of two teams."""
+    await proxy.apply(teams(upstreams))
+    return proxy
+
+
+async def test_basic(delegating: Proxy) -> None:
+    """A child that is granted and one that names its parent are served, each where it matches; elsewhere it is 404."""
+    children = [FOO, route("child-team2", BAR, namespace="team2", parents=[OF_PARENT])]
+    await delegating.apply(parent(*by_team()), children, GRANTS[0])
+    paths = (
+        f"{TEAM1}/foo",
+        f"{TEAM1}/foo/x",
+        f"{TEAM1}/bar",
+        f"{TEAM2}/bar",
+        f"{TEAM2}/bar/test",
+        "/anything/team10/foo",
+    )
+    assert await answers(delegating, *paths) == ["team1", "team1", 404, "team2", 404, 404]
+    assert await answer(delegating, f"{TEAM1}/foo", host="other.example") == 404
+
+
+@pytest.mark.parametrize("group", GROUPS)
+async def test_labels(delegating: Proxy, group: str) -> None:
+    """Routes are selected by a label, of one namespace or of all, whichever of the three groups names it."""
+
+    def labelled(name: str, namespace: str) -> Manifest:
+        return {"group": group, "kind": "label", "name": name, "namespace": namespace}
+
+    def labels(one: str, two: str) -> list[Manifest]:
+        other = route("other", under("/anything", HTTPBIN), namespace="team1")
+        bar = route("child-team2", BAR, namespace="team2", labels={f"{group}/label": two})
+        return [{**FOO, "metadata": {**FOO["metadata"], "labels": {f"{group}/label": one}}}, bar, other]
+
+    paths = (f"{TEAM1}/foo", f"{TEAM2}/bar", f"{TEAM1}/x", f"{TEAM2}/x", "/")
+    rules = [under(path, labelled(team, team)) for path, team in ((TEAM1, "team1"), (TEAM2, "team2"))]
+    await delegating.apply(parent(*rules), labels("team1", "team2"), GRANTS)
+    assert await answers(delegating, *paths) == ["team1", "team2", 404, 404, 404]
+    await delegating.apply(parent(under("/", labelled("wildcard", "all"))), labels("wildcard", "wildcard"))
+    assert await answers(delegating, *paths) == ["team1", "team2", 404, 404, 404]
+    await delegating.apply(labels("wildcard", "team2"))
+    assert await answers(delegating, *paths) == ["team1", 404, 404, 404, 404]
+
+
+async def test_multiple_parents(delegating: Proxy) -> None:
+    """A child without parentRefs serves all parents; one that names a parent serves that, and the other answers 500."""
+    parents = [parent(*by_team(), name=name, hostname=f"{name}.example") for name in ("parent1", "parent2")]
+    bar = route("child-team2", BAR, namespace="team2", parents=[of_route("parent1", "default")])
+    await delegating.apply(parents, FOO, bar, GRANTS)
+    paths = (f"{TEAM1}/foo", f"{TEAM2}/bar")
+    assert await answers(delegating, *paths, host="parent1.example") == ["team1", "team2"]
+    assert await answers(delegating, *paths, host="parent2.example") == ["team1", 500]
+
+
+async def test_levels(delegating: Proxy) -> None:
+    """A grandchild's expression is served below its parent's prefix, and does not leave it."""
+    middle = route("child-team2", under(f"{TEAM2}/grandchild/", child("grandchild")), namespace="team2")
+    grandchild = route("grandchild", rule(HTTPBIN, matches=[regex("/anything/.*")]), namespace="team2")
+    rules = [under(TEAM1, child("*", "team1")), under(TEAM2, child("child-team2", "team2"))]
+    await delegating.apply(parent(*rules), FOO, middle, grandchild, GRANTS)
+    paths = (f"{TEAM1}/foo", f"{TEAM1}/bar", f"{TEAM2}/grandchild/bar", f"{TEAM2}/grandchild/foo", f"{TEAM2}/other")
+    assert await answers(delegating, *paths) == ["team1", 404, "team2", "team2", 404]
+
+
+PARENT1 = {"headers": [header("header1", "val1")], "queryParams": [header("query1", "val1")]}
+PARENT2 = {"headers": [header("header2", "val2")], "queryParams": [header("query2", "val2")]}
+OWN = {"headers": [header("headerX", "valX")], "queryParams": [header("queryX", "valX")]}
+
+
+async def test_headers_and_parameters(delegating: Proxy) -> None:
+    """A child that lacks what its parent's match demands is not served; one that has it is asked for all of its own."""
+    both = {field: [*PARENT1[field], *OWN[field]] for field in OWN}
+    rules = [
+        rule(child("*", "team1"), matches=[prefix(TEAM1, **PARENT1)]),
+        rule(child("*", "team2"), matches=[prefix(TEAM2, **PARENT2)]),
+    ]
+    foo = route("child-team1", rule(HTTPBIN, matches=[prefix(f"{TEAM1}/foo", **both)]), namespace="team1")
+    bar = route("child-team2", rule(HTTPBIN, matches=[exact(f"{TEAM2}/bar", **OWN)]), namespace="team2")
+    await delegating.apply(parent(*rules), foo, bar, GRANTS)
+    own, one, two = ("headerX", "valX"), ("header1", "val1"), ("header2", "val2")
+    assert await answer(delegating, f"{TEAM1}/foo?query1=val1", one) == 404
+    assert await answer(delegating, f"{TEAM1}/foo?query1=val1&queryX=valX", one, own) == "team1"
+    assert await answer(delegating, f"{TEAM2}/bar?query2=val2&queryX=valX", two, own) == 500
+    assert await answer(delegating, f"{TEAM2}/bar?queryX=valX", own) == 404
+
+
+@pytest.mark.parametrize("group", GROUPS)
+async def test_matches_that_are_inherited(delegating: Proxy, group: str) -> None:
+    """With the annotation, of any group, a child's paths are relative, and it inherits the other values."""
+    inherits = {f"{group}/inherit-parent-matcher": "true"}
+    bar = route("child-team2", rule(HTTPBIN, matches=[prefix("/", **OWN)]), namespace="team2", annotations=inherits)
+    await delegating.apply(parent(rule(child("*", "team2"), matches=[prefix(TEAM2, **PARENT2)])), bar, GRANTS)
+    own, two = ("headerX", "valX"), ("header2", "val2")
+    assert await answer(delegating, f"{TEAM2}/bar?queryX=valX&query2=val2", two, own) == "team2"
+    assert await answer(delegating, f"{TEAM2}?queryX=valX&query2=val2", two, own) == "team2"
+    assert await answer(delegating, f"{TEAM2}/bar?queryX=valX&query2=val2", own) == 404
+    assert await answer(delegating, f"{TEAM2}/bar?query2=val2", two, own) == 404
+    assert await answer(delegating, "/bar?queryX=valX&query2=val2", two, own) == 404
+
+
+async def timeouts(proxy: Proxy, *paths: str) -> list[list[str]]:
+    """Return the timeouts, in milliseconds, that the upstream is told at each path."""
+    return [(await proxy.request(path, host=HOST)).sent("x-envoy-expected-rq-timeout-ms") for path in paths]
+
+
+async def test_native_fields_that_are_inherited(delegating: Proxy) -> None:
+    """A child has its parent rule's timeout unless it says one itself."""
+    first, second = by_team()
+    bar = under(f"{TEAM2}/bar", HTTPBIN, timeouts={"request": "30s"})
+    await delegating.apply(
+        parent({**first, "timeouts": {"request": "10s"}}, {**second, "timeouts": {"request": "20s"}}),
+        FOO,
+        route("child-team2", bar, under(f"{TEAM2}/foo", HTTPBIN), namespace="team2", parents=[OF_PARENT]),
+        GRANTS,
+    )
+    paths = (f"{TEAM1}/foo", f"{TEAM2}/bar", f"{TEAM2}/foo")
+    assert await timeouts(delegating, *paths) == [["10000"], ["30000"], ["20000"]]
+
+
+def policy(name: str, *targets: str, namespace: str = "default", **spec: Any) -> Manifest:
+    """Return a TrafficPolicy for routes of its namespace."""
+    (reference,) = traffic_policy("route")["spec"]["targetRefs"]
+    made = traffic_policy("route", name, **spec)
+    made["spec"]["targetRefs"] = [{**reference, "name": each} for each in targets]
+    (placed,) = in_namespace(namespace, made)
+    return placed
+
+
+LIMIT = {"local": {"tokenBucket": {"maxTokens": 1, "tokensPerFill": 1, "fillInterval": "60s"}}}
+
+
+async def test_policies_that_are_inherited(delegating: Proxy) -> None:
+    """A child's policy overrides its parent's field by field, unless that is enforced; the rest is inherited."""
+    parents = [
+        parent(under(TEAM1, child("*", "team1")), name=name, hostname=f"{name}.example") for name in ("one", "two")
+    ]
+    child_policy = policy("child-policy", "child-team1", namespace="team1", timeouts={"request": "3s"})
+    inherited: dict[str, Any] = {"timeouts": {"request": "7s"}, "rateLimit": LIMIT}
+    wide = [policy("one", "one", enforced=True, **inherited), policy("two", "two", **inherited)]
+    await delegating.apply(parents, FOO, GRANTS, child_policy, wide)
+    for name, timeout in (("one", "7000"), ("two", "3000")):
+        first = await delegating.request(f"{TEAM1}/foo", host=f"{name}.example")
+        assert first.sent("x-envoy-expected-rq-timeout-ms") == [timeout]
+        assert (await delegating.request(f"{TEAM1}/foo", host=f"{name}.example")).status == 429
+
+
+async def test_security_of_a_parent(delegating: Proxy) -> None:
+    """A child can switch off what its parent demands, which `enforced` forbids."""
+    demands: dict[str, Any] = {"rbac": {"action": "Deny", "policy": {"matchExpressions": ["true"]}}}
+    off = policy("off", "child-team1", namespace="team1", rbac={"disable": {}})
+    await delegating.apply(parent(*by_team()), FOO, GRANTS, policy("wide", "parent", **demands))
+    assert await answers(delegating, f"{TEAM1}/foo") == [403]
+    await delegating.apply(off)
+    assert await answers(delegating, f"{TEAM1}/foo") == ["team1"]
+    await delegating.apply(policy("wide", "parent", enforced=True, **demands))
+    assert await answers(delegating, f"{TEAM1}/foo") == [403]
+
+
+async def test_weights(delegating: Proxy) -> None:
+    """Requests that two children match alike are shared by the weights of their references: a canary of routes."""
+    both = [
+        route(name, under(TEAM1, to("httpbin", team)), namespace=team)
+        for name, team in (("v1", "team1"), ("v2", "team2"))
+    ]
+    for weights, shares in (((3, 1), (110, 185)), ((0, 1), (0, 0)), ((1, 0), (200, 200))):
+        first, second = (child(f"v{place}", f"team{place}", weight=weight) for place, weight in enumerate(weights, 1))
+        await delegating.apply(parent(under(TEAM1, first, second)), both, GRANTS)
+        found = [await answer(delegating, TEAM1) for _ in range(200)]
+        assert set(found) <= {"team1", "team2"}
+        low, high = shares
+        assert low <= found.count("team1") <= high
+
+
+async def test_precedence_by_weight(delegating: Proxy) -> None:
+    """Of children that match alike the one with the greater route-weight is first; without, the first by name."""
+    other = "team2"
+
+    def weighing(**annotations: str) -> list[Manifest]:
+        first = route("a", under(TEAM1, HTTPBIN), namespace="team1")
+        return [first, route("b", under(TEAM1, HTTPBIN), namespace=other, annotations=annotations)]
+
+    await delegating.apply(parent(under(TEAM1, child("a", "team1"), child("b", other))), weighing(), GRANTS)
+    assert await answers(delegating, TEAM1) == ["team1"]
+    for group in ("delegation.headgate.dev", "kgateway.dev"):
+        await delegating.apply(weighing(**{f"{group}/route-weight": "10"}))
+        assert await answers(delegating, TEAM1) == [other]
