@@ -12,11 +12,11 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.live.delegation import OF_GATEWAY, in_namespace
+from tests.live.delegation import OF_GATEWAY, answers, in_namespace, teams
 from tests.live.objects import Manifest, endpoints, service
 from tests.live.proxy import Proxy
 from tests.live.upstream import Upstream, upstream
-from tests.translator.delegation.manifests import child, route, to, under
+from tests.translator.delegation.manifests import child, grant, route, to, under
 from tests.translator.delegation.reference import Answer, World
 from tests.translator.delegation.requests import Asked
 from tests.translator.delegation.trees import NAMESPACES, PATHS, SERVICES, Trees
@@ -127,3 +127,25 @@ async def test_children_change_under_load(proxy: Proxy, upstreams: dict[str, Ups
     await asyncio.gather(*clients)
     assert {path: {*counted} - EXPECTED[path] for path, counted in seen.items()} == {path: set() for path in EXPECTED}
     assert {path: {*counted} for path, counted in seen.items()}["/team/a"] == EXPECTED["/team/a"]
+
+
+async def test_grants_and_parents_come_and_go(proxy: Proxy, upstreams: dict[str, Upstream]) -> None:
+    """A child of another namespace is served as long as it is granted, and for those of its parents that are there."""
+    granted = grant("team1", "default")
+    parents = [
+        route(name, under(f"/{name}", child("both", "team1")), under("/", to("gamma")), parents=[OF_GATEWAY])
+        for name in ("one", "two")
+    ]
+    both = route("both", under("/one", to("httpbin")), under("/two", to("httpbin")), namespace="team1")
+    await proxy.apply(teams(upstreams), parents, both, granted)
+    assert await answers(proxy, "/one", "/two/x") == ["team1", "team1"]
+    await proxy.delete(Ref("ReferenceGrant", "team1", granted["metadata"]["name"]))
+    assert await answers(proxy, "/one", "/two/x") == [500, 500]
+    await proxy.apply(grant("team1", "default", "another"), grant("team1", "other"))
+    assert await answers(proxy, "/one", "/two/x") == [500, 500]
+    await proxy.apply(granted)
+    await proxy.delete(Ref("HTTPRoute", "default", "one"))
+    assert [(await proxy.request(path)).backend for path in ("/one", "/onetwo")] == ["gamma", "gamma"]
+    assert await answers(proxy, "/two/x") == ["team1"]
+    await proxy.delete(Ref("HTTPRoute", "default", "two"))
+    assert await answers(proxy, "/one", "/two/x", "/") == [404, 404, 404]

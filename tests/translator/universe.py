@@ -7,6 +7,7 @@ from operator import attrgetter
 from hypothesis import strategies as st
 
 from tests.translator.backend_policies_by_kind import backend_config_policies
+from tests.translator.delegating_routes import delegating_routes
 from tests.translator.extensions_by_kind import gateway_extensions
 from tests.translator.objects_by_kind import (
     backend_tls_policies,
@@ -35,6 +36,7 @@ from translator.objects.schema.base import KubernetesObject
 
 MOST_OF_EACH = {
     http_routes: 3,
+    delegating_routes: 3,
     grpc_routes: 2,
     l4_routes: 2,
     tls_routes: 2,
