@@ -60,7 +60,7 @@ async def answered(proxy: Proxy, asked: Asked) -> Answer:
 @pytest.mark.parametrize("seed", range(12))
 async def test_envoy_agrees_with_the_reference(proxy: Proxy, backends: list[Manifest], seed: int) -> None:
     """Who answers each request to a random tree of routes is what a walk over all ways finds."""
-    trees = Trees(seed)
+    trees = Trees(seed, shares=False, inherits=False)
     objects = [each for each in trees.world() if each["kind"] in ("HTTPRoute", "ReferenceGrant")]
     await proxy.apply(backends, [at_the_proxy(each) for each in objects])
     reference = World([*backends, *objects])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import pytest_asyncio
 
-from tests.live.delegation import HOST, OF_GATEWAY, answer, answers, in_namespace, teams
-from tests.live.objects import Manifest, exact, prefix, traffic_policy
+from tests.live.delegation import HOST, OF_GATEWAY, answer, answers, teams
+from tests.live.objects import Manifest, exact, prefix
 from tests.live.proxy import Proxy
 from tests.live.upstream import Upstream
 from tests.translator.delegation.manifests import (
@@ -141,79 +139,6 @@ async def test_matches_that_are_inherited(delegating: Proxy, group: str) -> None
     assert await answer(delegating, f"{TEAM2}/bar?queryX=valX&query2=val2", own) == 404
     assert await answer(delegating, f"{TEAM2}/bar?query2=val2", two, own) == 404
     assert await answer(delegating, "/bar?queryX=valX&query2=val2", two, own) == 404
-
-
-async def timeouts(proxy: Proxy, *paths: str) -> list[list[str]]:
-    """Return the timeouts, in milliseconds, that the upstream is told at each path."""
-    return [(await proxy.request(path, host=HOST)).sent("x-envoy-expected-rq-timeout-ms") for path in paths]
-
-
-async def test_native_fields_that_are_inherited(delegating: Proxy) -> None:
-    """A child has its parent rule's timeout unless it says one itself."""
-    first, second = by_team()
-    bar = under(f"{TEAM2}/bar", HTTPBIN, timeouts={"request": "30s"})
-    await delegating.apply(
-        parent({**first, "timeouts": {"request": "10s"}}, {**second, "timeouts": {"request": "20s"}}),
-        FOO,
-        route("child-team2", bar, under(f"{TEAM2}/foo", HTTPBIN), namespace="team2", parents=[OF_PARENT]),
-        GRANTS,
-    )
-    paths = (f"{TEAM1}/foo", f"{TEAM2}/bar", f"{TEAM2}/foo")
-    assert await timeouts(delegating, *paths) == [["10000"], ["30000"], ["20000"]]
-
-
-def policy(name: str, *targets: str, namespace: str = "default", **spec: Any) -> Manifest:
-    """Return a TrafficPolicy for routes of its namespace."""
-    (reference,) = traffic_policy("route")["spec"]["targetRefs"]
-    made = traffic_policy("route", name, **spec)
-    made["spec"]["targetRefs"] = [{**reference, "name": each} for each in targets]
-    (placed,) = in_namespace(namespace, made)
-    return placed
-
-
-LIMIT = {"local": {"tokenBucket": {"maxTokens": 1, "tokensPerFill": 1, "fillInterval": "60s"}}}
-
-
-async def test_policies_that_are_inherited(delegating: Proxy) -> None:
-    """A child's policy overrides its parent's field by field, unless that is enforced; the rest is inherited."""
-    parents = [
-        parent(under(TEAM1, child("*", "team1")), name=name, hostname=f"{name}.example") for name in ("one", "two")
-    ]
-    child_policy = policy("child-policy", "child-team1", namespace="team1", timeouts={"request": "3s"})
-    inherited: dict[str, Any] = {"timeouts": {"request": "7s"}, "rateLimit": LIMIT}
-    wide = [policy("one", "one", enforced=True, **inherited), policy("two", "two", **inherited)]
-    await delegating.apply(parents, FOO, GRANTS, child_policy, wide)
-    for name, timeout in (("one", "7000"), ("two", "3000")):
-        first = await delegating.request(f"{TEAM1}/foo", host=f"{name}.example")
-        assert first.sent("x-envoy-expected-rq-timeout-ms") == [timeout]
-        assert (await delegating.request(f"{TEAM1}/foo", host=f"{name}.example")).status == 429
-
-
-async def test_security_of_a_parent(delegating: Proxy) -> None:
-    """A child can switch off what its parent demands, which `enforced` forbids."""
-    demands: dict[str, Any] = {"rbac": {"action": "Deny", "policy": {"matchExpressions": ["true"]}}}
-    off = policy("off", "child-team1", namespace="team1", rbac={"disable": {}})
-    await delegating.apply(parent(*by_team()), FOO, GRANTS, policy("wide", "parent", **demands))
-    assert await answers(delegating, f"{TEAM1}/foo") == [403]
-    await delegating.apply(off)
-    assert await answers(delegating, f"{TEAM1}/foo") == ["team1"]
-    await delegating.apply(policy("wide", "parent", enforced=True, **demands))
-    assert await answers(delegating, f"{TEAM1}/foo") == [403]
-
-
-async def test_weights(delegating: Proxy) -> None:
-    """Requests that two children match alike are shared by the weights of their references: a canary of routes."""
-    both = [
-        route(name, under(TEAM1, to("httpbin", team)), namespace=team)
-        for name, team in (("v1", "team1"), ("v2", "team2"))
-    ]
-    for weights, shares in (((3, 1), (110, 185)), ((0, 1), (0, 0)), ((1, 0), (200, 200))):
-        first, second = (child(f"v{place}", f"team{place}", weight=weight) for place, weight in enumerate(weights, 1))
-        await delegating.apply(parent(under(TEAM1, first, second)), both, GRANTS)
-        found = [await answer(delegating, TEAM1) for _ in range(200)]
-        assert set(found) <= {"team1", "team2"}
-        low, high = shares
-        assert low <= found.count("team1") <= high
 
 
 async def test_precedence_by_weight(delegating: Proxy) -> None:
