@@ -10,6 +10,7 @@ TOOLS := $(E2E)/bin
 SUITE := $(E2E)/conformance.test
 NODE := $(E2E)/node
 INTEGRATIONS := $(E2E)/integrations
+CRS := $(E2E)/crs
 PROFILES ?= GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS,GATEWAY-TCP,GATEWAY-UDP
 CHANNEL ?= standard experimental
 PYTEST_ARGS ?= -n auto --maxprocesses=4
@@ -93,7 +94,7 @@ $(SUITE): $(wildcard tests/conformance/go.* tests/conformance/*.go) | $(GO)
 
 suite: setup $(SUITE) ## Build the conformance suite, into .e2e
 
-tools: $(TOOLS)/helm $(TOOLS)/ratelimit ## Build the programs that tests and generated manifests need, into .e2e/bin
+tools: $(TOOLS)/helm $(TOOLS)/ratelimit $(CRS)/.ready ## Get the programs and rules that tests and generated manifests need, into .e2e
 
 # helm says which version it is only if it is told.
 $(TOOLS)/helm: tests/deploy/go.mod tests/deploy/go.sum | $(GO)
@@ -124,6 +125,14 @@ $(TOOLS)/ratelimit: tests/live/ratelimit/go.mod tests/live/ratelimit/go.sum | $(
 	@mkdir -p $(TOOLS)
 	@cd tests/live/ratelimit && GOFLAGS=-buildvcs=false $(CURDIR)/$(GO) build -ldflags "-s -w" -o $(CURDIR)/$@ \
 		github.com/envoyproxy/ratelimit/src/service_cmd
+	@touch $@
+
+# The OWASP Core Rule Set with its tests, as a Go module that is pinned by hash.
+$(CRS)/.ready: tests/waf/crs/go.mod tests/waf/crs/go.sum | $(GO)
+	@rm -rf $(CRS) && mkdir -p $(CRS)
+	@cd tests/waf/crs && cp -r "$$($(CURDIR)/$(GO) mod download -json github.com/corazawaf/coraza-coreruleset/v4 | \
+		sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p')"/. $(CURDIR)/$(CRS)
+	@chmod -R u+w $(CRS)
 	@touch $@
 
 kind: ## Make a cluster in Docker, build and install Headgate there, send requests through it (needs docker, kind, kubectl, helm)

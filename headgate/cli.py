@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from headgate.commands import bootstrap, certs, controller, explain, run, status, translate, validate, version
+from headgate.commands import bootstrap, certs, controller, explain, run, status, translate, validate, version, waf
 from headgate.process.errors import UserError
 from translator.errors import ExtensionError
 
@@ -68,6 +68,7 @@ app.command("status")(status.command)
 app.command("explain")(explain.command)
 app.command("bootstrap")(bootstrap.command)
 app.command("certs")(certs.command)
+app.command("waf")(waf.command)
 app.command("version")(version.command)
 
 

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "docs" / "limits.md", ROOT / "docs" / "limits-inputs.md"]
+DOCUMENTS = [ROOT / "docs" / "limits.md", ROOT / "docs" / "limits-inputs.md", ROOT / "docs" / "limits-waf.md"]
 PACKAGES = ("headgate", "watchers", "translator", "xds")
 UNITS = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86400, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-VALUE_CLASSES = ("Limits", "LeaseTimings", "Timing", "Timeouts", "Pauses", "Backoff")
+VALUE_CLASSES = ("Limits", "PoolLimits", "LeaseTimings", "Timing", "Timeouts", "Pauses", "Backoff")
 """Classes whose fields are limits; of other classes a field's default is not one."""
 
 NO_LIMIT: Mapping[str, tuple[str, ...]] = {
@@ -52,6 +52,9 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.jwt_messages.UNAUTHORIZED",
         "translator.extensions.acl.FORBIDDEN",
         "translator.extensions.client_address.FORBIDDEN",
+        "headgate.waf.exchange.TOO_LARGE",
+        "headgate.waf.processor.FORBIDDEN",
+        "headgate.waf.engine.BAD_REQUEST",
     ),
     "from when on something pays": (
         "translator.ir.route_scope.DEFAULT_SCOPED_HOSTNAMES",
@@ -61,6 +64,12 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.endpoint_health.TIMEOUT",
         "translator.extensions.endpoint_health.INTERVAL",
         "translator.extensions.endpoint_health.*HEALTHY",
+    ),
+    "a default that a policy changes": ("translator.waf_profile.BODY_BYTES", "translator.waf_profile.THRESHOLD"),
+    "how many arguments a directive has, or a range of ids": (
+        "translator.languages.seclang.RULES",
+        "translator.languages.seclang.CHANGES",
+        "headgate.waf.rule_text.FIRST_ID",
     ),
     "a place in an order": (
         "translator.ir.backend.PROTOCOL",
@@ -152,7 +161,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.explain.routes.DEFAULT_IDLE_SECONDS",
         "translator.explain.matches.DENOMINATORS",
     ),
-    "the bounds of a histogram": ("headgate.observability.metrics.BUCKETS",),
+    "the bounds of a histogram": ("headgate.observability.metrics.BUCKETS", "headgate.waf.metrics.BUCKETS"),
     "the usual ports of schemes": ("translator.extensions.url_backends.PORTS",),
     "a number of Linux": (
         "watchers.files.inotify._*",

@@ -13,7 +13,7 @@ import prometheus_client as prometheus
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-Command = Literal["", "controller", "run"]
+Command = Literal["", "controller", "run", "waf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class MetricDefinition:
         type: its type.
         text: its description.
         labels: the names of its labels.
-        command: the only command that has it; "" if both have.
+        command: the only command that has it; "" if `run` and `controller` have.
     """
 
     name: str
@@ -191,6 +191,25 @@ WATCH_FETCHED: Final = _metric(
     "Objects read one by one because they are referenced.",
     "kind",
     only="controller",
+)
+
+WAF_INSPECTIONS: Final = _metric(
+    "counter",
+    "waf_inspections",
+    "Requests and responses, by what came of them: passed, reported, refused, too_large, too_slow, overloaded, crashed "
+    "or profile.",
+    "outcome",
+    only="waf",
+)
+WAF_RULE_MATCHES: Final = _metric(
+    "counter", "waf_rule_matches", "Requests and responses that a rule has matched, by its id.", "rule", only="waf"
+)
+WAF_INSPECTION_SECONDS: Final = _metric(
+    "histogram", "waf_inspection_seconds", "Duration of an inspection, in seconds.", only="waf"
+)
+WAF_PROCESSES: Final = _metric("gauge", "waf_processes", "Processes that inspect.", only="waf")
+WAF_PROCESS_RESTARTS: Final = _metric(
+    "counter", "waf_process_restarts", "Processes that were replaced: they took too long, or ended.", only="waf"
 )
 
 DEFINITIONS: Final = tuple(_ALL)

@@ -7,6 +7,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from headgate.cluster.metrics import ClusterGauges, ClusterMetrics
 from headgate.observability.definitions import DEFINITIONS, PROCESS
 from headgate.observability.metrics import Metrics, PolicyGauges, XdsGauges
+from headgate.waf.inspection import Match, Verdict
+from headgate.waf.metrics import WafMetrics
 from translator.refs import Ref
 from watchers.proxies.inventory import Scale
 
@@ -25,14 +27,17 @@ class Running:
 
 
 def exposed() -> str:
-    """Return all metrics that either command has."""
+    """Return all metrics that some command has."""
     metrics = Metrics()
     ClusterMetrics(metrics.registry)
     scale = Scale(Ref("Gateway", "web", "shop"), 2, 1)
     metrics.collect(ClusterGauges(lambda: [scale], lambda: 0, lambda: 0))
     metrics.collect(XdsGauges(list, lambda: {"web/shop": Running()}, lambda: ["error"]))
     metrics.collect(PolicyGauges(lambda: 0))
-    return metrics.text().decode()
+    waf = WafMetrics(lambda: 1, lambda: 0)
+    waf.inspected(Verdict(403, (Match(1, 2, "", ""),)))
+    own = (line for line in waf.text().decode().splitlines(True) if "headgate_waf" in line)
+    return metrics.text().decode() + "".join(own)
 
 
 def test_what_is_defined_is_exposed() -> None:

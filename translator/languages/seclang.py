@@ -1,0 +1,299 @@
+"""Directives of ModSecurity (SecLang), read strictly.
+
+What a user may write are rules and changes of rules. Everything that reads or writes files, runs programs, looks up
+names, keeps data from one request to the next or changes the engine is refused, and so is what is not written plainly:
+the directives are written anew from what was read here, so that the engine cannot read them in another way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+MOST_CHARACTERS: Final = 16 * 1024
+"""The most characters of directives."""
+OWN_IDS: Final = range(1, 100_000)
+"""The ids of rules that users write, which the Core Rule Set leaves to them."""
+
+CHANGES: Final = {
+    "SecRuleRemoveById": (1, 64),
+    "SecRuleRemoveByTag": (1, 1),
+    "SecRuleRemoveByMsg": (1, 1),
+    "SecRuleUpdateTargetById": (2, 2),
+    "SecRuleUpdateTargetByTag": (2, 2),
+    "SecRuleUpdateTargetByMsg": (2, 2),
+    "SecRuleUpdateActionById": (2, 2),
+}
+"""Directives that change rules that are loaded already, with the fewest and the most of their arguments."""
+RULES: Final = {"SecRule": (3, 3), "SecAction": (1, 1), "SecMarker": (1, 1)}
+
+OPERATORS: Final = frozenset(
+    [
+        "beginsWith",
+        "contains",
+        "containsWord",
+        "detectSQLi",
+        "detectXSS",
+        "endsWith",
+        "eq",
+        "ge",
+        "gt",
+        "ipMatch",
+        "le",
+        "lt",
+        "noMatch",
+        "pm",
+        "rx",
+        "streq",
+        "strmatch",
+        "unconditionalMatch",
+        "validateByteRange",
+        "validateUrlEncoding",
+        "validateUtf8Encoding",
+        "within",
+    ]
+)
+FLAGS: Final = frozenset(
+    ["allow", "auditlog", "block", "capture", "chain", "deny", "log", "multiMatch", "noauditlog", "nolog", "pass"]
+)
+"""Actions that need no value."""
+VALUED: Final = frozenset(
+    [
+        "accuracy",
+        "allow",
+        "ctl",
+        "id",
+        "logdata",
+        "maturity",
+        "msg",
+        "phase",
+        "rev",
+        "setvar",
+        "severity",
+        "skip",
+        "skipAfter",
+        "status",
+        "t",
+        "tag",
+        "ver",
+    ]
+)
+CONTROLS: Final = frozenset(
+    [
+        "forceRequestBodyVariable",
+        "requestBodyProcessor",
+        "ruleEngine",
+        "ruleRemoveById",
+        "ruleRemoveByTag",
+        "ruleRemoveTargetById",
+        "ruleRemoveTargetByTag",
+    ]
+)
+HIDDEN: Final = re.compile(r"\bENV\b|\bFILES_TMPNAMES\b", re.IGNORECASE)
+"""Variables that tell of the machine."""
+
+_TOKEN: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"\\]+))(?=\s|$)')
+_ACTION: Final = re.compile(r"\s*([A-Za-z]+)(?::('(?:[^'\\]|\\.)*'|[^,']*))?\s*(?:,|$)")
+_IDS: Final = re.compile(r"\d{1,9}(?:-\d{1,9})?\Z")
+_VARIABLES: Final = re.compile(r"[A-Za-z0-9_:.|&!*/$^()?+\[\]\\@'=,{}-]+\Z")
+
+
+class SecLangError(ValueError):
+    """Directives that are not valid, or not permitted; the text says where and why, and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directives:
+    """Directives, as they were read.
+
+    Attributes:
+        rules: rules and actions, which are run before those of the Core Rule Set.
+        changes: changes of rules, which follow these.
+    """
+
+    rules: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _DirectiveReader:
+    rules: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    ids: set[int] = field(default_factory=set)
+    chained: bool = False
+
+    def read(self, text: str) -> None:
+        name, *arguments = _tokens(text)
+        allowed = {**RULES, **CHANGES}
+        if name not in allowed:
+            raise SecLangError(
+                f"{name[:40]!r} is no directive that may be used here: write {', '.join(sorted(allowed))}"
+            )
+        fewest, most = allowed[name]
+        if not fewest <= len(arguments) <= most:
+            wanted = str(fewest) if fewest == most else f"{fewest} to {most}"
+            raise SecLangError(f"{name} has {len(arguments)} arguments, and needs {wanted}")
+        if self.chained and name != "SecRule":
+            raise SecLangError(f"{name} follows a rule with `chain`: write the SecRule that belongs to it")
+        getattr(self, f"_{'change' if name in CHANGES else name}")(name, arguments)
+        # Numbers, which have been checked, are not written in quotes.
+        quote = "" if name == "SecRuleRemoveById" else '"'
+        made = " ".join([name, *(f"{quote}{each}{quote}" for each in arguments)])
+        (self.changes if name in CHANGES else self.rules).append(made)
+
+    def _SecRule(self, _: str, arguments: list[str]) -> None:
+        variables, operator, actions = arguments
+        _check_variables(variables)
+        _check_operator(operator)
+        self._actions(actions)
+
+    def _SecAction(self, _: str, arguments: list[str]) -> None:
+        self._actions(arguments[0])
+
+    def _SecMarker(self, _: str, arguments: list[str]) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", arguments[0]):
+            raise SecLangError(
+                f"the marker {arguments[0][:40]!r} has other characters than letters, digits, '_', '.', '-'"
+            )
+
+    def _change(self, name: str, arguments: list[str]) -> None:
+        if name.endswith("ById"):
+            ids = arguments if name == "SecRuleRemoveById" else arguments[:1]
+            for each in ids:
+                if not _IDS.match(each):
+                    raise SecLangError(
+                        f"{each[:40]!r} is no id of a rule: write numbers, or a range such as 942100-942199"
+                    )
+        if "UpdateTarget" in name:
+            _check_variables(arguments[1])
+        if "UpdateAction" in name:
+            for action, value in _split(arguments[1]):
+                _check_action(action, value)
+                if action in {"id", "phase", "chain"}:
+                    raise SecLangError(f"{name} cannot change {action!r} of a rule: remove the rule and write your own")
+
+    def _actions(self, text: str) -> None:
+        ids: list[int] = []
+        chain = False
+        for name, value in _split(text):
+            _check_action(name, value)
+            chain = chain or name == "chain"
+            if name == "id":
+                ids.append(_own_id(value))
+        if self.chained and ids:
+            raise SecLangError("a rule that belongs to a chain has no id of its own: remove it")
+        if not self.chained and len(ids) != 1:
+            raise SecLangError("a rule needs the action id, once, with a number of its own")
+        if not self.ids.isdisjoint(ids):
+            raise SecLangError(f"the id {ids[0]} is used twice: write another one")
+        self.ids.update(ids)
+        self.chained = chain
+
+
+def read_directives(text: str) -> Directives:
+    """Read directives.
+
+    Raises:
+        SecLangError: they are not valid, or not permitted; the message says which line.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise SecLangError(
+            f"has {len(text):,} characters, and {MOST_CHARACTERS:,} are the most: write fewer directives"
+        )
+    reader = _DirectiveReader()
+    for number, line in _logical_lines(text):
+        try:
+            reader.read(line)
+        except SecLangError as error:
+            raise SecLangError(f"line {number}: {error}") from None
+    if reader.chained:
+        raise SecLangError("the last rule has `chain`, and nothing follows: write the SecRule that belongs to it")
+    return Directives(tuple(reader.rules), tuple(reader.changes))
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield directives with the number of their first line; a line that ends with a backslash goes on in the next."""
+    begun, parts = 0, list[str]()
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+        if any((character < " " and character != "\t") or character == "\x7f" for character in line):
+            raise SecLangError(f"line {number}: has a control character: remove it")
+        stripped = line.strip()
+        if not parts and (not stripped or stripped.startswith("#")):
+            continue
+        begun = begun if parts else number
+        goes_on = stripped.endswith("\\")
+        parts.append(stripped[:-1].rstrip() if goes_on else stripped)
+        if not goes_on:
+            yield begun, " ".join(parts)
+            parts = []
+    if parts:
+        raise SecLangError(f"line {begun}: ends with a backslash, and nothing follows: remove it")
+
+
+def _tokens(text: str) -> list[str]:
+    found, at = list[str](), 0
+    while at < len(text):
+        token = _TOKEN.match(text, at)
+        if token is None:
+            raise SecLangError(
+                f"cannot be read from {text[at : at + 40].strip()!r} on: write arguments in double quotes"
+            )
+        found.append(token[2] if token[1] is None else token[1])
+        at = token.end()
+    return found
+
+
+def _split(text: str) -> list[tuple[str, str | None]]:
+    """Return actions with their values."""
+    found, at = list[tuple[str, str | None]](), 0
+    while at < len(text):
+        action = _ACTION.match(text, at)
+        if action is None:
+            raise SecLangError(f"the actions cannot be read from {text[at : at + 40].strip()!r} on")
+        found.append((action[1], None if action[2] is None else action[2].strip("'")))
+        at = action.end()
+    if not found:
+        raise SecLangError("has no actions: write at least an id")
+    return found
+
+
+def _own_id(value: str | None) -> int:
+    if value is None or not re.fullmatch(r"\d{1,9}", value) or int(value) not in OWN_IDS:
+        raise SecLangError(f"id:{value} is no id of your own: write a number from 1 to {OWN_IDS[-1]:,}")
+    return int(value)
+
+
+def _check_variables(text: str) -> None:
+    if not _VARIABLES.match(text) or HIDDEN.search(text):
+        raise SecLangError(
+            f"the variables {text[:80]!r} cannot be used here: name parts of requests, such as ARGS:name"
+        )
+
+
+def _check_operator(text: str) -> None:
+    found = re.match(r"!?@([A-Za-z0-9]+)(?:\s|$)", text)
+    if found is None and re.match(r"!?@", text):
+        raise SecLangError(f"the operator {text[:40]!r} cannot be read: write one such as @rx, and what it is to match")
+    if found is not None and found[1] not in OPERATORS:
+        raise SecLangError(f"the operator @{found[1]} cannot be used here: write one of {', '.join(sorted(OPERATORS))}")
+    if HIDDEN.search(text) and "%{" in text:
+        raise SecLangError("the operator names a variable that tells of the machine: remove it")
+
+
+def _check_action(name: str, value: str | None) -> None:
+    if name not in FLAGS | VALUED or (value is None and name not in FLAGS):
+        raise SecLangError(f"the action {name!r} cannot be used here: write one of {', '.join(sorted(FLAGS | VALUED))}")
+    if value is not None and name not in VALUED:
+        raise SecLangError(f"the action {name!r} takes no value: remove {value[:40]!r}")
+    if value is None:
+        return
+    if "%{" in value and HIDDEN.search(value):
+        raise SecLangError(f"{name} names a variable that tells of the machine: remove it")
+    if name == "ctl" and value.partition("=")[0] not in CONTROLS:
+        raise SecLangError(f"ctl:{value[:40]} cannot be used here: write one of {', '.join(sorted(CONTROLS))}")
+    if name == "setvar" and not re.match(r"!?tx\.", value, re.IGNORECASE):
+        raise SecLangError(f"setvar:{value[:40]} is not of this request: set variables of tx only")
+    if name == "status" and not re.fullmatch(r"[45]\d\d", value):
+        raise SecLangError(f"status:{value[:40]} is no status of a refusal: write one from 400 to 599")
