@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final, NamedTuple
 
 from translator.db import Db
-from translator.delegation.relations import delegators, weight_of
+from translator.delegation.relations import delegators, weight_of, would_reach
 from translator.engine.query import query
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.refs import Ref
@@ -72,6 +72,25 @@ def paths(db: Db, child: Ref) -> tuple[Path, ...]:
     """
     found = _paths(db, child)
     return found if len(found) <= MOST_PATHS else ()
+
+
+@query(firewall=True)
+def _ancestors(db: Db, parent: Ref) -> Mapping[Ref, Path]:
+    """Return the routes whose requests would come to a route, each with one path from there; it may be one itself."""
+    found: dict[Ref, Path] = {}
+    todo: list[tuple[Ref, Path]] = [(parent, ())]
+    while todo:
+        route, below = todo.pop(0)
+        for each in would_reach(db, route):
+            if each.parent not in found:
+                found[each.parent] = (Step(each.parent, each.rule), *below)
+                todo.append((each.parent, found[each.parent]))
+    return found
+
+
+def circle(db: Db, parent: Ref, child: Ref) -> Path:
+    """Return the path from a child to its parent, which is a circle as that delegates to it; () if there is none."""
+    return _ancestors(db, parent).get(child, ())
 
 
 def is_overrun(db: Db, parent: Ref) -> bool:

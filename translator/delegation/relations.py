@@ -183,9 +183,26 @@ def ungranted(db: Db, child: Child, parent: Ref) -> str:
     )
 
 
+class ReachingRule(NamedTuple):
+    """A rule that delegates to a child and is permitted to.
+
+    Attributes:
+        by: the rule.
+        refused: why it is not its child, as the rest of a sentence about it; "" if it is.
+    """
+
+    by: Delegator
+    refused: str = ""
+
+
+def delegators(db: Db, ref: Ref) -> Iterator[Delegator]:
+    """Yield the rules that send requests to a child."""
+    return (each.by for each in reaching(db, ref) if each.by.weight and not each.refused)
+
+
 @query
-def delegators(db: Db, ref: Ref) -> tuple[Delegator, ...]:
-    """Return the rules that delegate to a route and may do so: of each rule the first reference that means it."""
+def reaching(db: Db, ref: Ref) -> tuple[ReachingRule, ...]:
+    """Return the rules that delegate to a route and are permitted to; of each rule the first reference to it."""
     found = db.get(HTTPRoute, ref)
     if found is None or not may_be_child(found):
         return ()
@@ -195,11 +212,24 @@ def delegators(db: Db, ref: Ref) -> tuple[Delegator, ...]:
         assert isinstance(each, Delegator)
         if each.parent != ref:
             firsts.setdefault((each.parent, each.rule), each)
-    return tuple(
-        each
-        for each in firsts.values()
-        if each.weight and not unfit(child, each.parent, each.name) and not ungranted(db, child, each.parent)
-    )
+    permitted = (each for each in firsts.values() if not ungranted(db, child, each.parent))
+    return tuple(ReachingRule(each, unfit(child, each.parent, each.name)) for each in permitted)
+
+
+def would_reach(db: Db, ref: Ref) -> Iterator[Delegator]:
+    """Yield the rules that mean a route and are permitted to, whether it can be their child or not, as far as is known.
+
+    A namespace means its children only.
+    """
+    found = db.get(HTTPRoute, ref)
+    child = child_of(found) if found is not None else None
+    for means in meaning(found) if found is not None else ():
+        for each in db.select(relations, means):
+            assert isinstance(each, Delegator)
+            assert child is not None
+            fits = means.by != NAMESPACE or (each.parent != ref and not unfit(child, each.parent, each.name))
+            if each.weight and fits and not ungranted(db, child, each.parent):
+                yield each
 
 
 def meaning(found: HTTPRoute) -> Iterator[Children]:

@@ -342,6 +342,26 @@ def delegated(db: Db, route: Ref) -> Iterator[tuple[Ref, Binding]]:
             yield gateway, replace(binding, stack=stack, path=path)
 
 
+class ParentState(NamedTuple):
+    """What a child needs to know of a parent, or of a route further up.
+
+    Attributes:
+        ours: whether one of them is for us to answer for.
+        attached: whether one of them is attached to a listener.
+    """
+
+    ours: bool
+    attached: bool
+
+
+@query(firewall=True)
+def parent_state(db: Db, parent: Ref) -> ParentState:
+    """Return whether a route is served so that it can delegate: one value for all of its children."""
+    roots = dict.fromkeys((parent, *(each[0].parent for each in paths(db, parent))))
+    found = [status for each in roots for status in attachment(db, each)]
+    return ParentState(bool(found), any(each.bindings for each in found))
+
+
 @query(firewall=True)
 def root_bindings(db: Db, route: Ref) -> tuple[tuple[Ref, Binding], ...]:
     """Return where a route is attached: one value for all of its children."""

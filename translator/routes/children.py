@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from translator.db import Db
-from translator.delegation.paths import DEPTH, MOST_PATHS, Path, Step, has_too_many_paths, is_overrun
+from translator.delegation.paths import DEPTH, MOST_PATHS, Path, Step, circle, has_too_many_paths, is_overrun
 from translator.delegation.references import NAME, NAMESPACE, ChildReference, Children, delegation
 from translator.delegation.relations import Child, Filed, child_of, relations, unfit, ungranted
 from translator.engine.query import query
@@ -153,11 +153,11 @@ def unserved(db: Db, parent: Ref, place: int, rule: Rule, path: Path) -> Outcome
     field = f"spec.rules[{place}]"
     below = (*path, Step(parent, place))
     members = tuple(each.parent for each in below)
-    circle = next((each for each in found.reached if each in members), None)
+    again = next((each for each in found.reached if each in members), None)
     problems = [each.problem for each in found.problems if each.about is None or each.about not in members]
     broken = found.broken
-    if circle is not None:
-        way = " → ".join(map(str, (*members[members.index(circle) :], circle)))
+    if again is not None:
+        way = " → ".join(map(str, (*members[members.index(again) :], again)))
         broken = f"{field}: the route would reach itself: {way}; remove one of these references"
         problems.append(Problem("ResolvedRefs", "DelegationCycle", f"{broken}."))
     elif found.reached and len(below) > DEPTH:
@@ -166,6 +166,10 @@ def unserved(db: Db, parent: Ref, place: int, rule: Rule, path: Path) -> Outcome
     elif path and is_overrun(db, parent):
         broken = f"{field}: the route {TOO_MANY}"
         problems.append(Problem("ResolvedRefs", "DelegationTooDeep", f"{broken}."))
+    elif (own := circle(db, parent, parent)) and own[0].rule == place:
+        way = " → ".join(map(str, (*(each.parent for each in own), parent)))
+        text = f"{field}: the route would reach itself: {way}; the last of these references answers 500: remove one."
+        problems.append(Problem("ResolvedRefs", "DelegationCycle", text))
     prefixes = [each for each in rule.matches if each.path_kind is PathKind.PREFIX]
     empty = [each for each in prefixes if broken or not _is_served(db, found.children, each)]
     if empty and not broken:

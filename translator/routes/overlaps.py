@@ -74,6 +74,8 @@ def overlaps(db: Db, route: Ref, parent: ParentStatus) -> Iterator[Overlap]:
     Matches are compared among routes for the same domain of the same route table; the matches of wider domains come
     later, and get what is left. Source: `HTTPRouteRule.matches`.
     """
+    if any(each.path for each in parent.bindings):
+        return  # the matches of a child are others in each of its parents
     for table, domain in dict.fromkeys(_domains(parent)):
         shared = db.has_several(attachment.routes, (table, domain.name))
         found = tuple(_matches(db, route, table.passthrough))

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 from translator.conditions import Condition, ObservedCondition, Status, bounded, resolved_refs
 from translator.db import Db
 from translator.engine.query import index, query
 from translator.envoy.names import route_configuration_name, table_name, table_of_configuration
 from translator.envoy.route import EncodedRoute
-from translator.gateway.attachment import ParentStatus, attachment, candidates, is_ours
+from translator.gateway.attachment import ChildAttachment, ParentStatus, attachment, candidates, is_ours
 from translator.gateway.client_certificate import presented_certificate
 from translator.gateway.service_parents import names_service, service_parents
 from translator.inputs import Invalid, StillServed
@@ -22,20 +22,25 @@ from translator.ir.listener import RouteConfigKey
 from translator.ir.route_scope import EVERY, scope_of
 from translator.kinds import StatusKind
 from translator.objects.gateway_api.gateway import key_of
+from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.gateway_api.references import ParentReference
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
 from translator.refs import ListenerRef, Ref
 from translator.resources.listener_contexts import listener_context
-from translator.resources.routes import route_entries
+from translator.resources.routes import child_entries, route_entries
 from translator.routes.policies import effective_l4_rules
 from translator.routes.rules import has_served_rule, l4_rules, rules
+from translator.status.delegation import DelegatingParent, delegating_parents
 from translator.status.hints import hints
 from translator.status.invalid import false, last_valid_status, renewed
 from translator.status.nacks import RouteNack, nacks_by_route
 from translator.status.policy_affected import route_policy_affected
 from translator.status.service_parent import service_conditions
 from xds import ROUTE
+
+MAX_PARENTS: Final = 32
+"""The most parents in a status (`RouteStatus.parents`)."""
 
 
 @query
@@ -45,11 +50,15 @@ def route_status(db: Db, ref: Ref) -> Status | None:
     if found is None:
         return None
     generation = found.metadata.generation or 1
-    told = [(each.reference, _parent_conditions(db, ref, each, generation)) for each in attachment(db, ref)]
+    attached_to = attachment(db, ref)
+    told = [(each.reference, _parent_conditions(db, ref, each, generation)) for each in attached_to]
     told += [(each.reference, service_conditions(db, ref, each, generation)) for each in service_parents(db, ref)]
+    if isinstance(attached_to, ChildAttachment):
+        parents = delegating_parents(db, ref, MAX_PARENTS - len(told))
+        told += [(each.reference, _child_conditions(db, ref, each, generation)) for each in parents]
     affected = [(each, generation) for each in route_policy_affected(db, ref)] if told else []
-    parents = tuple((reference, (*conditions, *affected)) for reference, conditions in told)
-    return _status(db.settings.controller_name, parents) if parents else None
+    entries = tuple((reference, (*conditions, *affected)) for reference, conditions in told)
+    return _status(db.settings.controller_name, entries) if entries else None
 
 
 @lru_cache(maxsize=1024)  # most routes have the status of others, and share it
@@ -88,12 +97,28 @@ def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) 
     told += [each.problems for each in _l4_rules(db, ref, parent)]
     told += [each.problems for each in _entries(db, ref, parent)]
     problems = tuple(dict.fromkeys(chain.from_iterable(told)))
+    yield from _conditions(db, ref, (parent,), problems, generation)
+
+
+def _child_conditions(db: Db, ref: Ref, at: DelegatingParent, generation: int) -> Iterator[ObservedCondition]:
+    """Yield the conditions of a child at one parent, by all Gateways that serve this."""
+    told = [each.problems for parent in at.gateways for each in _entries(db, ref, parent)]
+    problems = tuple(dict.fromkeys(chain(at.problems, *told)))
+    yield from _conditions(db, ref, at.gateways, problems, generation)
+
+
+def _conditions(
+    db: Db, ref: Ref, parents: tuple[ParentStatus, ...], problems: tuple[Problem, ...], generation: int
+) -> Iterator[ObservedCondition]:
+    """Yield the conditions of a route at a parent, which is at several Gateways if that is a route itself."""
     dropped = [each for each in problems if each.condition == "Accepted"]
-    refused = _refused(db, ref, parent)
-    nothing = _nothing(parent, refused)
-    if parent.problem is not None:
-        yield Condition("Accepted", "False", parent.problem.reason, parent.problem.message), generation
-    elif nothing or (dropped and not _serves(db, ref, parent)):
+    by_parent = [(each, _refused(db, ref, each)) for each in parents]
+    refused = tuple(dict.fromkeys(nack for _, found in by_parent for nack in found))
+    nothing = all(_nothing(each, found) for each, found in by_parent)
+    problem = parents[0].problem
+    if problem is not None:
+        yield Condition("Accepted", "False", problem.reason, problem.message), generation
+    elif nothing or (dropped and not any(_serves(db, ref, each) for each in parents)):
         reason = dropped[0].reason if dropped else "UnsupportedValue"
         text = bounded([each.message for each in dropped] + [_words(db, each) for each in refused])
         yield Condition("Accepted", "False", reason, text), generation
@@ -104,9 +129,9 @@ def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) 
         if dropped or refused:
             yield _partly(db, dropped, refused), generation
     yield resolved_refs(problems), generation
-    if parent.problem is None:
-        for each in hints(db, ref, parent):
-            yield each, generation
+    if problem is None:
+        for hint in dict.fromkeys(hint for each in parents for hint in hints(db, ref, each)):
+            yield hint, generation
 
 
 def _l4_rules(db: Db, ref: Ref, parent: ParentStatus) -> Iterator[Outcome[L4Rule]]:
@@ -118,15 +143,19 @@ def _l4_rules(db: Db, ref: Ref, parent: ParentStatus) -> Iterator[Outcome[L4Rule
 
 def _entries(db: Db, ref: Ref, parent: ParentStatus) -> Iterator[Outcome[tuple[EncodedRoute, ...]]]:
     certificate = presented_certificate(db, parent.gateway) if parent.bindings else None
-    found = ((listener_context(db, each.table, each.stack), each.stack) for each in parent.bindings)
-    for origin, stack in dict.fromkeys(found):
-        yield route_entries(db, ref, origin, stack, certificate)
+    found = ((listener_context(db, each.table, each.stack), each.stack, each.path) for each in parent.bindings)
+    for origin, stack, path in dict.fromkeys(found):
+        if path:
+            yield child_entries(db, ref, path, origin, stack, certificate)
+        else:
+            yield route_entries(db, ref, origin, stack, certificate)
 
 
 def _serves(db: Db, ref: Ref, parent: ParentStatus) -> bool:
     """Whether a rule of a route is served at a parent: not when each asks for what cannot be had."""
     made = (entry for each in _entries(db, ref, parent) for entry in each.value)
-    return has_served_rule(db, ref) and any(not each.dropped for each in made)
+    delegates = any(each.value.delegates for each in rules(db, ref))
+    return has_served_rule(db, ref) and (delegates or any(not each.dropped for each in made))
 
 
 def _refused(db: Db, ref: Ref, parent: ParentStatus) -> tuple[RouteNack, ...]:
@@ -202,6 +231,7 @@ def _invalid(db: Db, ref: Ref, invalid: Invalid, text: str) -> Status | None:
     before = last_valid_status(db, ref).get("parents", [])
     named = [each for each in invalid.partial.parents if is_ours(db, ref, each) or names_service(db, ref, each)]
     parents = [reference_json(each) for each in named]
+    parents += [each["parentRef"] for each in before if each["parentRef"].get("kind") == HTTPRoute.kind]
     if not invalid.partial.parents:
         parents = [each["parentRef"] for each in before]
     conditions = {str(each["parentRef"]): renewed(each["conditions"], invalid) for each in before}
