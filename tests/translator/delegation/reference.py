@@ -139,7 +139,7 @@ class World:
             yield Leaf(way.match, order, self._served(way.routes[-1], references, headers))
         elif not all(kinds) or way.match.kind != PREFIX or not _may_delegate(raw):
             self.reasons.add(Reason(way.routes[-1], "UnsupportedValue"))
-            yield Leaf(way.match, order, BROKEN)
+            yield Leaf(way.match, (*order, LAST), BROKEN)
         else:
             yield from self._delegated(replace(way, headers=headers), references, order)
 
