@@ -89,6 +89,7 @@ class World:
 
     Attributes:
         reasons: what is wrong with routes, filled while these are walked.
+        fitting: by parent and child, whether each rule of the child has a match that fits, if it may be one.
     """
 
     def __init__(self, manifests: Iterable[Manifest]) -> None:
@@ -101,6 +102,7 @@ class World:
         self._hosts = [
             (host, leaf) for key in self.routes for host in self._own_hosts(key) for leaf in self._roots_leaves(key)
         ]
+        self.fitting = {pair: [*fits.values()] for pair, fits in self._fits.items()}
         for (parent, child), fits in self._fits.items():
             if not all(fits.values()):
                 reason = "PartiallyInvalid" if any(fits.values()) else "NoMatchingParentMatcher"
@@ -216,6 +218,11 @@ class World:
             for match in filter(None, pairs):
                 below = Way((*way.routes, child), match, way.headers)
                 yield from self._leaves(below, own, (*order, -weight, *self._age(child), place))
+
+    def is_of_routes(self, key: Key) -> bool:
+        """Whether a route may be a child at all: one whose parentRefs are all to Gateways is not."""
+        parents = self.routes[key]["spec"].get("parentRefs", ())
+        return not parents or any(each.get("kind") == "HTTPRoute" for each in parents)
 
     def _is_child(self, key: Key, parent: Key) -> bool:
         """Whether a route may be a child of another: it has no hostnames, and names that parent if it names any."""
