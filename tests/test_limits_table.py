@@ -32,6 +32,8 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.backend_gcp.HTTPS",
         "translator.explain.request.DEFAULT_PORTS",
     ),
+    "the version of a form": ("translator.extensions.transformation.VERSION",),
+    "from when on equal bytes are held once": ("translator.envoy.filter_configs._LONG",),
     "how many arguments a function takes": ("translator.languages.template_functions.FUNCTIONS",),
     "a default of Envoy's": ("translator.objects.headgate.outliers.BASE_MILLISECONDS",),
     "an HTTP status code": (

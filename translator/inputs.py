@@ -12,7 +12,7 @@ from translator.objects.partial import PartialObject
 from translator.objects.schema.base import KubernetesObject
 from translator.outcome import Problem
 from translator.own_addresses import OwnAddress
-from translator.proxy import ADMIN_PORT, ENVOY_VERSION, OWN_PORTS
+from translator.proxy import ADMIN_PORT, DEFAULT_TEMPLATE_ENV, ENVOY_VERSION, OWN_PORTS
 from translator.refs import Ref
 from xds import Nack
 
@@ -130,6 +130,7 @@ class Settings:
         allow_http_issuers: OpenID issuers, and what is fetched from them, may have http URLs.
         access_log_folder: the folder in which access logs of policies may write files, beside the streams of the proxy;
             "" if in none.
+        template_env: the environment variables of proxies that templates of policies may read.
         allow_lua: policies may have scripts in Lua, which can do all that the proxy can.
         rate_limit_service: where the rate limit service is that policies mean which name none; standalone, where
             Headgate deploys none.
@@ -156,6 +157,7 @@ class Settings:
     policy_namespaces: frozenset[str] = frozenset()
     policy_affected: bool = False
     allow_http_issuers: bool = False
+    template_env: frozenset[str] = DEFAULT_TEMPLATE_ENV
     allow_lua: bool = False
     rate_limit_service: HostAndPort | None = None
     local_backends: bool = False

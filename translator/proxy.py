@@ -16,3 +16,6 @@ ACCESS_LOG_FLUSH_MILLISECONDS: Final = 1000
 
 MAX_REGEX_PROGRAM_SIZE: Final = 32_768
 """RE2's measure of a regular expression's cost. Envoy's default of 100 refuses many an ordinary one."""
+
+DEFAULT_TEMPLATE_ENV: Final = frozenset({"POD_NAME", "POD_ZONE"})
+"""The environment variables of proxies that templates may read: those that they get in a cluster, no secrets."""

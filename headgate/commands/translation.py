@@ -14,6 +14,7 @@ import typer
 from headgate.commands.options import parse_names, parse_remote
 from headgate.process.address import Address
 from translator.ir.route_scope import DEFAULT_SCOPED_HOSTNAMES
+from translator.proxy import DEFAULT_TEMPLATE_ENV
 
 if TYPE_CHECKING:
     from translator.inputs import Settings
@@ -30,6 +31,17 @@ def parse_namespaces(text: str | frozenset[str]) -> frozenset[str]:
     for each in sorted(found):
         if len(each) > 63 or not re.fullmatch(DNS_LABEL, each):
             raise typer.BadParameter(f"{each!r} is not the name of a namespace")
+    return found
+
+
+def parse_variables(text: str | frozenset[str]) -> frozenset[str]:
+    """Parse an option's value, names of environment variables with commas between; raise a usage error for others."""
+    if isinstance(text, frozenset):
+        return text
+    found = parse_names(text)
+    for each in sorted(found):
+        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]{0,255}", each):
+            raise typer.BadParameter(f"{each!r} is not the name of an environment variable")
     return found
 
 
@@ -65,6 +77,18 @@ class TranslationOptions:
             help="For tests: OpenID issuers, and the keys of tokens, may have http URLs, and be on this machine.",
         ),
     ] = False
+    template_env: Annotated[
+        frozenset[str],
+        typer.Option(
+            "--template-env",
+            parser=parse_variables,
+            envvar="HEADGATE_TEMPLATE_ENV",
+            metavar="NAMES",
+            help="The environment variables of the proxies, with commas between, that templates of policies may read; "
+            "by default POD_NAME and POD_ZONE. Users who may write a policy can send them anywhere.",
+            show_default=False,
+        ),
+    ] = DEFAULT_TEMPLATE_ENV
     allow_lua: Annotated[
         bool,
         typer.Option(

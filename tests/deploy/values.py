@@ -57,6 +57,7 @@ VALUES: Final = (
     _value("proxy.image", "registry.example/envoy:1", wrong=1),
     _value("externalNames", True, wrong="yes"),
     _value("allowHttpIssuers", True, wrong="yes"),
+    _value("templateEnv", ["POD_NAME", "TEAM"], wrong=["A-B"]),
     _value("allowLua", True, wrong="yes"),
     _value("localBackends", True, wrong="yes"),
     _value("scopedHostnames", 0, wrong=-1),

@@ -11,6 +11,7 @@ import pytest_asyncio
 from tests.live.objects import Manifest, endpoints, rule, service
 from tests.live.proxy import Proxy
 from tests.live.test_grpc import Backend, Client, Context, grpc_route
+from tests.live.transformations import new_body, to_set
 
 ADD = "/shop.v1.Cart/Add"
 
@@ -117,3 +118,25 @@ async def test_a_backend_is_reached_again_without_the_policy(proxy: Proxy, clien
             service("half"), slices, dead, grpc_route(rule("half")), policy(retry={"retryOn": ["internal"]})
         )
         assert {await client.call(ADD) for _ in range(10)} == {"half"}
+
+
+async def test_calls_are_transformed_and_never_held(proxy: Proxy, client: Client, server: Failing) -> None:
+    """Calls get other metadata; bodies are left alone, and calls refused where a template has to read them."""
+    fields = {**to_set(x_a="{{ header('x-user') }}!"), **new_body("static")}
+    response = {**to_set(x_b="{{ request_header('x-user') }}"), **new_body("static")}
+    await proxy.apply(policy(transformation={"request": fields, "response": response}))
+    call = client.unary(ADD)(b"item", metadata=grpc.aio.Metadata(("x-user", "me")))
+    assert await call == b"one:item"
+    assert dict(await call.initial_metadata())["x-b"] == "me"
+    assert server.seen[-1]["x-a"] == "me!"
+    chat: grpc.aio.StreamStreamCall[bytes, bytes] = client.channel.stream_stream("/shop.v1.Cart/Chat")()
+    for word in (b"one", b"two"):
+        await chat.write(word)
+        assert await chat.read() == word.upper()
+    await chat.done_writing()
+    await proxy.apply(policy(transformation={"request": new_body("{{ body() }}")}))
+    assert await client.call(ADD) == "one"
+    await proxy.apply(policy(transformation={"request": new_body("{{ body() }}", onParseError="Reject")}))
+    assert await client.call(ADD) == "INTERNAL"
+    await proxy.apply(policy(transformation={"response": to_set(x_a="{{ 1 + none }}")}))
+    assert await client.call(ADD) != "one"

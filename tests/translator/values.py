@@ -24,7 +24,8 @@ _STRINGS = (
 )
 _HASHES = (f"{'A' * 43}=", "0" * 64)
 _SCRIPTS = ("function envoy_on_request(handle) end", "error('at load')")
-STRINGS = (*_STRINGS.split(), *_HASHES, *_SCRIPTS)
+_TEMPLATES = ("{{ header('x-one') }}", "{% for x in items %}{{ x | tojson }}{% endfor %}", ":path", ":status")
+STRINGS = (*_STRINGS.split(), *_HASHES, *_SCRIPTS, *_TEMPLATES)
 SCALARS: tuple[Any, ...] = (
     *STRINGS,
     *(0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 301, 302, 404, 429, 500, 503, 1000, 8080, 65536, 10**6),

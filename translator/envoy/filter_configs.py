@@ -7,6 +7,7 @@ configuration. So a route says what differs from what it inherits, and nothing e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -169,7 +170,7 @@ def _needs(by_setting: Iterable[SettingEntries]) -> FilterNeeds:
         backends.update(called)
         secrets.update(used)
         paths.update(each.path for each in entries if isinstance(each, OwnPath))
-        parts.update(EncodedPart(each.filter, each.key, _serialized(each.config)) for each in discovered)
+        parts.update(EncodedPart(each.filter, each.key, _shared(_serialized(each.config))) for each in discovered)
         references.update(Reference(EXTENSION_CONFIG, each.filter) for each in discovered)
         if not discovered:
             references.update(Reference(CLUSTER, cluster_name(each)) for each in called)
@@ -267,6 +268,19 @@ def _messages(entry: FilterEntry) -> tuple[Message, ...]:
 
 def _serialized(message: Message) -> bytes:
     return message.SerializeToString(deterministic=True)
+
+
+_LONG: Final = 4096
+"""Bytes from which on a part that several routes have is held once."""
+
+
+def _shared(part: bytes) -> bytes:
+    return part if len(part) < _LONG else _held_once(part)
+
+
+@lru_cache(maxsize=64)
+def _held_once(part: bytes) -> bytes:
+    return part
 
 
 def _slots(filters: Sequence[SlotFilter]) -> dict[str, Message]:

@@ -25,12 +25,12 @@ from headgate_proto.envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTP
 from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_pb2 import FilterChainConfig
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
 from headgate_proto.envoy.extensions.filters.http.jwt_authn.v3.config_pb2 import JwtAuthentication
-from headgate_proto.envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from headgate_proto.envoy.extensions.filters.http.oauth2.v3.oauth_pb2 import OAuth2
 from headgate_proto.envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from headgate_proto.envoy.extensions.filters.http.set_metadata.v3.set_metadata_pb2 import Config as SetMetadata
 from headgate_proto.envoy.extensions.filters.http.stateful_session.v3.stateful_session_pb2 import StatefulSession
 from translator.envoy.http_filter import HttpFilter, Stage
+from translator.envoy.transformation import refusing_filter
 
 MARK: Final = "headgate.mark"
 BANDWIDTH_LIMIT: Final = "envoy.filters.http.bandwidth_limit"
@@ -152,7 +152,7 @@ FILTERS: Final = (
     HttpFilter(Stage.ADMISSION, ADMISSION, Composite, discovered=True),
     HttpFilter(Stage.BEFORE_ROUTE, BEFORE_ROUTE, FilterChainConfig),
     HttpFilter(Stage.BUFFER, BUFFER, _buffer),
-    HttpFilter(Stage.TRANSFORMATION, TRANSFORMATION, Lua),
+    HttpFilter(Stage.TRANSFORMATION, TRANSFORMATION, refusing_filter, discovered=True),
     HttpFilter(Stage.LUA, LUA, FilterChainConfig),
     HttpFilter(Stage.EXT_PROC, EXT_PROC, FilterChainConfig),
     HttpFilter(Stage.WASM, WASM, FilterChainConfig),

@@ -61,6 +61,7 @@ from translator.extensions import (
     timeouts,
     tracing,
     traffic_policy,
+    transformation,
     upgrades,
     xbackend,
 )
@@ -98,6 +99,7 @@ EXTENSIONS = (
     admission_control.EXTENSION,
     stat_prefix.EXTENSION,
     tracing.EXTENSION,
+    transformation.EXTENSION,
     session_persistence.EXTENSION,
     lua.EXTENSION,
     ext_proc.EXTENSION,

@@ -5,6 +5,7 @@
 local OWN = "headgate.transformation"  -- the namespace of what a response needs of its request
 local MAX_PROGRAM_VALUES, MAX_PROGRAM_DEPTH = 1000000, 1000
 local MAX_HEADER = 16384
+local USUAL_LIMIT = 1048576
 local LEAST_WORK, WORK = 1048576, 8
 local MAX_PROGRAMS = 2048
 
@@ -30,7 +31,7 @@ local function compile_direction(found)
   return {
     remove = v.remove or {n = 0}, set = compile_values(v.set), add = compile_values(v.add),
     metadata = compile_metadata(v.metadata), body = v.body and compile_template(v.body),
-    reads = v.reads, json = v.json, reject = v.reject, limit = v.limit,
+    reads = v.reads, json = v.json, reject = v.reject, limit = v.limit or USUAL_LIMIT,
   }
 end
 
@@ -165,11 +166,13 @@ local function apply_headers(headers, direction, made)
   end
 end
 
+-- Replaces a body. One whose length was not told may have trailers: that of the new one is not told either.
 local function apply_body(headers, whole, before, text)
   if text == before then return end
-  whole:setBytes(text)
+  local told = before == "" or headers:get("content-length") ~= nil
+  whole:setBytes(text)  -- which sets the length too
   headers:remove("content-encoding")
-  headers:replace("content-length", tostring(#text))
+  if told then headers:replace("content-length", tostring(#text)) else headers:remove("content-length") end
 end
 
 -- Reads the body into the state. Gives the status that a message gets instead, or true if it passes as it is.

@@ -27,6 +27,7 @@ from translator.objects.headgate.ratelimit import RateLimits
 from translator.objects.headgate.sessions import SessionPersistencePolicy
 from translator.objects.headgate.timeouts import OwnRetry, OwnTimeouts, WholeBandwidthLimit, WholeRequests
 from translator.objects.headgate.tracing import StatPrefix, Traces
+from translator.objects.headgate.transformations import Transformation
 from translator.objects.schema.base import CelRule, FieldViolation
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.merging import ATOMIC
@@ -131,6 +132,8 @@ class TrafficPolicySpec(AttachedPolicySpec):
     """The name under which the requests of a route are counted; `{namespace}`, `{route}`, `{rule}` are its names."""
     tracing: Traces = None
     """Which requests are traced, and what their spans say."""
+    transformation: Transformation | None = None
+    """Changes of headers, bodies, paths and the status by templates."""
 
     ext_proc: ExternalProcessings = None
     """External processors that see requests and responses, and change them; more specific policies replace them by

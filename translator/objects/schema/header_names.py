@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from translator.objects.schema.base import CelRule, FieldViolation, raise_violations
-from translator.objects.schema.scalars import HeaderName
+from translator.objects.schema.scalars import HeaderName, RequestField, ResponseField
 
 OF_THE_CONNECTION: Final = frozenset(
     {
@@ -58,3 +58,9 @@ ChangeableHeader = Annotated[HeaderName, AfterValidator(_changeable)]
 
 ALL_CHANGEABLE: Final = AfterValidator(_all_changeable)
 """Refuses a list of names of headers of which a policy may not change one; the names are held in lower case."""
+
+ChangeableRequestField = Annotated[RequestField, AfterValidator(_changeable)]
+"""The name of a header of requests that a policy may set, in lower case, or of a pseudo header."""
+
+ChangeableResponseField = Annotated[ResponseField, AfterValidator(_changeable)]
+"""The same of responses."""

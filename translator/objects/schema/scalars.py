@@ -14,6 +14,8 @@ from pydantic_core import PydanticCustomError
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"
 _TOKEN: Final = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$"
+_REQUEST_FIELD: Final = r"^(:path|:method|:authority|[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+)$"
+_RESPONSE_FIELD: Final = r"^(:status|[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+)$"
 _PATH_TAIL: Final = r"[A-Za-z0-9\/\-._~%!$&'()*+,;=:]+"
 
 DNS_LABEL: Final = f"^{_LABEL}$"
@@ -97,6 +99,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     ADDRESS_TYPE: "must be IPAddress, Hostname, NamedAddress, or a domain and a path",
     PROTOCOL: "must be HTTP, HTTPS, TLS, TCP, UDP, or a domain and a name, like example.com/protocol",
     _TOKEN: "must be a header name: letters, digits and any of !#$%&'*+-.^_`|~",
+    _REQUEST_FIELD: "must be a header name, or one of ':path', ':method' and ':authority'",
+    _RESPONSE_FIELD: "must be a header name, or ':status'",
     PATH_CHARACTERS: "may hold only the characters of a URL path: write others in the form %20",
     ORIGIN: "must be * or an origin without a path, like https://shop.example.com or https://*.example.com:8443",
     ABSOLUTE_URI: "must be a whole URI, like spiffe://cluster.local/ns/shop/sa/cart",
@@ -177,6 +181,10 @@ Group = Annotated[str, StringConstraints(max_length=253, pattern=GROUP)]
 Kind = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=KIND)]
 ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 HeaderName = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_TOKEN)]
+RequestField = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_REQUEST_FIELD)]
+"""The name of a header, or of a pseudo header of requests."""
+ResponseField = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_RESPONSE_FIELD)]
+"""The name of a header, or of the pseudo header of responses."""
 HeaderValue = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 """As the standard channel has it, which takes any characters; the experimental one would have visible ASCII only."""
 
