@@ -56,7 +56,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.client_address.FORBIDDEN",
         "headgate.waf.exchange.TOO_LARGE",
         "headgate.waf.processor.FORBIDDEN",
-        "headgate.waf.engine.BAD_REQUEST",
+        "headgate.waf.*.BAD_REQUEST",
     ),
     "from when on something pays": (
         "translator.ir.route_scope.DEFAULT_SCOPED_HOSTNAMES",

@@ -132,6 +132,7 @@ class Settings:
             "" if in none.
         template_env: the environment variables of proxies that templates of policies may read.
         allow_lua: policies may have scripts in Lua, which can do all that the proxy can.
+        waf_service: where the service is that inspects requests for policies which name none; None if there is none.
         rate_limit_service: where the rate limit service is that policies mean which name none; standalone, where
             Headgate deploys none.
         local_backends: Backends may be at loopback and link-local addresses and at sockets of Unix. This lets whoever
@@ -160,6 +161,7 @@ class Settings:
     template_env: frozenset[str] = DEFAULT_TEMPLATE_ENV
     allow_lua: bool = False
     rate_limit_service: HostAndPort | None = None
+    waf_service: HostAndPort | None = None
     local_backends: bool = False
     gcp_metadata_server: HostAndPort | None = None
     gcp_audiences: frozenset[str] = frozenset()

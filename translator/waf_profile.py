@@ -15,8 +15,8 @@ from translator.languages.seclang import Directives, SecLangError, read_directiv
 
 METADATA: Final = "x-headgate-waf"
 """The key of the metadata."""
-MOST_BYTES: Final = 32 * 1024
-"""The longest profile, as it is written."""
+MOST_BYTES: Final = 16 * 1024
+"""The longest profile, as it is written: Envoy takes no longer values of metadata."""
 PARANOIA_LEVELS: Final = range(1, 5)
 MOST_THRESHOLD: Final = 10_000
 """The highest score that a request may be let pass with."""
@@ -33,14 +33,18 @@ THRESHOLD: Final = 5
 Mode = Literal["Enforce", "DetectOnly"]
 Overflow = Literal["Pass", "Reject"]
 
-TARGET: Final = re.compile(
-    r"(?:ARGS|ARGS_NAMES|ARGS_GET|ARGS_GET_NAMES|ARGS_POST|ARGS_POST_NAMES|REQUEST_COOKIES|REQUEST_COOKIES_NAMES|"
+TARGET: Final = (
+    r"^(ARGS|ARGS_NAMES|ARGS_GET|ARGS_GET_NAMES|ARGS_POST|ARGS_POST_NAMES|REQUEST_COOKIES|REQUEST_COOKIES_NAMES|"
     r"REQUEST_HEADERS|REQUEST_HEADERS_NAMES|REQUEST_BODY|REQUEST_FILENAME|REQUEST_BASENAME|REQUEST_URI|REQUEST_URI_RAW|"
-    r"QUERY_STRING|FILES|FILES_NAMES|MULTIPART_PART_HEADERS|RESPONSE_BODY|RESPONSE_HEADERS)(?::[A-Za-z0-9_.-]{1,128})?\Z"
+    r"QUERY_STRING|FILES|FILES_NAMES|MULTIPART_PART_HEADERS|RESPONSE_BODY|RESPONSE_HEADERS)(:[A-Za-z0-9_.-]+)?$"
 )
 """A part of requests: a variable of ModSecurity, and the name of one of its members."""
-PATH: Final = re.compile(r"/[A-Za-z0-9_.~!$&()*+,;=:@/-]{0,1023}\Z")
+LONGEST_TARGET: Final = 160
+"""The most characters of a part of requests."""
+PATH: Final = r"^/[A-Za-z0-9_.~!$&()*+,;=:@/-]*$"
 """A path, as proxies send it on: with nothing in it that has to be decoded."""
+LONGEST_PATH: Final = 1024
+"""The most characters of a path of an exclusion."""
 
 
 class ProfileError(ValueError):
@@ -100,7 +104,7 @@ class Profile:
         return read_directives(self.directives)
 
     def to_text(self) -> str:
-        """Return its text: JSON, of ASCII, with what is not the default; equal profiles have equal texts."""
+        """Return its text: JSON, of ASCII without %, with what is not the default; equal profiles have equal texts."""
         default = Profile()
         made: dict[str, Any] = {
             name: value for name in _FIELDS if (value := getattr(self, name)) != getattr(default, name)
@@ -109,7 +113,8 @@ class Profile:
             made["exclusions"] = [
                 {name: list(value) for name in _LISTS if (value := getattr(each, name))} for each in self.exclusions
             ]
-        return json.dumps(made, separators=(",", ":"))
+        # Envoy would take what is between two of these for one of its commands.
+        return json.dumps(made, separators=(",", ":")).replace("%", "\\u0025")
 
     @classmethod
     def parse(cls, text: str) -> Profile:
@@ -173,13 +178,13 @@ def _is_exclusion(found: Exclusion) -> bool:
         bool(found.rules or found.targets)
         and max(len(found.rules), len(found.targets), len(found.paths)) <= MOST_ITEMS
         and all(_is_number(each, range(1, 1_000_000_000)) for each in found.rules)
-        and all(_matches(TARGET, each) for each in found.targets)
-        and all(_matches(PATH, each) for each in found.paths)
+        and all(_matches(TARGET, LONGEST_TARGET, each) for each in found.targets)
+        and all(_matches(PATH, LONGEST_PATH, each) for each in found.paths)
     )
 
 
-def _matches(pattern: re.Pattern[str], value: object) -> bool:
-    return isinstance(value, str) and pattern.match(value) is not None
+def _matches(pattern: str, longest: int, value: object) -> bool:
+    return isinstance(value, str) and len(value) <= longest and re.fullmatch(pattern[1:-1], value) is not None
 
 
 def _is_number(value: object, within: range) -> bool:

@@ -128,6 +128,17 @@ class TranslationOptions:
             show_default=False,
         ),
     ] = ""
+    waf_service: Annotated[
+        Address | None,
+        typer.Option(
+            "--waf-service",
+            parser=parse_remote,
+            envvar="HEADGATE_WAF_SERVICE",
+            metavar="HOST:PORT",
+            help="Where `headgate waf` inspects requests, for policies with waf that name no service.",
+            show_default=False,
+        ),
+    ] = None
     gcp_metadata_server: Annotated[
         Address | None,
         typer.Option(

@@ -16,6 +16,10 @@ from headgate_proto.envoy.service.ext_proc.v3.external_processor_pb2 import Http
 from translator.waf_profile import Profile
 
 TOO_LARGE: Final = 413
+BAD_REQUEST: Final = 400
+BODILESS: Final = frozenset({"GET", "CONNECT"})
+OF_BODIES: Final = frozenset({"content-length", "transfer-encoding", "content-type"})
+"""Headers of requests that have a body."""
 NO_REQUEST_BODY: Final = ProcessingMode(request_body_mode=ProcessingMode.NONE, response_body_mode=ProcessingMode.NONE)
 NO_RESPONSE_BODY: Final = ProcessingMode(response_body_mode=ProcessingMode.NONE)
 TEXTS: Final = ("text/", "application/json", "application/xml", "application/javascript", "application/xhtml+xml")
@@ -91,8 +95,10 @@ class InspectedExchange:
         )
         if found.end_of_stream:
             return self._inspect(b"")
-        if _is_upgrade(pseudo.get(":method", ""), dict(headers)):
-            # What follows is no body but another protocol, and may be a long time coming.
+        if _is_upgrade(self._request.method, dict(headers)):
+            # One that says that it has a body has one for a backend that knows nothing of the other protocol.
+            if self._request.method not in BODILESS or OF_BODIES & dict(headers).keys():
+                return NextStep(refusal=BAD_REQUEST)
             return self._inspect(b"", mode=NO_REQUEST_BODY)
         return NextStep()
 
@@ -151,16 +157,6 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _is_upgrade(method: str, headers: Mapping[str, str]) -> bool:
-    """Return whether a request has no body but goes over to another protocol, as Envoy sees it.
-
-    One that says how long its body is has one, for a backend that knows nothing of the other protocol.
-    """
-    if method == "CONNECT":
-        return True
+    """Return whether a request goes over to another protocol, as Envoy sees it: what follows it has no end."""
     tokens = {each.strip().lower() for each in headers.get("connection", "").split(",")}
-    return (
-        method == "GET"
-        and "upgrade" in tokens
-        and bool(headers.get("upgrade"))
-        and not headers.keys() & {"content-length", "transfer-encoding", "content-type"}
-    )
+    return method == "CONNECT" or ("upgrade" in tokens and bool(headers.get("upgrade")))

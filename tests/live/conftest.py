@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from tests.live.processor import Processor, extension, processor
 from tests.live.proxy import Proxy, running_proxy
 from tests.live.rate_limit_service import RateLimitService, running_service
 from tests.live.upstream import Upstream, upstream
+from tests.live.waf_service import Waf, running_waf
 from translator.inputs import ServiceAddress, Settings
 
 NAMES = ("alpha", "beta", "gamma")
@@ -149,6 +150,32 @@ def permissive(allowed: Proxy, upstreams: dict[str, Upstream]) -> Proxy:
         each.reset()
     allowed.restore()
     return allowed
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def waf() -> AsyncIterator[Waf]:
+    """Yield the service that inspects requests."""
+    async with running_waf() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _inspected(envoy_path: Path, upstreams: dict[str, Upstream], waf: Waf) -> AsyncIterator[tuple[Proxy, Path]]:
+    async with running_proxy(envoy_path, Settings(waf_service=ServiceAddress("127.0.0.1", waf.port))) as (found, log):
+        slices = [each for name in NAMES for each in endpoints(name, [upstreams[name].port])]
+        listener = {"name": "http", "protocol": "HTTP", "port": found.port}
+        await found.begin(gateway(listener), [service(name) for name in NAMES], slices)
+        yield found, log
+
+
+@pytest.fixture
+def inspected(_inspected: tuple[Proxy, Path], upstreams: dict[str, Upstream]) -> Iterator[Proxy]:
+    """Yield a proxy whose policies mean that service where they name none, without routes."""
+    found, _ = _inspected
+    for each in upstreams.values():
+        each.reset()
+    yield found
+    found.restore()
 
 
 @pytest.fixture

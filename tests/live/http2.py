@@ -88,6 +88,17 @@ async def tunnel(port: int, authority: str, sent: bytes) -> bytes:
                 return answered
 
 
+async def status_of(port: int, *frames: bytes) -> int:
+    """Return the status of the response to a request, which is these frames."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(PREFACE + frame(SETTINGS, 0, 0) + b"".join(frames))
+    try:
+        async with asyncio.timeout(WITHIN):
+            return await _status(reader, writer)
+    finally:
+        writer.close()
+
+
 async def _read(reader: asyncio.StreamReader) -> tuple[int, int, bytes]:
     """Return kind, flags and payload of the next frame."""
     head = await reader.readexactly(9)

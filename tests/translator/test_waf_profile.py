@@ -22,7 +22,7 @@ PROFILES = st.builds(
     paranoia=st.integers(1, 4),
     threshold=st.integers(1, 10_000),
     exclusions=st.lists(EXCLUSIONS, max_size=3).map(tuple),
-    directives=st.sampled_from(["", "SecRuleRemoveById 942100", "# ünïcode\n"]),
+    directives=st.sampled_from(["", "SecRuleRemoveById 942100", "# ünïcode %REQ(x)%\n"]),
     body_bytes=st.integers(1, 1024 * 1024),
     overflow=st.sampled_from(["Pass", "Reject"]),
     response=st.booleans(),
@@ -31,11 +31,12 @@ PROFILES = st.builds(
 
 @given(PROFILES)
 def test_texts(profile: Profile) -> None:
-    """A profile is read from its text, which is of ASCII, without line breaks."""
+    """A profile is read from its text, which is of ASCII, without line breaks and commands of Envoy's."""
     text = profile.to_text()
     assert Profile.parse(text) == profile
     assert text.isascii()
     assert text.isprintable()
+    assert "%" not in text
 
 
 def test_the_default_is_short() -> None:
@@ -68,6 +69,8 @@ def test_the_default_is_short() -> None:
         {"exclusions": (Exclusion((1,), paths=('/"',)),)},
         {"exclusions": (Exclusion((1,), paths=("/a\n",)),)},
         {"exclusions": (Exclusion((1,)),) * 65},
+        {"exclusions": (Exclusion((1,), ("ARGS:" + "a" * 160,)),)},
+        {"exclusions": (Exclusion((1,), paths=("/" + "a" * 1024,)),)},
         {"exclusions": (Exclusion((1,), paths=("/",) * 33),)},
     ],
 )

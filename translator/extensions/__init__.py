@@ -63,6 +63,7 @@ from translator.extensions import (
     traffic_policy,
     transformation,
     upgrades,
+    waf,
     xbackend,
 )
 
@@ -101,6 +102,7 @@ EXTENSIONS = (
     tracing.EXTENSION,
     transformation.EXTENSION,
     session_persistence.EXTENSION,
+    waf.EXTENSION,
     lua.EXTENSION,
     ext_proc.EXTENSION,
     access_log.EXTENSION,

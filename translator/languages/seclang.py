@@ -8,9 +8,12 @@ the directives are written anew from what was read here, so that the engine cann
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
+
+from translator.languages.seclang_words import FLAGS, NUMERIC, OPERATORS, VALUES, VARIABLES
 
 MOST_CHARACTERS: Final = 16 * 1024
 """The most characters of directives."""
@@ -29,75 +32,13 @@ CHANGES: Final = {
 """Directives that change rules that are loaded already, with the fewest and the most of their arguments."""
 RULES: Final = {"SecRule": (3, 3), "SecAction": (1, 1), "SecMarker": (1, 1)}
 
-OPERATORS: Final = frozenset(
-    [
-        "beginsWith",
-        "contains",
-        "containsWord",
-        "detectSQLi",
-        "detectXSS",
-        "endsWith",
-        "eq",
-        "ge",
-        "gt",
-        "ipMatch",
-        "le",
-        "lt",
-        "noMatch",
-        "pm",
-        "rx",
-        "streq",
-        "strmatch",
-        "unconditionalMatch",
-        "validateByteRange",
-        "validateUrlEncoding",
-        "validateUtf8Encoding",
-        "within",
-    ]
-)
-FLAGS: Final = frozenset(
-    ["allow", "auditlog", "block", "capture", "chain", "deny", "log", "multiMatch", "noauditlog", "nolog", "pass"]
-)
-"""Actions that need no value."""
-VALUED: Final = frozenset(
-    [
-        "accuracy",
-        "allow",
-        "ctl",
-        "id",
-        "logdata",
-        "maturity",
-        "msg",
-        "phase",
-        "rev",
-        "setvar",
-        "severity",
-        "skip",
-        "skipAfter",
-        "status",
-        "t",
-        "tag",
-        "ver",
-    ]
-)
-CONTROLS: Final = frozenset(
-    [
-        "forceRequestBodyVariable",
-        "requestBodyProcessor",
-        "ruleEngine",
-        "ruleRemoveById",
-        "ruleRemoveByTag",
-        "ruleRemoveTargetById",
-        "ruleRemoveTargetByTag",
-    ]
-)
-HIDDEN: Final = re.compile(r"\bENV\b|\bFILES_TMPNAMES\b", re.IGNORECASE)
-"""Variables that tell of the machine."""
-
 _TOKEN: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"\\]+))(?=\s|$)')
 _ACTION: Final = re.compile(r"\s*([A-Za-z]+)(?::('(?:[^'\\]|\\.)*'|[^,']*))?\s*(?:,|$)")
 _IDS: Final = re.compile(r"\d{1,9}(?:-\d{1,9})?\Z")
-_VARIABLES: Final = re.compile(r"[A-Za-z0-9_:.|&!*/$^()?+\[\]\\@'=,{}-]+\Z")
+_VARIABLE: Final = re.compile(
+    r"[!&]?([A-Z_]+)(?::(?:/((?:[^/\\\"]|\\[^\"])+)/|[^\s|\"'/\\][^\s|\"'\\]*|/\*))?(?:\||\Z)"
+)
+_MACRO: Final = re.compile(r"%\{([A-Za-z_]+)")
 
 
 class SecLangError(ValueError):
@@ -266,34 +207,61 @@ def _own_id(value: str | None) -> int:
 
 
 def _check_variables(text: str) -> None:
-    if not _VARIABLES.match(text) or HIDDEN.search(text):
-        raise SecLangError(
-            f"the variables {text[:80]!r} cannot be used here: name parts of requests, such as ARGS:name"
-        )
+    at = 0
+    while at < len(text):
+        found = _VARIABLE.match(text, at)
+        if found is None or found[1] not in VARIABLES:
+            raise SecLangError(
+                f"the variables {text[:80]!r} cannot be used here: name parts of requests, like ARGS:name"
+            )
+        if found[2] is not None:
+            _check_expression(found[2])
+        at = found.end()
+    if not text or text.endswith("|"):
+        raise SecLangError(f"the variables {text[:80]!r} do not end: name parts of requests, like ARGS:name")
+
+
+def _check_macros(text: str) -> None:
+    for found in _MACRO.finditer(text):
+        if found[1].upper() not in VARIABLES | {"RULE"}:
+            raise SecLangError(f"%{{{found[1]}}} cannot be used here: name parts of requests, like %{{ARGS.name}}")
 
 
 def _check_operator(text: str) -> None:
-    found = re.match(r"!?@([A-Za-z0-9]+)(?:\s|$)", text)
+    found = re.match(r"!?@([A-Za-z0-9]+)(?:\s+|$)", text)
     if found is None and re.match(r"!?@", text):
         raise SecLangError(f"the operator {text[:40]!r} cannot be read: write one such as @rx, and what it is to match")
-    if found is not None and found[1] not in OPERATORS:
-        raise SecLangError(f"the operator @{found[1]} cannot be used here: write one of {', '.join(sorted(OPERATORS))}")
-    if HIDDEN.search(text) and "%{" in text:
-        raise SecLangError("the operator names a variable that tells of the machine: remove it")
+    name, argument = (found[1], text[found.end() :]) if found else ("rx", text)
+    if name not in OPERATORS:
+        raise SecLangError(f"the operator @{name} cannot be used here: write one of {', '.join(sorted(OPERATORS))}")
+    _check_macros(argument)
+    if name == "rx":
+        _check_expression(argument.replace(r"\"", '"'))
+    if name in NUMERIC and not re.fullmatch(r"-?\d{1,9}|%\{[\w.:-]+\}", argument.strip()):
+        raise SecLangError(f"@{name} compares numbers, and {argument[:40]!r} is none: write one")
+
+
+def _check_expression(text: str) -> None:
+    """Check that a regular expression is one: the engine takes any, and one that is none never matches.
+
+    Python's are those of PCRE, but for rare forms.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            re.compile(text)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise SecLangError(f"{text[:80]!r} is no regular expression: {error}") from None
 
 
 def _check_action(name: str, value: str | None) -> None:
-    if name not in FLAGS | VALUED or (value is None and name not in FLAGS):
-        raise SecLangError(f"the action {name!r} cannot be used here: write one of {', '.join(sorted(FLAGS | VALUED))}")
-    if value is not None and name not in VALUED:
-        raise SecLangError(f"the action {name!r} takes no value: remove {value[:40]!r}")
+    if name not in FLAGS and (name not in VALUES or value is None):
+        names = ", ".join(sorted({*FLAGS, *VALUES}))
+        raise SecLangError(f"the action {name!r} cannot be used here, or not without a value: write one of {names}")
     if value is None:
         return
-    if "%{" in value and HIDDEN.search(value):
-        raise SecLangError(f"{name} names a variable that tells of the machine: remove it")
-    if name == "ctl" and value.partition("=")[0] not in CONTROLS:
-        raise SecLangError(f"ctl:{value[:40]} cannot be used here: write one of {', '.join(sorted(CONTROLS))}")
-    if name == "setvar" and not re.match(r"!?tx\.", value, re.IGNORECASE):
-        raise SecLangError(f"setvar:{value[:40]} is not of this request: set variables of tx only")
-    if name == "status" and not re.fullmatch(r"[45]\d\d", value):
-        raise SecLangError(f"status:{value[:40]} is no status of a refusal: write one from 400 to 599")
+    if name not in VALUES:
+        raise SecLangError(f"the action {name!r} takes no value: remove {value[:40]!r}")
+    _check_macros(value)
+    if not VALUES[name].fullmatch(value):
+        raise SecLangError(f"{name}:{value[:40]} has a value that cannot be used here: correct it")

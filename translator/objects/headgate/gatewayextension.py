@@ -5,13 +5,14 @@ from typing import ClassVar, Final
 from translator.api_group import GROUP
 from translator.objects.headgate.authorizers import ExtAuthProvider
 from translator.objects.headgate.extprocprovider import ExternalProcessor
+from translator.objects.headgate.firewalls import WafProvider
 from translator.objects.headgate.jwt import JwtExtension
 from translator.objects.headgate.members import OneMember
 from translator.objects.headgate.oauth2 import OAuth2Extension
 from translator.objects.headgate.ratelimitproviders import RateLimitProvider, RateLimitQuotaProvider
 from translator.objects.schema.base import NamespacedObject
 
-MEMBERS: Final[tuple[str, ...]] = ("ext_auth", "ext_proc", "jwt", "oauth2", "rate_limit", "rate_limit_quota")
+MEMBERS: Final[tuple[str, ...]] = ("ext_auth", "ext_proc", "jwt", "oauth2", "rate_limit", "rate_limit_quota", "waf")
 """The members, by their names in the model: exactly one is set."""
 
 
@@ -32,6 +33,8 @@ class GatewayExtensionSpec(OneMember):
     """A service that holds limits for all proxies together."""
     rate_limit_quota: RateLimitQuotaProvider | None = None
     """A service that assigns shares of limits to proxies."""
+    waf: WafProvider | None = None
+    """A service that inspects requests for attacks."""
 
 
 class GatewayExtension(NamespacedObject):

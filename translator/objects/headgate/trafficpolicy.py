@@ -16,6 +16,7 @@ from translator.objects.headgate.compression import Compression
 from translator.objects.headgate.credentials import ApiKeyAuth, BasicAuth, CredentialInjection
 from translator.objects.headgate.extproc import ONE_NAME, ExternalProcessings
 from translator.objects.headgate.faults import FaultInjection
+from translator.objects.headgate.firewalls import WebApplicationFirewall
 from translator.objects.headgate.forwarding import HashPolicies, HttpUpgrades, InternalRedirect, RequestMirror
 from translator.objects.headgate.headers import HeaderModifiers, HostRewrite, UrlRewrite
 from translator.objects.headgate.jwt import JwtAuthUnit
@@ -76,6 +77,8 @@ class TrafficPolicySpec(AttachedPolicySpec):
     """Lets in requests, connections and datagrams by what they ask for, and who makes them."""
     csrf: Annotated[CSRFPolicy | None, ATOMIC, Doc(envoy="CsrfPolicy")] = None
     """Refuses requests that change something from pages of other hosts."""
+    waf: Annotated[WebApplicationFirewall | None, ATOMIC, Doc(envoy="ExternalProcessor")] = None
+    """Inspects requests for attacks."""
     basic_auth: Annotated[BasicAuth | None, ATOMIC] = None
     """Has clients give a name and a password."""
     api_key_auth: Annotated[ApiKeyAuth | None, ATOMIC] = None

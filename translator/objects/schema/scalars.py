@@ -11,6 +11,9 @@ from typing import Annotated, Final
 from pydantic import Field, GetPydanticSchema, PlainValidator, StrictBool, StrictInt, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from translator.waf_profile import PATH as WAF_PATH
+from translator.waf_profile import TARGET as WAF_TARGET
+
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"
 _TOKEN: Final = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$"
@@ -136,6 +139,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     HEADER_PREFIX: "may hold lower-case letters, digits and '-'",
     REDIRECT_PATH: "must be a path that begins with one '/', of the characters of a URL: write others like %20",
     ONE_LINE: "must be one line without control characters",
+    WAF_TARGET: "must be a part of requests, like ARGS, ARGS:comment or REQUEST_COOKIES:session",
+    WAF_PATH: "must be a path that begins with '/', of the characters of a URL path, and nothing in the form %20",
     PRINTABLE: "may hold only visible ASCII characters and spaces",
     PRINTABLE_OR_EMPTY: "may hold only visible ASCII characters and spaces",
     VISIBLE: "may hold only visible ASCII characters",
