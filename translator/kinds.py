@@ -106,13 +106,16 @@ class Level(IntEnum):
     GATEWAY = 0
     LISTENER_SET = 1
     LISTENER = 2
-    ROUTE = 3
-    RULE = 4
-    EXTENSION_REF = 5
-    RULE_FIELDS = 6
+    PARENT_ROUTE = 3
+    """That of a route which delegates, and below of a rule of it, for the rules of its children (ADR 31)."""
+    PARENT_RULE = 4
+    ROUTE = 5
+    RULE = 6
+    EXTENSION_REF = 7
+    RULE_FIELDS = 8
     """No policies, but what the fields and filters of a rule itself say."""
-    BACKEND_REF = 7
-    BACKEND = 8
+    BACKEND_REF = 9
+    BACKEND = 10
 
     @property
     def title(self) -> str:

@@ -108,6 +108,7 @@ def _rows(found: Json, asked: Json, grpc: bool) -> Iterator[tuple[str, str]]:
     if rule is not None:
         match = f", match {rule['match']}" if "match" in rule else ""
         yield "Route", f"{rule['route']}, rule {rule['rule']}{match}"
+        yield from (("delegated by", each) for each in rule.get("parents", []))
         yield from (("attached to", each) for each in rule.get("listeners", []))
     else:
         yield from _named(found, {"route": "Route"})

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from pydantic.alias_generators import to_camel
-
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.gateway_api.references import GATEWAY_GROUP, BackendObjectReference
 from translator.objects.gateway_api.rules import RouteRule
@@ -19,7 +17,7 @@ LABELS: Final = tuple(f"{each}/label" for each in GROUPS)
 """The labels of children; the first of them that an object has counts."""
 EVERYWHERE: Final = "all"
 """The namespace of a reference by label that means all namespaces."""
-INHERITED: Final[tuple[str, ...]] = ()
+INHERITED: Final = ("RequestHeaderModifier", "ResponseHeaderModifier", "CORS", "URLRewrite")
 """The filters of a rule that delegates, which its children's rules inherit; of URLRewrite, the hostname."""
 
 NAME, NAMESPACE, LABEL = "name", "namespace", "label"
@@ -121,6 +119,8 @@ def _faults(rule: RouteRule[Any], found: list[Children | None]) -> Iterator[str]
         if filter_.type not in INHERITED:
             text = f"a rule that delegates cannot have a {filter_.type}: move it to its children's rules"
             yield f".filters[{place}]: {text}"
-    for name in ("timeouts", "retry", "session_persistence"):
-        if getattr(rule, name, None) is not None:
-            yield f".{to_camel(name)}: a rule that delegates cannot have this: move it to its children's rules"
+        elif getattr(filter_, "path", None) is not None:
+            text = "a rule that delegates can rewrite the hostname only: move the path to its children's rules"
+            yield f".filters[{place}].urlRewrite.path: {text}"
+    if rule.session_persistence is not None:
+        yield ".sessionPersistence: a rule that delegates cannot have this: move it to its children's rules"

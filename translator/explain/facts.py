@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from translator.db import Db
+from translator.delegation.paths import Path, Step
 from translator.engine.query import QueryError
 from translator.envoy.http_filters import CLOSED
 from translator.envoy.names import table_name, table_of_configuration
 from translator.explain.result import Destination, Explanation, RequestOutcome, RuleFacts
 from translator.explain.routes import PREFLIGHT
 from translator.explain.units import backend_fields, listener_fields, policy_fields
-from translator.gateway.attachment import Binding, attachment
+from translator.gateway.attachment import Binding, bindings
 from translator.gateway.certificates import listener_certificates
 from translator.gateway.client_certificate import presented_certificate
 from translator.gateway.conflicts import port_owners
@@ -23,30 +24,38 @@ from translator.gateway.ports import accepted_listeners
 from translator.ir.http import Rule
 from translator.ir.listener import SocketPort
 from translator.objects.gateway_api.gateway import gateway_of
+from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.gateway_api.route import Route
 from translator.objects.gateway_api.rules import RouteRule
 from translator.outcome import Outcome, Problem
 from translator.policies.effective import Stack, inherited
 from translator.refs import Ref
+from translator.routes.delegated import parent_rules, rules_on
 from translator.routes.policies import effective_rules, own_policies
-from translator.routes.rules import rules
 from translator.routes.units import applied_unit, units_of
 
 
 class RouteName(NamedTuple):
-    """The name of a route of Envoy: an object, one of its rules, and a match of this."""
+    """The name of a route of Envoy: an object, one of its rules, a match of this, and the rules that delegate to it."""
 
     route: Ref
     rule: str
     match: str
+    path: Path = ()
 
     @classmethod
     def parse(cls, name: str) -> RouteName | None:
         """Read the name of a route; None if it is of no object."""
-        parts = name.removesuffix(PREFLIGHT).split("/")
+        own, *parents = name.removesuffix(PREFLIGHT).split("/via/")
+        parts = own.split("/")
         if len(parts) != 7 or (parts[3], parts[5]) != ("rule", "match"):
             return None
-        return cls(Ref(*parts[:3]), parts[4], parts[6])
+        return cls(Ref(*parts[:3]), parts[4], parts[6], tuple(_step(each) for each in reversed(parents)))
+
+
+def _step(text: str) -> Step:
+    namespace, name, rule = text.split("/")
+    return Step(Ref(HTTPRoute.kind, namespace, name), int(rule))
 
 
 def with_facts(db: Db, found: Explanation, port: int) -> Explanation:
@@ -116,15 +125,16 @@ def _with_rule(db: Db, found: Explanation, gateway: Ref, outcome: RequestOutcome
     name = RouteName.parse(outcome.route)
     if name is None:
         return outcome
-    bindings = tuple(_bindings(db, found, gateway, name.route))
-    facts = RuleFacts(
-        str(name.route), name.rule, name.match, tuple(dict.fromkeys(str(each.listener) for each in bindings))
-    )
-    view = _view(db, gateway, bindings[0], name) if bindings else None
+    served = tuple(_bindings(db, found, gateway, name))
+    listeners = tuple(dict.fromkeys(str(each.listener) for each in served))
+    parents = tuple(_rule_title(db, each) for each in reversed(name.path))
+    facts = RuleFacts(str(name.route), name.rule, name.match, listeners, parents=parents)
+    view = _view(db, gateway, served[0], name) if served else None
     if view is None:
         return replace(outcome, rule=facts)
     stack = (*view.wide, *view.own)
-    fields = tuple(policy_fields(db, name.route, view.spec, view.plain, stack))
+    above = parent_rules(db, name.path) if name.path else ()
+    fields = tuple(policy_fields(db, name.route, view.spec, view.plain, stack, above))
     of_backends = tuple(backend_fields(db, name.route, view.spec, stack, fields))
     facts = replace(facts, policies=(*fields, *of_backends))
     error = _error(db, outcome, view, stack)
@@ -132,11 +142,17 @@ def _with_rule(db: Db, found: Explanation, gateway: Ref, outcome: RequestOutcome
     return replace(made, destinations=tuple(_with_reason(each, view.read.problems) for each in made.destinations))
 
 
-def _bindings(db: Db, found: Explanation, gateway: Ref, route: Ref) -> Iterator[Binding]:
+def _rule_title(db: Db, step: Step) -> str:
+    route = db.get(HTTPRoute, step.parent)
+    names = route.rule_names if route is not None else ()
+    return f"{step.parent}, rule {(names[step.rule] if step.rule < len(names) else '') or step.rule}"
+
+
+def _bindings(db: Db, found: Explanation, gateway: Ref, name: RouteName) -> Iterator[Binding]:
     """Yield the bindings by which a route serves the virtual host of an explanation."""
     host = "" if found.virtual_host == "*" else found.virtual_host
-    for parent in attachment(db, route):
-        for binding in parent.bindings if parent.gateway == gateway else ():
+    for at, binding in bindings(db, name.route):
+        if at == gateway and binding.path == name.path:
             in_table = table_name(binding.table) == table_of_configuration(found.route_configuration)
             if in_table and any(covers(each.name, host) for each in binding.domains):
                 yield binding
@@ -145,10 +161,10 @@ def _bindings(db: Db, found: Explanation, gateway: Ref, route: Ref) -> Iterator[
 def _view(db: Db, gateway: Ref, binding: Binding, name: RouteName) -> _RuleView | None:
     route = db.get(Route, name.route)
     specs: tuple[RouteRule[Any], ...] = getattr(route.spec, "rules", ()) if route is not None else ()
-    served = effective_rules(db, name.route, binding.stack, presented_certificate(db, gateway))
-    for read, plain, spec in zip(served, rules(db, name.route), specs, strict=False):
+    served = effective_rules(db, name.route, binding.stack, presented_certificate(db, gateway), name.path)
+    for read, plain, spec in zip(served, rules_on(db, name.route, name.path), specs, strict=False):
         if read.value.name == name.rule:
-            own = own_policies(db, name.route, spec)
+            own = own_policies(db, name.route, spec, name.path)
             return _RuleView(read, plain.value, spec, inherited(db, gateway, binding.listener), own)
     return None
 

@@ -126,6 +126,7 @@ class RuleFacts:
         listeners: the listeners by which the route is attached there.
         error: why the rule answers with an error; "" if it works.
         policies: the effective fields of policies.
+        parents: the rules that delegate to the rule, the nearest first.
     """
 
     route: str
@@ -134,6 +135,7 @@ class RuleFacts:
     listeners: tuple[str, ...] = ()
     error: str = ""
     policies: tuple[PolicyField, ...] = ()
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,14 @@ from translator.policies.effective import Stack, effective, effective_beside, se
 from translator.policies.merging import Effective, leaf_values
 from translator.refs import Ref
 from translator.resources.listener_policies import listener_stack, units_at
+from translator.routes.delegated import ParentRule
+from translator.routes.parents import said_above
 from translator.routes.units import of, overrides, unit_settings, units_of
 
 
-def policy_fields(db: Db, route: Ref, spec: RouteRule[Any], rule: Rule, stack: Stack) -> Iterator[PolicyField]:
+def policy_fields(
+    db: Db, route: Ref, spec: RouteRule[Any], rule: Rule, stack: Stack, above: tuple[ParentRule, ...] = ()
+) -> Iterator[PolicyField]:
     """Yield the effective fields of the policies that concern a rule.
 
     Args:
@@ -36,12 +40,14 @@ def policy_fields(db: Db, route: Ref, spec: RouteRule[Any], rule: Rule, stack: S
         spec: the rule in the spec of the route.
         rule: the rule as its object alone has it.
         stack: the policies that concern it, those that it inherits among them.
+        above: the rules that delegate to it, of which it inherits something.
     """
     for unit in units_of(db, stack):
         policies = of(stack, unit)
         own = unit.own(spec) if unit.own is not None else None
-        if own is not None:
-            found = effective_beside(db, policies, unit.field, route, own)
+        said = said_above(above, unit)
+        if own is not None or said:
+            found = effective_beside(db, policies, unit.field, route, own, said)
         else:
             found = effective(db, policies, unit.field)
             if overrides(rule, unit) and not found.enforced:

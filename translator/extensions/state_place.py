@@ -73,8 +73,11 @@ def state_place(context: PolicyContext, leaf: str, by_route: bool) -> StatePlace
         by_route: whether each route that it concerns has state of its own, wherever the policy is attached.
     """
     policy = context.origin(leaf)
-    levels = [each.level for each in context.stack if each.policy == policy] or [Level.ROUTE]
-    level = levels[0] if leaf in context.effective.enforced else levels[-1]
+    places = [each for each in context.stack if each.policy == policy]
+    chosen = next(iter(places[:1] if leaf in context.effective.enforced else places[-1:]), None)
+    level = chosen.level if chosen is not None else Level.ROUTE
+    if chosen is not None and chosen.place and not by_route:
+        return StatePlace(f"{policy.namespace}/{policy.name}", level, False, chosen.place)
     if by_route and level is Level.RULE:
         level = Level.ROUTE
     return StatePlace(f"{policy.namespace}/{policy.name}", level, by_route or level in BELOW_ROUTES)

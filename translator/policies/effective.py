@@ -12,10 +12,11 @@ from typing import Final, NamedTuple
 from pydantic.fields import FieldInfo
 
 from translator.db import Db
-from translator.delegation.paths import Path
+from translator.delegation.paths import DEPTH, Path
 from translator.engine.query import query
 from translator.kinds import Level
 from translator.objects.gateway_api.policy import Policy
+from translator.objects.gateway_api.route import Route
 from translator.objects.schema.base import Fields
 from translator.objects.schema.merging import is_atomic
 from translator.policies.attachment import (
@@ -35,22 +36,32 @@ class StackedPolicy(NamedTuple):
 
     Attributes:
         port: the port for which it says something, if that is meant; 0 for what it says for all ports.
+        depth: at the levels of parents, how many routes are above the parent.
+        place: at these levels, the kind, namespace and name of the parent, and the name of its rule, with slashes.
     """
 
     level: Level
     policy: Ref
     port: int = 0
+    depth: int = 0
+    place: str = ""
 
     @property
     def rank(self) -> int:
         """The place of the level among all: what is for a port is more specific than what is for all."""
-        return 2 * self.level + bool(self.port)
+        if self.level in PARENTS:
+            return parent_rank(self.depth, self.level)
+        return RANKS * self.level + bool(self.port)
 
 
 Stack = tuple[StackedPolicy, ...]
 """Policies, the least specific first."""
 
-ENFORCING_LEVELS: Final = frozenset({Level.GATEWAY, Level.LISTENER_SET, Level.LISTENER})
+PARENTS: Final = (Level.PARENT_ROUTE, Level.PARENT_RULE)
+"""The levels of parents: of the route furthest up first, and behind its rule those of the next."""
+RANKS: Final = 4 * (DEPTH + 1)
+"""So many ranks a level has: each route that is a parent has one, its rule, and what that rule itself says."""
+ENFORCING_LEVELS: Final = frozenset({Level.GATEWAY, Level.LISTENER_SET, Level.LISTENER, *PARENTS})
 """The levels at which a policy can be enforced."""
 ENFORCED: Final = "enforced"
 """The field of a spec that says so."""
@@ -59,6 +70,12 @@ ENFORCED: Final = "enforced"
 def stacked(level: Level, policies: tuple[Ref, ...]) -> Stack:
     """Return policies of one level, in their order, as a stack."""
     return tuple(StackedPolicy(level, each) for each in policies)
+
+
+def parent_rank(depth: int, level: Level) -> int:
+    """Return the rank of a route or rule that delegates, with so many above it; `RULE_FIELDS` is what the rule says."""
+    within = {Level.PARENT_ROUTE: 0, Level.PARENT_RULE: 1, Level.RULE_FIELDS: 2}
+    return RANKS * Level.PARENT_ROUTE + 4 * depth + within[level]
 
 
 def inherited(db: Db, gateway: Ref, listener: ListenerRef) -> Stack:
@@ -111,6 +128,23 @@ def child_stack(db: Db, route: Ref, path: Path, gateway: Ref, listener: Listener
     found = route_stack(db, route, gateway, listener)
     concerned = found is None and any(concerns_children(db, each.parent) for each in path)
     return inherited(db, gateway, listener) if concerned else found
+
+
+@query(firewall=True)
+def parents_stack(db: Db, path: Path) -> Stack:
+    """Return the policies of the routes and rules by which a route is a child, the furthest up first."""
+    found: list[StackedPolicy] = []
+    for depth, (parent, place) in enumerate(path):
+        if not (any_policies(db, shard(parent)) and has_policies(db, parent)):
+            continue
+        route = db.get(Route, parent)
+        names = route.rule_names if route is not None else ()
+        name = names[place] if place < len(names) else ""
+        here = "/".join(parent)
+        found += (StackedPolicy(Level.PARENT_ROUTE, each, 0, depth, here) for each in policies_at(db, parent))
+        for each in policies_at(db, parent, name) if name else ():
+            found.append(StackedPolicy(Level.PARENT_RULE, each, 0, depth, f"{here}/{name}"))
+    return tuple(found)
 
 
 @query(firewall=True)
@@ -199,10 +233,21 @@ def effective(db: Db, stack: Stack, field: str) -> Effective:
     return merging(_contributions(db, stack, field), _info(db, kind, field))
 
 
-def effective_beside(db: Db, stack: Stack, field: str, route: Ref, value: Fields) -> Effective:
-    """Return the effective value of a field where a rule of a route itself says something that is worth `value`."""
+def effective_beside(
+    db: Db, stack: Stack, field: str, route: Ref, value: Fields | None, above: tuple[Contribution, ...] = ()
+) -> Effective:
+    """Return the effective value of a field where a rule of a route itself says something that is worth `value`.
+
+    Args:
+        db: the database.
+        stack: the policies.
+        field: the field of their specs.
+        route: the route.
+        value: what the rule says; None for nothing.
+        above: what rules say that delegate to it.
+    """
     own = Contribution(StackedPolicy(Level.RULE_FIELDS, route).rank, route, value)
-    found = sorted((*_contributions(db, stack, field), own), key=lambda each: each.level)
+    found = sorted((*_contributions(db, stack, field), *above, own), key=lambda each: each.level)
     return merge(found, _info(db, stack[0].policy.kind, field))
 
 

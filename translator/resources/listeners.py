@@ -48,7 +48,8 @@ from translator.refs import Ref
 from translator.resources.http3 import without_http3_in_vain
 from translator.resources.listener_policies import ListenerPolicies, listener_policies
 from translator.resources.route_scopes import is_scoped
-from translator.routes.policies import connection_settings, effective_l4_rules
+from translator.routes.connections import connection_settings
+from translator.routes.policies import effective_l4_rules
 from xds import Resource
 
 Settings = tuple[ListenerSetting, ...]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from translator.db import Db
+from translator.delegation.inheritance import has_inheritance, inherited
 from translator.delegation.matching import MOST_MATCHES, matches_inside
 from translator.delegation.paths import Path, has_too_many_paths
 from translator.delegation.relations import is_relative
 from translator.engine.query import query
 from translator.ir.http import PathKind, RouteMatch, Rule
-from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.objects.gateway_api.httproute import HTTPRoute, HTTPRouteRule
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
+from translator.routes import http
 from translator.routes.rules import rules
 from translator.routes.values import expression_problems
 
@@ -33,9 +35,10 @@ def delegated_rules(db: Db, child: Ref, path: Path) -> tuple[Outcome[Rule], ...]
     found = db.get(HTTPRoute, child)
     relative = found is not None and is_relative(found)
     parents = parent_matches(db, path)
-    return tuple(
-        _inside(each, parents, relative, f"spec.rules[{place}]") for place, each in enumerate(rules(db, child))
-    )
+    above = [each.rule for each in parent_rules(db, path)]
+    specs = found.spec.rules if found is not None else ()
+    read = http.read(db, child, (inherited(above, each) for each in specs)) if above else rules(db, child)
+    return tuple(_inside(each, parents, relative, f"spec.rules[{place}]") for place, each in enumerate(read))
 
 
 def _inside(read: Outcome[Rule], parents: tuple[RouteMatch, ...], relative: bool, field: str) -> Outcome[Rule]:
@@ -56,6 +59,32 @@ def _inside(read: Outcome[Rule], parents: tuple[RouteMatch, ...], relative: bool
 def _expression_problems(match: RouteMatch, field: str) -> Iterator[Problem]:
     if match.path_kind is PathKind.REGEX:
         yield from expression_problems(match.path, f"{field}: its path behind that of its parent")
+
+
+class ParentRule(NamedTuple):
+    """A rule that delegates, and has something that the rules of children inherit.
+
+    Attributes:
+        depth: how many routes are above its own.
+        route: its route.
+        rule: the rule.
+    """
+
+    depth: int
+    route: Ref
+    rule: HTTPRouteRule
+
+
+@query(firewall=True)
+def parent_rules(db: Db, path: Path) -> tuple[ParentRule, ...]:
+    """Return those rules of a path of which children inherit something, the furthest up first."""
+    found: list[ParentRule] = []
+    for depth, (parent, place) in enumerate(path):
+        route = db.get(HTTPRoute, parent)
+        rule = route.spec.rules[place] if route is not None and place < len(route.spec.rules) else None
+        if rule is not None and has_inheritance(rule):
+            found.append(ParentRule(depth, parent, rule))
+    return tuple(found)
 
 
 @query(firewall=True)

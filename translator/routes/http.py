@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from translator.db import Db
 from translator.engine.query import query
 from translator.ir.http import PathKind, RouteMatch, Rule
 from translator.kinds import RouteKind
-from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.objects.gateway_api.httproute import HTTPRoute, HTTPRouteRule
 from translator.objects.gateway_api.matches import HTTPRouteMatch
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
@@ -24,7 +25,12 @@ CONNECT: Final = "CONNECT"
 def rules(db: Db, route: Ref) -> tuple[Outcome[Rule], ...]:
     """Return each rule of a route with the problems in it; a rule that cannot be served as asked answers 500."""
     found = db.get(HTTPRoute, route)
-    return read_rules(db, route, found.spec.rules, _match, EVERYTHING) if found is not None else ()
+    return read(db, route, found.spec.rules) if found is not None else ()
+
+
+def read(db: Db, route: Ref, specs: Iterable[HTTPRouteRule]) -> tuple[Outcome[Rule], ...]:
+    """Return the rules of a route of which the specs are these."""
+    return read_rules(db, route, specs, _match, EVERYTHING)
 
 
 def _match(match: HTTPRouteMatch, field: str) -> Outcome[RouteMatch | None]:

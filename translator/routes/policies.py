@@ -25,7 +25,7 @@ from translator.extension import PolicyUnit
 from translator.gateway.client_certificate import presented_certificate
 from translator.ir.backend import BackendKey
 from translator.ir.http import Rule, RuleSetting, WeightedBackend
-from translator.ir.l4 import L4Rule, L4Setting
+from translator.ir.l4 import L4Rule
 from translator.kinds import Level
 from translator.objects.gateway_api.route import Route
 from translator.objects.gateway_api.rules import RouteRule
@@ -35,21 +35,23 @@ from translator.policies.effective import (
     Stack,
     effective,
     effective_beside,
+    parents_stack,
     replaces_inherited,
     set_fields,
     stack_of_route,
     stacked,
 )
+from translator.policies.merging import Contribution
 from translator.refs import Ref
-from translator.routes.delegated import rules_on
+from translator.routes.delegated import ParentRule, parent_rules, rules_on
 from translator.routes.inherited import inherited_configs
 from translator.routes.loops import without_loops
+from translator.routes.parents import is_said_below, said_above
 from translator.routes.rules import l4_rules
 from translator.routes.units import (
     applied_unit,
     apply_read,
     held_bytes,
-    never_valid,
     of,
     overrides,
     policy_names,
@@ -88,28 +90,6 @@ def effective_l4_rules(db: Db, route: Ref, gateway: Ref, passthrough: bool) -> t
     return _presenting(found, presented_certificate(db, gateway)) if found else ()
 
 
-def connection_settings(db: Db, route: Ref, rule: str, stack: Stack | None) -> tuple[L4Setting, ...] | None:
-    """Return what policies ask for of the connections or datagrams of a rule; None if none may be forwarded.
-
-    Args:
-        db: the database.
-        route: the route, of connections or datagrams.
-        rule: the name of the rule.
-        stack: the policies of a listener and its Gateway that the route has to know (`route_stack`).
-    """
-    if stack is None:
-        return ()
-    whole = (*stack, *stack_of_route(db, route, rule))
-    found: list[L4Setting] = []
-    for unit in units_of(db, whole):
-        if unit.connections is not None:
-            if unit.closed and never_valid(db, of(whole, unit), unit) is not None:
-                return None
-            for each in effective(db, of(whole, unit), unit.field).parts:
-                found += unit.connections(each.value) if each.value is not None else ()
-    return tuple(found)
-
-
 def _presenting(found: tuple[Outcome[R], ...], certificate: BackendKey | None) -> tuple[Outcome[R], ...]:
     if certificate is None:
         return found
@@ -123,16 +103,22 @@ def _with_policies(db: Db, route: Ref, stack: Stack | None, path: Path) -> tuple
         return rules_
     found = db.get(Route, route)
     specs: tuple[RouteRule[Any], ...] = getattr(found.spec, "rules", ()) if found is not None else ()
+    above = parent_rules(db, path) if path else ()
     return tuple(
-        _with_settings(db, RuleContext(route, spec, stack, own_policies(db, route, spec)), each)
+        _with_settings(db, RuleContext(route, spec, stack, own_policies(db, route, spec, path), above), each)
         for each, spec in zip(rules_, specs, strict=True)
     )
 
 
-def own_policies(db: Db, route: Ref, rule: RouteRule[Any]) -> Stack:
-    """Return the policies of a rule without what it inherits: its route's, its own, those that its filters name."""
+def own_policies(db: Db, route: Ref, rule: RouteRule[Any], path: Path = ()) -> Stack:
+    """Return the policies of a rule without what it inherits in Envoy.
+
+    They are those of its route's parents, if it is a child by a `path`, its route's, its own, those that its filters
+    name.
+    """
     named = stacked(Level.EXTENSION_REF, referenced_policies(db, rule.filters, route.namespace))
-    return (*stack_of_route(db, route, rule.name or ""), *named)
+    above = parents_stack(db, path) if path else ()
+    return (*above, *stack_of_route(db, route, rule.name or ""), *named)
 
 
 class RuleContext(NamedTuple):
@@ -140,13 +126,15 @@ class RuleContext(NamedTuple):
 
     Attributes:
         wide: those that it inherits.
-        own: its own, at the levels of the route and below.
+        own: its own, at the levels of its route and its parents and below.
+        above: the rules that delegate to it, of which it inherits something.
     """
 
     route: Ref
     spec: RouteRule[Any]
     wide: Stack
     own: Stack
+    above: tuple[ParentRule, ...] = ()
 
     @property
     def stack(self) -> Stack:
@@ -172,15 +160,17 @@ def _with_settings(db: Db, context: RuleContext, read: Outcome[Rule]) -> Outcome
     kept, placed = rule.settings, False
     for unit in units_of(db, context.stack):
         value = unit.own(context.spec) if unit.own is not None else None
-        if value is None and not overrides(rule, unit):
+        above = said_above(context.above, unit)
+        own_rule = overrides(rule, unit) and not is_said_below(db, context.above, context.spec, context.own, unit)
+        if value is None and not above and not own_rule:
             if unit.inherit is not None and not _differs(db, context, unit):
                 continue
             made: UnitSettings | None = applied_unit(db, context.stack, unit)
         else:
-            made = apart[unit.field] = _beside_own(db, context, unit, value)
+            made = apart[unit.field] = _beside_own(db, context, unit, value, above)
         if made is None:
             continue
-        if unit.field in apart:
+        if unit.field in apart or (context.above and not own_rule):
             kept = tuple(each for each in kept if not unit.is_setting(each))
         if made.settings or made.error:
             written.append(unit)
@@ -232,7 +222,9 @@ def _inherits(db: Db, context: RuleContext, unit: PolicyUnit) -> bool:
     return unit.inherit is not None and bool(wide) and bool(applied_unit(db, wide, unit).settings)
 
 
-def _beside_own(db: Db, context: RuleContext, unit: PolicyUnit, value: Any) -> UnitSettings | None:
+def _beside_own(
+    db: Db, context: RuleContext, unit: PolicyUnit, value: Any, above: tuple[Contribution, ...]
+) -> UnitSettings | None:
     """Return what a unit gives a rule that asks for it itself; None where the rule's own settings stay.
 
     Args:
@@ -240,10 +232,11 @@ def _beside_own(db: Db, context: RuleContext, unit: PolicyUnit, value: Any) -> U
         context: the rule.
         unit: the unit.
         value: what the rule asks for, as a value of the unit; None if it cannot be said so.
+        above: what rules ask for that delegate to it.
     """
     stack = of(context.stack, unit)
-    if value is not None:
-        found = effective_beside(db, stack, unit.field, context.route, value)
+    if value is not None or above:
+        found = effective_beside(db, stack, unit.field, context.route, value, above)
         return apply_read(db, stack, unit, read_unit(db, unit, found, stack))
     return applied_unit(db, stack, unit) if effective(db, stack, unit.field).enforced else None
 

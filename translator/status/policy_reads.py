@@ -8,7 +8,7 @@ from typing import Any
 
 from translator.db import Db
 from translator.extension import PolicyUnit
-from translator.gateway.attachment import attachment
+from translator.gateway.attachment import bindings
 from translator.kinds import Level
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.listenerset import ListenerSet
@@ -22,6 +22,7 @@ from translator.policies.effective import (
     effective_beside,
     inherited,
     of_kind,
+    parents_stack,
     stack_of_route,
     stacked,
 )
@@ -95,8 +96,9 @@ def _stacks(db: Db, policy: Ref, place: TargetPlace, gateway: Ref) -> Iterator[t
         backend = specs[place.rule].backend_refs[place.backend]
         own = (*own, *stacked(Level.BACKEND_REF, referenced_policies(db, backend.filters, ref.namespace)))
         meant = ()
-    bindings = (binding for each in attachment(db, ref) if each.gateway == gateway for binding in each.bindings)
-    for wide in dict.fromkeys(inherited(db, gateway, each.listener) for each in bindings):
+    here = (binding for at, binding in bindings(db, ref) if at == gateway)
+    found = ((inherited(db, gateway, each.listener), each.path) for each in here)
+    for wide in dict.fromkeys((*stack, *(parents_stack(db, path) if path else ())) for stack, path in found):
         yield (*wide, *own), meant
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from translator.conditions import NO_EFFECT, Condition, bounded, resolved_refs
 from translator.db import Db
+from translator.delegation.references import delegation
 from translator.engine.query import query
 from translator.envoy.hooks import UDP_PROXY
 from translator.extension import PolicyUnit, policy_units
@@ -48,10 +49,16 @@ def place_report(db: Db, policy: Ref, place: TargetPlace, gateway: Ref) -> Place
     report = ReportBuilder()
     for unit in units_set_by(db, found):
         _add_unit(db, found, unit, place, gateway, report)
-    if is_enforced(found) and place.object.kind not in (Gateway.kind, ListenerSet.kind):
+    owners = (Gateway.kind, ListenerSet.kind)
+    if is_enforced(found) and place.object.kind not in owners and not _delegates(db, place):
         levels = ", ".join(each.title for each in sorted(ENFORCING_LEVELS))
         report.notes[f"spec.enforced has no effect at {place}: it holds at the levels {levels}. Remove it."] = None
     return report.frozen(tuple(_refused(db, place, gateway)))
+
+
+def _delegates(db: Db, place: TargetPlace) -> bool:
+    """Return whether some rule of a route delegates, of those that are concerned."""
+    return any(delegation(place.object, spec) is not None for _, spec in specs_of(db, place))
 
 
 def _add_unit(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
 
 from translator.db import Db
-from translator.gateway.attachment import attachment
+from translator.gateway.attachment import ChildAttachment, ParentStatus, attachment, bindings
 from translator.gateway.gateways import listener_specs
 from translator.gateway.listener_sets import parent_gateway, serving_gateway
 from translator.kinds import TARGET_LEVELS, BackendKind, Level, RouteKind
@@ -144,15 +144,20 @@ def _of_route(db: Db, ref: Ref, reference: PolicyTargetReference, path: str, its
     route = db.get(Route, ref)
     names = [each for each in route.rule_names if each] if route is not None else []
     parents = attachment(db, ref)
-    if route is not None and route.spec.parent_refs and not parents:
+    served = dict.fromkeys(gateway for gateway, _ in bindings(db, ref))
+    if route is not None and route.spec.parent_refs and not parents and not served and not _is_child(db, parents):
         return
     if problem := _not_found(db, reference, ref, path, route is not None, names):
         yield itself, problem
-    elif not any(each.bindings for each in parents):
+    elif not served:
         yield itself, Problem("Attached", "Pending", f"{ref} is attached to no Gateway.")
     else:
-        for gateway in dict.fromkeys(each.gateway for each in parents if each.bindings):
-            yield gateway_reference(gateway), None
+        yield from ((gateway_reference(gateway), None) for gateway in served)
+
+
+def _is_child(db: Db, parents: tuple[ParentStatus, ...]) -> bool:
+    """Return whether a route can only be a child, which without a cluster no other controller could serve."""
+    return db.settings.standalone and isinstance(parents, ChildAttachment)
 
 
 def _users(db: Db, policy: Ref, ref: Ref, reference: PolicyTargetReference, path: str) -> Iterator[Ancestor]:
