@@ -65,6 +65,7 @@ def team(name: str, port: int, *, standalone: bool) -> list[Raw]:
         manifest("gateway.headgate.dev/v1alpha1", "TrafficPolicy", "shop", name, spec=policy),
         manifest(API, "BackendTLSPolicy", "shop", f"{name}-backends", spec=tls),
         manifest(API, "HTTPRoute", "shop", name, spec=routed),
+        manifest(API, "HTTPRoute", "child", name, spec={"rules": [{"backendRefs": [backend]}]}),
         manifest(API, "ListenerSet", "more", name, spec=further),
         manifest("gateway.networking.k8s.io/v1beta1", "ReferenceGrant", "shop", f"{name}-backends", spec=grant),
         manifest("v1", "Service", "shop", f"{name}-backends", spec={"ports": [{"name": "http", "port": 80}]}),
@@ -121,9 +122,11 @@ def broken(listing: Index[Any, Any], *sources: Ref) -> Iterator[None]:
 
 
 def is_over(listing: Index[Any, Any], found: object) -> bool:
-    """Tell whether an index is over an object: over its kind, or a class of it."""
+    """Tell whether an index is over an object: over its kind, or a class of it, unless it leaves it alone."""
     assert isinstance(found, KubernetesObject)
-    return listing.is_over(found.kind, type(found))
+    if not listing.is_over(found.kind, type(found)):
+        return False
+    return listing.projection is None or listing.projection(found) is not None
 
 
 def cases() -> Iterator[Any]:

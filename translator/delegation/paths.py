@@ -17,6 +17,9 @@ DEPTH: Final = 16
 MOST_PATHS: Final = 256
 """The paths by which a child is served: two parents at each of eight levels."""
 
+MOST_REFERENCES: Final = 1024
+"""The references that are followed to find a circle: members of greater ones, or of denser ones, are not told of it."""
+
 
 class Step(NamedTuple):
     """A rule that delegates.
@@ -76,12 +79,17 @@ def paths(db: Db, child: Ref) -> tuple[Path, ...]:
 
 @query(firewall=True)
 def _ancestors(db: Db, parent: Ref) -> Mapping[Ref, Path]:
-    """Return the routes whose requests would come to a route, each with one path from there; it may be one itself."""
+    """Return the routes whose requests would come to a route, each with one path from there; it may be one itself.
+
+    Of very many only the nearest are looked at.
+    """
     found: dict[Ref, Path] = {}
     todo: list[tuple[Ref, Path]] = [(parent, ())]
-    while todo:
+    seen = 0
+    while todo and seen < MOST_REFERENCES:
         route, below = todo.pop(0)
-        for each in would_reach(db, route):
+        for each in islice(would_reach(db, route), MOST_REFERENCES - seen):
+            seen += 1
             if each.parent not in found:
                 found[each.parent] = (Step(each.parent, each.rule), *below)
                 todo.append((each.parent, found[each.parent]))

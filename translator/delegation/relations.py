@@ -81,9 +81,16 @@ def _relations(found: HTTPRoute | None) -> tuple[Relation, ...] | None:
     return tuple(_of_route(found)) or None if found is not None else None
 
 
+def _namespaces(db: Db, ref: Ref) -> Iterator[str]:
+    """Yield the namespaces of a route and of all that it may mean, "" for all namespaces."""
+    yield from (ref.namespace, "")
+    for key, _ in _relations(db.get(HTTPRoute, ref)) or ():
+        yield (key.children if isinstance(key, Filed) else key).namespace
+
+
 @index(
     HTTPRoute.kind,
-    partitions=lambda db, ref: (ref.namespace, ""),
+    partitions=_namespaces,
     partition_of=lambda key: (key.children if isinstance(key, Filed) else key).namespace,
     projection=_relations,
 )

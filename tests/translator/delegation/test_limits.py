@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from unittest.mock import patch
+
 import pytest
 
 from tests.translator.delegation.emitted import translated
@@ -19,11 +22,13 @@ from tests.translator.delegation.manifests import (
     under,
 )
 from tests.translator.delegation.translated import answers, condition, route_names
+from translator.db import Db
 from translator.delegation.matching import MOST_MATCHES
-from translator.delegation.paths import DEPTH, MOST_PATHS
+from translator.delegation.paths import DEPTH, MOST_PATHS, MOST_REFERENCES
 from translator.delegation.references import LABELS
-from translator.delegation.relations import HEAVIEST, weight_of
+from translator.delegation.relations import HEAVIEST, Delegator, weight_of, would_reach
 from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.refs import Ref
 from translator.routes.children import MOST_NAMES
 
 GIVEN = (gateway(), service("a"))
@@ -102,3 +107,19 @@ def test_a_route_weight_is_a_number_within_bounds(text: str, weight: int) -> Non
     """The annotation route-weight is an integer, of 32 bits; what is none counts as 0."""
     manifest = route("c", rule(to("a")), annotations={"delegation.headgate.dev/route-weight": text})
     assert weight_of(HTTPRoute.model_validate(manifest)) == weight
+
+
+def test_so_many_references_are_followed() -> None:
+    """Where all routes of a namespace delegate to each other, what is walked to tell of circles is bounded."""
+    routes = [route(f"r{n}", rule(child("*"))) for n in range(40)]
+    walked = 0
+
+    def counting(db: Db, ref: Ref) -> Iterator[Delegator]:
+        nonlocal walked
+        for each in would_reach(db, ref):
+            walked += 1
+            yield each
+
+    with patch("translator.delegation.paths.would_reach", counting):
+        found = translated([*GIVEN, root("first", rule(child("*"))), *routes])
+    assert 0 < walked <= MOST_REFERENCES * found.executions["_ancestors"]

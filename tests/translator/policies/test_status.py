@@ -166,7 +166,7 @@ def test_enforced_where_it_does_not_hold() -> None:
     translator = serving(route("one"), policy("p", targetRefs=[ref("HTTPRoute", "one")], enforced=True))
     ((_, found),) = status(translator)
     assert found["Accepted"] == VALID
-    levels = "gateway, listener set, listener"
+    levels = "gateway, listener set, listener, parent route, parent rule"
     text = f"spec.enforced has no effect at HTTPRoute one: it holds at the levels {levels}. Remove it."
     assert found[NO_EFFECT] == ("True", "NoEffect", text)
     assert found["Attached"] == ALL
