@@ -57,6 +57,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "headgate.waf.exchange.TOO_LARGE",
         "headgate.waf.processor.FORBIDDEN",
         "headgate.waf.*.BAD_REQUEST",
+        "watchers.modules.download._REDIRECTS",
     ),
     "from when on something pays": (
         "translator.ir.route_scope.DEFAULT_SCOPED_HOSTNAMES",
@@ -84,6 +85,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.gateway.server_certificate._*",
         "xds.server.field_count._*",
     ),
+    "a number of WebAssembly's binary format": ("translator.languages.wasm.*",),
     "a unit, a rank or a modulus": (
         "translator.ir.route_scope.SCOPES",
         "translator.ir.route_scope.EVERY",

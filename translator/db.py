@@ -13,6 +13,7 @@ from translator.inputs import (
     DISCOVERY,
     INSTANCES,
     INVALID,
+    MODULES,
     PROXY_DEFAULTS,
     REQUESTED,
     SYNC_STATUS,
@@ -25,6 +26,7 @@ from translator.inputs import (
     Settings,
 )
 from translator.ir.aws import FoundInstances, InstanceQuery
+from translator.ir.modules import FetchedModule, FetchedSource
 from translator.ir.oidc import Discovered
 from translator.kinds import Registry
 from translator.objects.schema.base import KubernetesObject
@@ -102,4 +104,9 @@ class Db:
     def instances(self, asked: InstanceQuery) -> FoundInstances | None:
         """Read what is known of instances of EC2; None if nothing is yet."""
         found: FoundInstances | None = self.input(INSTANCES, asked)
+        return found
+
+    def module(self, source: FetchedSource) -> FetchedModule | None:
+        """Read what is known of a module that is fetched; None if nothing is yet."""
+        found: FetchedModule | None = self.input(MODULES, source)
         return found

@@ -231,6 +231,8 @@ class PolicyUnit:
         enforced_beside: whether an enforced value holds in addition to what more specific policies say, instead of in
             its place: each is read by itself, and all settings apply.
         protocols: for a unit of listeners, the protocols of those that have it; empty if all have it.
+        discovered: the name of the discovered filter that its settings are parts of, if what a proxy says of that is to
+            be told to all policies that have the unit; "" if not.
         needs: takes its settings, returns what they need of listeners; None for nothing. That no listener of a Gateway
             has it is told.
     """
@@ -252,6 +254,7 @@ class PolicyUnit:
     connection_faults: Callable[[Any], Iterable[str]] | None = None
     enforced_beside: bool = False
     protocols: frozenset[str] = frozenset()
+    discovered: str = ""
     needs: Callable[[tuple[RuleSetting, ...]], Needed | None] | None = None
 
     @property

@@ -88,6 +88,9 @@ DISCOVERY = "Discovery"
 INSTANCES = "Instances"
 """The collection of what is known of instances of EC2 (`translator.ir.aws.FoundInstances`), by the query."""
 
+MODULES = "Modules"
+"""The collection of what is known of modules that are fetched (`translator.ir.modules.FetchedModule`), by source."""
+
 
 class HostAndPort(Protocol):
     """Whatever has a host and a port."""
@@ -133,6 +136,7 @@ class Settings:
         template_env: the environment variables of proxies that templates of policies may read.
         allow_lua: policies may have scripts in Lua, which can do all that the proxy can.
         waf_service: where the service is that inspects requests for policies which name none; None if there is none.
+        allow_wasm: policies may have modules of WebAssembly, which see and change all of requests and responses.
         rate_limit_service: where the rate limit service is that policies mean which name none; standalone, where
             Headgate deploys none.
         local_backends: Backends may be at loopback and link-local addresses and at sockets of Unix. This lets whoever
@@ -160,6 +164,7 @@ class Settings:
     allow_http_issuers: bool = False
     template_env: frozenset[str] = DEFAULT_TEMPLATE_ENV
     allow_lua: bool = False
+    allow_wasm: bool = False
     rate_limit_service: HostAndPort | None = None
     waf_service: HostAndPort | None = None
     local_backends: bool = False

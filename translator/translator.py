@@ -30,6 +30,7 @@ from translator.inputs import (
     DISCOVERY,
     INSTANCES,
     INVALID,
+    MODULES,
     NOT_SYNCED,
     PROXY_DEFAULTS,
     REQUESTED,
@@ -43,6 +44,7 @@ from translator.inputs import (
     Settings,
 )
 from translator.ir.aws import FoundInstances, InstanceQuery
+from translator.ir.modules import FetchedModule, FetchedSource
 from translator.ir.oidc import Discovered
 from translator.kinds import Registry
 from translator.objects.gateway_api.gateway import Gateway
@@ -277,6 +279,19 @@ class Translator:
     def set_instances_synced(self, synced: bool) -> None:
         """Set whether nothing is known of a query without a result; until then what depends on it stays as it was."""
         self._db.set_synced(INSTANCES, synced)
+
+    @property
+    def module_sources(self) -> frozenset[FetchedSource]:
+        """The modules that are fetched and that outputs depend on, as of the last evaluation."""
+        return self._db.referenced(MODULES)
+
+    def set_module(self, source: FetchedSource, found: FetchedModule | None) -> None:
+        """Set what is known of a module; None if nothing is any more."""
+        self._db.set(MODULES, source, found)
+
+    def set_modules_synced(self, synced: bool) -> None:
+        """Set whether nothing is known of a module without a result; until then what depends on it stays as it was."""
+        self._db.set_synced(MODULES, synced)
 
     def set_proxy_defaults(self, defaults: ProxyDefaults) -> None:
         """Set the defaults of all proxies in the cluster, such as a new CA certificate."""

@@ -74,7 +74,7 @@ class TranslationOptions:
         typer.Option(
             "--allow-http-issuers",
             envvar="HEADGATE_ALLOW_HTTP_ISSUERS",
-            help="For tests: OpenID issuers, and the keys of tokens, may have http URLs, and be on this machine.",
+            help="For tests: OpenID issuers, keys of tokens, and modules may have http URLs, and be on this machine.",
         ),
     ] = False
     template_env: Annotated[
@@ -96,6 +96,15 @@ class TranslationOptions:
             envvar="HEADGATE_ALLOW_LUA",
             help="Let policies have scripts in Lua: users who may write one can do all that the proxies can, and read "
             "all that these have, keys and other tenants' requests too.",
+        ),
+    ] = False
+    allow_wasm: Annotated[
+        bool,
+        typer.Option(
+            "--allow-wasm",
+            envvar="HEADGATE_ALLOW_WASM",
+            help="Let policies have modules of WebAssembly: users who may write one can see and change all of the "
+            "requests and responses of its routes, and call all clusters of the proxies.",
         ),
     ] = False
     local_backends: Annotated[

@@ -6,6 +6,7 @@ import asyncio
 
 from translator.inputs import ApplyResult, GatewaySyncStatus, ProxyDefaults
 from translator.ir.aws import FoundInstances, InstanceQuery
+from translator.ir.modules import FetchedModule, FetchedSource
 from translator.ir.oidc import Discovered
 from translator.refs import Ref
 from translator.translator import Translator
@@ -71,4 +72,14 @@ class Inputs:
     def set_instances_synced(self) -> None:
         """Set that nothing is known of a query of instances without a result."""
         self.translator.set_instances_synced(True)
+        self.changed.set()
+
+    def set_module(self, source: FetchedSource, found: FetchedModule | None) -> None:
+        """Set what is known of a module; None if nothing is any more."""
+        self.translator.set_module(source, found)
+        self.changed.set()
+
+    def set_modules_synced(self) -> None:
+        """Set that nothing is known of a module without a result."""
+        self.translator.set_modules_synced(True)
         self.changed.set()

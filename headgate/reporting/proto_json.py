@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any, cast
 
 from google.protobuf import any_pb2, descriptor_pool, json_format, message_factory
 from google.protobuf.message import Message
 
+from headgate_proto.envoy.config.core.v3.base_pb2 import DataSource
+from headgate_proto.envoy.extensions.wasm.v3.wasm_pb2 import VmConfig
 from headgate_proto.udpa.annotations import sensitive_pb2
 from xds import CLUSTER, ENDPOINT, EXTENSION_CONFIG, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, Resource, Snapshot
 
@@ -75,8 +78,11 @@ def unpack(resource: Resource) -> Message:
 def redact(message: Message) -> Message:
     """Blank, in place, all strings and bytes in fields that Envoy's API marks as sensitive; return the message.
 
-    The messages in Anys are redacted, too, such as the secrets in a filter's configuration.
+    The messages in Anys are redacted, too, such as the secrets in a filter's configuration. Modules are told by their
+    hashes: no one reads them here.
     """
+    if isinstance(message, VmConfig) and message.code.local.inline_bytes:
+        _shorten(message.code.local)
     if isinstance(message, any_pb2.Any):
         inner = redact(_parse(message.TypeName(), message.value))
         message.value = inner.SerializeToString(deterministic=True)
@@ -100,6 +106,11 @@ def _blank(message: Message, name: str) -> None:
             _blank(value, field.name)
     else:
         message.ClearField(name)
+
+
+def _shorten(module: DataSource) -> None:
+    digest = sha256(module.inline_bytes).hexdigest()
+    module.inline_string = f"{len(module.inline_bytes)} bytes, sha256 {digest}"
 
 
 def _messages(value: Any) -> Iterator[Message]:

@@ -121,7 +121,7 @@ def test_two_installations_share_no_cluster_scoped_object() -> None:
 def test_options_reach_headgate() -> None:
     """Values become the options of `headgate controller`."""
     values = "proxy.image=r/envoy:1,externalNames=true,policyNamespaces={a,b},policyAffected=true,log.level=debug"
-    values += ",allowHttpIssuers=true,allowLua=true,templateEnv={POD_NAME,TEAM}"
+    values += ",allowHttpIssuers=true,allowLua=true,allowWasm=true,templateEnv={POD_NAME,TEAM}"
     values += ",localBackends=true,accessLogFolder=/logs,watch.namespaceLabels=team,image.tag=v9"
     found = render("--set", values)
     environment = {each["name"]: each.get("value") for each in container(found)["env"]}
@@ -131,6 +131,7 @@ def test_options_reach_headgate() -> None:
         ("HEADGATE_ALLOW_HTTP_ISSUERS", "true"),
         ("HEADGATE_ALLOW_LUA", "true"),
         ("HEADGATE_TEMPLATE_ENV", "POD_NAME,TEAM"),
+        ("HEADGATE_ALLOW_WASM", "true"),
         ("HEADGATE_LOCAL_BACKENDS", "true"),
         ("HEADGATE_ACCESS_LOG_FOLDER", "/logs"),
         ("HEADGATE_POLICY_NAMESPACES", "a,b"),

@@ -136,7 +136,10 @@ async def proxies(
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def allowed(envoy_path: Path, upstreams: dict[str, Upstream]) -> AsyncIterator[Proxy]:
     """Yield a proxy whose operator allows code of users in it."""
-    async with running_proxy(envoy_path, Settings(allow_lua=True)) as (found, _):
+    async with running_proxy(envoy_path, Settings(allow_lua=True, allow_wasm=True, allow_http_issuers=True)) as (
+        found,
+        _,
+    ):
         slices = [each for name in NAMES for each in endpoints(name, [upstreams[name].port])]
         listener = {"name": "http", "protocol": "HTTP", "port": found.port}
         await found.begin(gateway(listener), [service(name) for name in NAMES], slices)

@@ -28,6 +28,7 @@ from tests.live.objects import GATEWAY, Manifest, manifests
 from tests.ports import free_port as free_port
 from translator.inputs import Edit, GatewaySyncStatus, Settings
 from translator.ir.aws import FoundInstances
+from translator.ir.modules import FetchedModule
 from translator.ir.oidc import Discovered
 from translator.kinds import Registry
 from translator.objects.parse import Kinds
@@ -36,6 +37,7 @@ from translator.registry import REGISTRY
 from translator.status.nacks import attribute_nacks
 from translator.translator import Translator
 from watchers.ec2.client import InstanceClient
+from watchers.modules.client import ModuleClient
 from watchers.oidc.client import DiscoveryClient
 from watchers.oidc.document import DiscoveryError
 from watchers.polling import PollError
@@ -143,6 +145,17 @@ class Proxy:
             except PollError as error:
                 found = FoundInstances(error=str(error))
             self._translator.set_instances(asked, found)
+        await self._settle()
+
+    async def fetch_modules(self) -> None:
+        """Fetch the modules that are asked for, and wait until the proxy works by that."""
+        async with ModuleClient(allow_http=True) as client:
+            for source in self._translator.module_sources:
+                try:
+                    found = await client.fetch(source)
+                except PollError as error:
+                    found = FetchedModule(error=str(error))
+                self._translator.set_module(source, found)
         await self._settle()
 
     async def delete(self, *refs: Ref) -> None:

@@ -167,7 +167,7 @@ async def test_scripts_are_not_allowed_by_themselves(proxy: Proxy, alpha: Upstre
     reason, message = accepted(proxy)
     assert reason == "NotAllowed"
     assert "--allow-lua" in message
-    assert b"envoy_on_request" not in b"".join(each.body for each in _resources(proxy))
+    assert b"x-seen" not in b"".join(each.body for each in _resources(proxy))
 
 
 def _resources(proxy: Proxy) -> list[Any]:

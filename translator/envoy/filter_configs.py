@@ -36,7 +36,9 @@ from translator.envoy.filter_entries import (
     DiscoveredPart,
     FilterConfig,
     FilterEntry,
+    ModuleUse,
     OwnPath,
+    Passage,
     Predicate,
     SecretUse,
     SlotFilter,
@@ -84,6 +86,7 @@ def compose(units: Iterable[UnitSettings]) -> Composed:
     entries: list[FilterEntry] = []
     by_setting: list[SettingEntries] = []
     protection: list[bytes] = []
+    passages: list[Passage] = []
     error = ""
     for unit in units:
         written = _entries(unit.settings)
@@ -94,6 +97,7 @@ def compose(units: Iterable[UnitSettings]) -> Composed:
         if unit.closed:
             # An edit of a part of a discovered filter is no other protection: routes name it as before.
             protection += (_bytes(each) for each in own if not isinstance(each, DiscoveredPart))
+            passages += (each for each in own if isinstance(each, Passage))
         if unit.error:
             # The filter that refuses is no part of the chain of a request that is moved here, either.
             protection.append(unit.error.encode())
@@ -106,7 +110,7 @@ def compose(units: Iterable[UnitSettings]) -> Composed:
     if responses:
         configs[CUSTOM_RESPONSE] = _custom_response(sorted(responses, key=lambda each: each.rank))
     if protection:
-        configs |= _marked(FINGERPRINTS.of(b"".join(protection)))
+        configs |= _marked(FINGERPRINTS.of(b"".join(protection)), passages)
     packed = tuple(sorted((name, _packed(config)) for name, config in configs.items()))
     return Composed(packed, _needs(by_setting))
 
@@ -133,6 +137,7 @@ class FilterNeeds(NamedTuple):
         references: what the routes themselves refer to. What a part refers to is not among it: it may change while
             routes stay as they are.
         paths: what they answer by themselves.
+        modules: what parts have by their hashes.
     """
 
     backends: tuple[Backend, ...] = ()
@@ -140,6 +145,7 @@ class FilterNeeds(NamedTuple):
     secrets: tuple[GenericSecret, ...] = ()
     references: tuple[Reference, ...] = ()
     paths: tuple[str, ...] = ()
+    modules: tuple[ModuleUse, ...] = ()
 
 
 NO_NEEDS: Final = FilterNeeds()
@@ -163,19 +169,22 @@ def _needs(by_setting: Iterable[SettingEntries]) -> FilterNeeds:
     secrets: set[GenericSecret] = set()
     references: set[Reference] = set()
     paths: set[str] = set()
+    modules: set[ModuleUse] = set()
     for setting, entries in by_setting:
         called = setting.backends if isinstance(setting, RuleSetting) else ()
         used = [each.secret for each in entries if isinstance(each, SecretUse)]
         discovered = [each for each in entries if isinstance(each, DiscoveredPart)]
         backends.update(called)
         secrets.update(used)
+        modules.update(each for each in entries if isinstance(each, ModuleUse))
         paths.update(each.path for each in entries if isinstance(each, OwnPath))
         parts.update(EncodedPart(each.filter, each.key, _shared(_serialized(each.config))) for each in discovered)
         references.update(Reference(EXTENSION_CONFIG, each.filter) for each in discovered)
         if not discovered:
             references.update(Reference(CLUSTER, cluster_name(each)) for each in called)
             references.update(Reference(SECRET, generic_secret_name(each)) for each in used)
-    return FilterNeeds(*(tuple(sorted(each)) for each in (backends, parts, secrets, references, paths)))  # type: ignore[arg-type]
+    found = (backends, parts, secrets, references, paths, modules)
+    return FilterNeeds(*(tuple(sorted(each)) for each in found))  # type: ignore[arg-type]
 
 
 def violations(settings: Iterable[RuleSetting]) -> Iterator[str]:
@@ -261,7 +270,7 @@ def _bytes(entry: FilterEntry) -> bytes:
 
 
 def _messages(entry: FilterEntry) -> tuple[Message, ...]:
-    if isinstance(entry, SecretUse | OwnPath):
+    if isinstance(entry, SecretUse | OwnPath | ModuleUse | Passage):
         return ()
     return (entry.predicate, entry.policy) if isinstance(entry, CustomResponse) else (entry.config,)
 
@@ -330,7 +339,7 @@ def _custom_response(responses: Sequence[CustomResponse]) -> FilterChainConfigPe
     return chain
 
 
-def _marked(fingerprint: str) -> Mapping[str, Message]:
+def _marked(fingerprint: str, passages: Iterable[Passage]) -> Mapping[str, Message]:
     """Return what has a route refuse requests that were moved to it from a route with other protection.
 
     A filter that only the new route enables would not run for these.
@@ -342,8 +351,10 @@ def _marked(fingerprint: str) -> Mapping[str, Message]:
     policy = guard.rbac.rules.policies["marked"]
     guard.rbac.rules.action = rbac_pb2.RBAC.ALLOW
     policy.principals.add().any = True
-    metadata = policy.permissions.add().metadata
-    metadata.filter = GROUP
-    metadata.path.add().key = SECURITY
-    metadata.value.string_match.exact = fingerprint
+    traces, permission = (Passage(SECURITY, fingerprint), *passages), policy.permissions.add()
+    for each in traces:
+        rule = permission if len(traces) == 1 else permission.and_rules.rules.add()
+        rule.metadata.filter = GROUP
+        rule.metadata.path.add().key = each.key
+        rule.metadata.value.string_match.exact = each.value
     return {MARK: mark, GUARD: guard}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from google.protobuf.message import Message
 
+from headgate_proto.envoy.extensions.filters.http.set_metadata.v3.set_metadata_pb2 import Config as SetMetadata
 from headgate_proto.xds.type.matcher.v3.matcher_pb2 import Matcher
+from translator.api_group import GROUP
+from translator.ir.modules import ModuleSource
 from translator.ir.secret import GenericSecret
 
 Predicate = Matcher.MatcherList.Predicate
@@ -93,4 +97,41 @@ class OwnPath(NamedTuple):
     path: str
 
 
-FilterEntry = FilterConfig | SlotFilter | CustomResponse | DiscoveredPart | SecretUse | OwnPath
+@dataclass(frozen=True, slots=True)
+class ModuleUse:
+    """A module that a part of a discovered filter has by its hash alone: it is written where the resource is made.
+
+    Attributes:
+        digest: its SHA-256, which stands for it in the part.
+        source: where it is.
+    """
+
+    digest: bytes
+    source: ModuleSource
+
+    def __lt__(self, other: ModuleUse) -> bool:
+        return (self.digest, repr(self.source)) < (other.digest, repr(other.source))
+
+
+class Passage(NamedTuple):
+    """A filter that requests must have passed: without its trace in their metadata, they get 403 in the end.
+
+    It is for what protects and is named by routes: Envoy passes requests by a name that is not there.
+
+    Attributes:
+        key: the key of the trace, which the filter writes with `trace`.
+        value: its value.
+    """
+
+    key: str
+    value: str
+
+    @property
+    def trace(self) -> Message:
+        """The configuration of the filter that writes the trace, behind the one that is passed."""
+        made = SetMetadata()
+        made.metadata.add(metadata_namespace=GROUP, allow_overwrite=True).value[self.key] = self.value
+        return made
+
+
+FilterEntry = FilterConfig | SlotFilter | CustomResponse | DiscoveredPart | SecretUse | OwnPath | ModuleUse | Passage

@@ -155,7 +155,7 @@ FILTERS: Final = (
     HttpFilter(Stage.TRANSFORMATION, TRANSFORMATION, refusing_filter, discovered=True),
     HttpFilter(Stage.LUA, LUA, FilterChainConfig),
     HttpFilter(Stage.EXT_PROC, EXT_PROC, FilterChainConfig),
-    HttpFilter(Stage.WASM, WASM, FilterChainConfig),
+    HttpFilter(Stage.WASM, WASM, Composite, discovered=True),
     HttpFilter(Stage.HEADER_MUTATION, HEADER_MUTATION, HeaderMutation),
     HttpFilter(Stage.STATEFUL_SESSION, STATEFUL_SESSION, StatefulSession),
     HttpFilter(Stage.CREDENTIALS, CREDENTIALS, FilterChainConfig),

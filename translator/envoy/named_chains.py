@@ -19,13 +19,13 @@ from headgate_proto.envoy.extensions.filters.http.composite.v3.composite_pb2 imp
 from translator.envoy.filter_entries import DiscoveredPart, FilterConfig, FilterEntry
 
 
-def named_chain(name: str, chain: str, config: Message) -> Iterator[FilterEntry]:
-    """Yield what has routes run a chain of one filter.
+def named_chain(name: str, chain: str, *configs: Message) -> Iterator[FilterEntry]:
+    """Yield what has routes run a chain of filters.
 
     Args:
         name: the name of the discovered filter that holds the chain (`translator.envoy.http_filters`).
         chain: the name of the chain.
-        config: the configuration of the filter in it.
+        configs: the configurations of the filters in it, in their order.
     """
     route = CompositePerRoute()
     action = route.matcher.on_no_match.action
@@ -33,6 +33,8 @@ def named_chain(name: str, chain: str, config: Message) -> Iterator[FilterEntry]
     action.typed_config.Pack(ExecuteFilterAction(filter_chain_name=chain), deterministic=True)
     yield FilterConfig(name, route)
     part = Composite()
-    member = part.named_filter_chains[chain].typed_config.add(name=config.DESCRIPTOR.full_name)
-    member.typed_config.Pack(config, deterministic=True)
+    for place, config in enumerate(configs):
+        named = f"{config.DESCRIPTOR.full_name}{f'/{place}' if place else ''}"
+        member = part.named_filter_chains[chain].typed_config.add(name=named)
+        member.typed_config.Pack(config, deterministic=True)
     yield DiscoveredPart(name, chain, part)

@@ -64,6 +64,7 @@ from translator.extensions import (
     transformation,
     upgrades,
     waf,
+    wasm,
     xbackend,
 )
 
@@ -105,6 +106,7 @@ EXTENSIONS = (
     waf.EXTENSION,
     lua.EXTENSION,
     ext_proc.EXTENSION,
+    wasm.EXTENSION,
     access_log.EXTENSION,
     local_replies.EXTENSION,
     traffic_policy.EXTENSION,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from headgate_proto.envoy.extensions.filters.http.composite.v3.composite_pb2 import Composite
 from translator.db import Db
 from translator.engine.query import query
 from translator.envoy.filter_configs import FilterNeeds
 from translator.envoy.http_filter import HttpFilter, extension_config
+from translator.envoy.http_filters import WASM
 from translator.envoy.secret import generic_secret
+from translator.envoy.wasm import write_modules
 from translator.extension import http_filters
+from translator.gateway.modules import module_code
 from translator.gateway.ports import gateway_ports
 from translator.gateway.secrets import secret_value
 from translator.ir.listener import HttpChain
@@ -35,7 +39,10 @@ def gateway_needs(db: Db, gateway: Ref) -> FilterNeeds:
     backends = {backend for each in found for backend in each.backends}
     parts = {part for each in found for part in each.parts}
     secrets = {secret for each in found for secret in each.secrets}
-    return FilterNeeds(tuple(sorted(backends)), tuple(sorted(parts)), tuple(sorted(secrets)))
+    modules = {module for each in found for module in each.modules}
+    return FilterNeeds(
+        tuple(sorted(backends)), tuple(sorted(parts)), tuple(sorted(secrets)), modules=tuple(sorted(modules))
+    )
 
 
 def _listener_needs(db: Db, gateway: Ref) -> Iterator[FilterNeeds]:
@@ -63,6 +70,11 @@ def extension_config_resource(db: Db, gateway: Ref, name: str) -> Resource | Non
     for part in gateway_needs(db, gateway).parts:  # sorted by their keys
         if part.filter == name:
             config.MergeFromString(part.config)
+    if name == WASM:
+        assert isinstance(config, Composite)
+        write_modules(
+            config, {each.digest: module_code(db, each.source) for each in gateway_needs(db, gateway).modules}
+        )
     return Resource.pack(extension_config(name, config))
 
 

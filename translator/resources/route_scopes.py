@@ -13,7 +13,7 @@ from translator.ir.listener import RouteConfigKey, table_part
 from translator.ir.route_scope import EVERY
 from translator.objects.gateway_api.gateway import gateway_of
 from translator.objects.headgate.gatewayextension import GatewayExtension
-from translator.objects.headgate.trafficpolicy import TrafficPolicy
+from translator.objects.headgate.trafficpolicy import TrafficPolicy, TrafficPolicySpec
 from translator.refs import Ref
 
 BY_PROXY: Final = ""
@@ -56,13 +56,13 @@ def _namespace(_: Db, ref: Ref) -> tuple[str, ...]:
 def changing_hosts(db: Db, policy: Ref) -> Iterator[tuple[str, str]]:
     """File by whom the policies of a namespace may have Hosts changed.
 
-    That is the proxy, which follows redirects and runs scripts, or authorizers and processors: the namespaces of their
-    extensions.
+    That is the proxy, which follows redirects and runs code of users, or authorizers and processors: the namespaces of
+    their extensions.
     """
     found = db.get(TrafficPolicy, policy)
     if found is None:
         return
-    if found.spec.internal_redirect is not None or (found.spec.lua and db.settings.allow_lua):
+    if found.spec.internal_redirect is not None or _has_code(db, found.spec):
         yield policy.namespace, BY_PROXY
     authorizers = found.spec.ext_auth
     named = [each.extension_ref for each in found.spec.ext_proc or ()]
@@ -71,6 +71,11 @@ def changing_hosts(db: Db, policy: Ref) -> Iterator[tuple[str, str]]:
     for each in named:
         if each is not None:
             yield policy.namespace, each.namespace or policy.namespace
+
+
+def _has_code(db: Db, spec: TrafficPolicySpec) -> bool:
+    """Return whether a policy has code that runs in the proxy, and so may choose a route anew."""
+    return bool((spec.lua and db.settings.allow_lua) or (spec.wasm and db.settings.allow_wasm))
 
 
 @index(GatewayExtension.kind, partitions=_namespace, partition_of=str)

@@ -38,6 +38,7 @@ from translator.status.place_report import (
 )
 from translator.status.policy_reads import effective_at, specs_of
 from translator.status.policy_targets import TargetPlace
+from xds import EXTENSION_CONFIG
 
 
 @query
@@ -47,13 +48,15 @@ def place_report(db: Db, policy: Ref, place: TargetPlace, gateway: Ref) -> Place
     if found is None:
         return PlaceReport()
     report = ReportBuilder()
-    for unit in units_set_by(db, found):
+    units = tuple(units_set_by(db, found))
+    for unit in units:
         _add_unit(db, found, unit, place, gateway, report)
     owners = (Gateway.kind, ListenerSet.kind)
     if is_enforced(found) and place.object.kind not in owners and not _delegates(db, place):
         levels = ", ".join(each.title for each in sorted(ENFORCING_LEVELS))
         report.notes[f"spec.enforced has no effect at {place}: it holds at the levels {levels}. Remove it."] = None
-    return report.frozen(tuple(_refused(db, place, gateway)))
+    discovered = frozenset(each.discovered for each in units if each.discovered)
+    return report.frozen((*_refused(db, place, gateway), *_refused_filters(db, discovered, gateway)))
 
 
 def _delegates(db: Db, place: TargetPlace) -> bool:
@@ -178,6 +181,13 @@ def _refused(db: Db, place: TargetPlace, gateway: Ref) -> Iterator[str]:
     """Yield what proxies say of a route that they refuse."""
     for each in db.select(nacks_by_route, (place.object, gateway)):
         yield f"A proxy of Gateway {key_of(gateway)} refuses {each.nack.name}: {each.nack.message}"
+
+
+def _refused_filters(db: Db, names: frozenset[str], gateway: Ref) -> Iterator[str]:
+    """Yield what proxies say of discovered filters that they refuse."""
+    for each, _ in db.sync_status(gateway).nacks if names else ():
+        if each.type_url == EXTENSION_CONFIG and each.name in names:
+            yield f"A proxy of Gateway {key_of(gateway)} refuses {each.name}: {each.message}"
 
 
 @dataclass(slots=True)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from translator.objects.headgate.luascripts import MAX_CONTEXT_BYTES, MAX_SCRIPT_BYTES, MOST_SCRIPTS
+from translator.objects.headgate.filterentries import MAX_OBJECT_BYTES
+from translator.objects.headgate.luascripts import MAX_SCRIPT_BYTES, MOST_SCRIPTS
 from translator.registry import KINDS
 
 TARGETS = [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "web"}]
@@ -36,7 +37,7 @@ def nested(levels: int) -> Any:
         {"disable": {}},
         {"inline": SCRIPT, "filterContext": {"text": "é", "number": 2**53, "list": [1.5, None, True, {}]}},
         {"inline": SCRIPT, "filterContext": nested(16)},
-        {"inline": SCRIPT, "filterContext": {"a": "x" * (MAX_CONTEXT_BYTES - 10)}},
+        {"inline": SCRIPT, "filterContext": {"a": "x" * (MAX_OBJECT_BYTES - 10)}},
     ],
 )
 def test_entries(entry: dict[str, Any]) -> None:
@@ -55,7 +56,7 @@ ONE = "exactly one of inline, configMapRef and disable must be set"
         ({"inline": SCRIPT, "configMapRef": {"name": "scripts"}}, f"{ONE}; set are: inline, configMapRef"),
         ({"inline": SCRIPT, "disable": {}}, "spec.lua[0].disable: must not be set together with inline"),
         ({"inline": "x" * (MAX_SCRIPT_BYTES + 1)}, "spec.lua[0].inline"),
-        ({"inline": SCRIPT, "filterContext": {"a": "x" * MAX_CONTEXT_BYTES}}, "must be at most 16384 bytes of JSON"),
+        ({"inline": SCRIPT, "filterContext": {"a": "x" * MAX_OBJECT_BYTES}}, "must be at most 16384 bytes of JSON"),
         ({"inline": SCRIPT, "filterContext": nested(17)}, "must be JSON of at most 16 levels"),
         ({"inline": SCRIPT, "filterContext": {"a": [2**53 + 1]}}, "with whole numbers up to 2^53"),
         ({"inline": SCRIPT, "filterContext": []}, "spec.lua[0].filterContext"),

@@ -63,7 +63,7 @@ def extension(random: Random) -> Raw:
 def snapshot(seed: int) -> Snapshot:
     """Return the snapshot of a Gateway with a few random policies."""
     random = Random(seed)
-    made = Translator(Settings(offline=True, allow_lua=True))
+    made = Translator(Settings(offline=True, allow_lua=True, allow_wasm=True))
     # Names of objects in policies are those that `tests.translator.values` knows.
     service = manifest("v1", "Service", "a", spec={"ports": [{"name": "a", "port": 8080}]})
     made.edit([*world(3, 2, 3), edit(service), edit(extension(random))])

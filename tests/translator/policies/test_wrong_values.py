@@ -79,7 +79,7 @@ def test_what_is_not_of_the_type_is_told_with_its_path(
 @cache
 def serving() -> Translator:
     """Return a translator with three routes, of which policies target one."""
-    made = Translator(Settings(offline=True, allow_lua=True))
+    made = Translator(Settings(offline=True, allow_lua=True, allow_wasm=True))
     made.edit(world(3, 3, 3))
     assert made.evaluate().failures == []
     return made

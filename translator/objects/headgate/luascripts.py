@@ -1,13 +1,12 @@
 """The unit `lua` of TrafficPolicies: scripts that see requests and responses, and change them."""
 
-import json
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from translator.objects.headgate.filterentries import FilterStage, OneName, ends_all
-from translator.objects.headgate.responses import MOST_LEVELS, JsonObject, is_json
+from translator.objects.headgate.filterentries import FilterStage, OneName, ends_all, object_violations
+from translator.objects.headgate.responses import JsonObject
 from translator.objects.headgate.types import Disableable
 from translator.objects.schema.base import CelRule, Fields, FieldViolation, exactly_one
 from translator.objects.schema.documentation import Doc, TypeName
@@ -18,13 +17,10 @@ MOST_SCRIPTS: Final = 4
 """How many scripts a request may pass of those of policies."""
 MAX_SCRIPT_BYTES: Final = 64 * 1024
 """How long a script may be."""
-MAX_CONTEXT_BYTES: Final = 16 * 1024
-"""How long the context of a script may be, as JSON."""
 LUA_KEY: Final = "lua"
 """The key of a ConfigMap in which a script is, unless another is named."""
 
 _ONE: Final = "exactly one of inline, configMapRef and disable must be set"
-_TOO_LONG: Final = f"must be at most {MAX_CONTEXT_BYTES} bytes of JSON"
 
 
 class ScriptConfigMap(Fields):
@@ -68,26 +64,7 @@ class LuaScript(Disableable):
         if len(given) != 1 and not (self.disable is not None and given):
             yield FieldViolation((), f"{_ONE}; set are: {', '.join(given)}" if given else _ONE)
         if self.filter_context is not None:
-            yield from context_violations(self.filter_context)
-
-
-def context_violations(found: JsonObject) -> Iterator[FieldViolation]:
-    """Yield violations of an object that is too long, too deep, or has numbers that Envoy does not keep."""
-    if not is_json(found, MOST_LEVELS) or not _has_exact_numbers(found):
-        text = f"must be JSON of at most {MOST_LEVELS} levels, with whole numbers up to 2^53: leave some out"
-        yield FieldViolation(("filterContext",), text)
-        return
-    size = len(json.dumps(found, ensure_ascii=False).encode())
-    if size > MAX_CONTEXT_BYTES:
-        yield FieldViolation(("filterContext",), f"{_TOO_LONG}, not {size}: shorten it")
-
-
-def _has_exact_numbers(found: object) -> bool:
-    if isinstance(found, dict):
-        return all(map(_has_exact_numbers, found.values()))
-    if isinstance(found, list):
-        return all(map(_has_exact_numbers, found))
-    return not isinstance(found, int) or abs(found) <= 2**53
+            yield from object_violations("filterContext", self.filter_context)
 
 
 ONE_SCRIPT: Final = OneName("lua", "script")

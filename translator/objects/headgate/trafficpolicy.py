@@ -29,6 +29,7 @@ from translator.objects.headgate.sessions import SessionPersistencePolicy
 from translator.objects.headgate.timeouts import OwnRetry, OwnTimeouts, WholeBandwidthLimit, WholeRequests
 from translator.objects.headgate.tracing import StatPrefix, Traces
 from translator.objects.headgate.transformations import Transformation
+from translator.objects.headgate.wasmmodules import ONE_MODULE, WasmModules
 from translator.objects.schema.base import CelRule, FieldViolation
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.merging import ATOMIC
@@ -62,6 +63,7 @@ class TrafficPolicySpec(AttachedPolicySpec):
         OF_ROUTES,
         ONE_NAME.rule,
         ONE_SCRIPT.rule,
+        ONE_MODULE.rule,
         OTHER_NAME,
     )
     other_names: ClassVar[Mapping[str, str]] = {"oidc": "oauth2", "auto_host_rewrite": "host_rewrite"}
@@ -144,6 +146,9 @@ class TrafficPolicySpec(AttachedPolicySpec):
     lua: LuaScripts = None
     """Scripts in Lua that see requests and responses, and change them; more specific policies replace them by their
     names. Only where the operator allows them."""
+    wasm: WasmModules = None
+    """Modules of WebAssembly that see requests and responses, and change them; more specific policies replace them by
+    their names. Only where the operator allows them."""
 
     @model_validator(mode="before")
     @classmethod

@@ -88,6 +88,12 @@ AWS_ENDPOINT: Final = r"^https?://[A-Za-z0-9.:\[\]-]+/?$"
 GCP_HOST: Final = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?[.])*[a-z]([-a-z0-9]*[a-z0-9])?$"
 GCP_AUDIENCE: Final = r"^[A-Za-z0-9:/._~-]+$"
 DATABASE_FILE: Final = r"^/[^\x00-\x1f\x7f]*\.mmdb$"
+IMAGE: Final = (
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.:][a-z0-9]([-a-z0-9]*[a-z0-9])?)+(/[a-z0-9]+([._-]+[a-z0-9]+)*)+"
+    r"(:[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?(@sha256:[0-9a-f]{64})?$"
+)
+SHA256: Final = "^[0-9a-f]{64}$"
+VARIABLE: Final = "^[A-Za-z_][A-Za-z0-9_]*$"
 GRPC_NAME: Final = "^[A-Za-z_][A-Za-z0-9_.]*$"
 
 PATTERNS: Final[Mapping[str, str]] = {
@@ -151,6 +157,9 @@ PATTERNS: Final[Mapping[str, str]] = {
     REDIRECT_URI: "must be a URL with a path, like https://shop.example.com/oauth2/redirect, or like "
     "%REQ(x-forwarded-proto)%://%REQ(:authority)%/oauth2/redirect for that of the request",
     OAUTH_SCOPE: "must be a scope, like openid: visible ASCII characters but '\"' and '\\'",
+    IMAGE: "must be an image with its registry, like ghcr.io/team/module:v1, or ghcr.io/team/module@sha256:…",
+    SHA256: "must be a SHA-256 as `sha256sum` prints it: 64 digits and lower-case letters from a to f",
+    VARIABLE: "must be the name of an environment variable: letters, digits and '_', and no digit first",
     KEY_HASH: "must be a SHA-256 in base64, as `openssl dgst -sha256 -binary | base64` prints it: 44 characters",
     CERTIFICATE_HASH: "must be a SHA-256 in 64 hexadecimal digits, with colons between each two of them or without",
     FILE_PATH: "must be an absolute path of letters, digits, '-', '.', '_' and '/'",
