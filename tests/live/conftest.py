@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.live.authorizers import GrpcAuthorizer, grpc_authorizer
+from tests.live.delegation import teams
 from tests.live.logins import HOST, REDIRECT, World
 from tests.live.objects import endpoints, gateway, service
 from tests.live.openid import client, running_provider, secret
@@ -219,3 +220,10 @@ def world(logins: World, upstreams: dict[str, Upstream]) -> World:
         each.reset()
     logins.proxy.restore()
     return logins
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def delegating(proxy: Proxy, upstreams: dict[str, Upstream]) -> Proxy:
+    """Return the proxy with the Services of two teams, in namespaces of their own."""
+    await proxy.apply(teams(upstreams))
+    return proxy

@@ -7,12 +7,18 @@ from typing import Any
 from tests.live.objects import GATEWAY, Manifest, endpoints, service
 from tests.live.proxy import Proxy
 from tests.live.upstream import Upstream
+from tests.translator.delegation.manifests import child, grant, of_route, route, to, under
 
 TEAMS = {"team1": "alpha", "team2": "beta"}
 """The upstream behind the Service `httpbin` of each namespace."""
 
 OF_GATEWAY: Manifest = {"name": GATEWAY}
 HOST = "delegation.example"
+GRANTS = [grant(team, "default") for team in ("team1", "team2")]
+HTTPBIN = to("httpbin")
+TEAM1, TEAM2 = "/anything/team1", "/anything/team2"
+FOO = route("child-team1", under(f"{TEAM1}/foo", HTTPBIN), namespace="team1")
+OF_PARENT = of_route("parent", "default")
 
 
 def in_namespace(namespace: str, *objects: Manifest) -> list[Manifest]:
@@ -27,6 +33,16 @@ def teams(upstreams: dict[str, Upstream]) -> list[Manifest]:
         for namespace, upstream in TEAMS.items()
         for made in in_namespace(namespace, service("httpbin"), *endpoints("httpbin", [upstreams[upstream].port]))
     ]
+
+
+def parent(*rules: Manifest, name: str = "parent", hostname: str = HOST) -> Manifest:
+    """Return a route of the Gateway under test."""
+    return route(name, *rules, parents=[OF_GATEWAY], hostnames=[hostname])
+
+
+def by_team(**fields: Manifest) -> list[Manifest]:
+    """Return the rules of most pages: one for the routes of each team's namespace."""
+    return [under(path, child("*", team), **fields) for path, team in ((TEAM1, "team1"), (TEAM2, "team2"))]
 
 
 async def answer(proxy: Proxy, path: str, *headers: tuple[str, str], host: str = HOST, **options: Any) -> str | int:

@@ -3,48 +3,22 @@
 from __future__ import annotations
 
 import pytest
-import pytest_asyncio
 
-from tests.live.delegation import HOST, OF_GATEWAY, answer, answers, teams
+from tests.live.delegation import FOO, GRANTS, HTTPBIN, OF_PARENT, TEAM1, TEAM2, answer, answers, by_team, parent
 from tests.live.objects import Manifest, exact, prefix
 from tests.live.proxy import Proxy
-from tests.live.upstream import Upstream
 from tests.translator.delegation.manifests import (
     child,
-    grant,
     header,
     of_route,
     regex,
     route,
     rule,
-    to,
     under,
 )
 
-GRANTS = [grant(team, "default") for team in ("team1", "team2")]
-HTTPBIN = to("httpbin")
-TEAM1, TEAM2 = "/anything/team1", "/anything/team2"
-FOO = route("child-team1", under(f"{TEAM1}/foo", HTTPBIN), namespace="team1")
 BAR = rule(HTTPBIN, matches=[exact(f"{TEAM2}/bar")])
-OF_PARENT = of_route("parent", "default")
 GROUPS = ("delegation.headgate.dev", "delegation.kgateway.dev", "delegation.gateway.solo.io")
-
-
-def parent(*rules: Manifest, name: str = "parent", hostname: str = HOST) -> Manifest:
-    """Return a route of the Gateway under test."""
-    return route(name, *rules, parents=[OF_GATEWAY], hostnames=[hostname])
-
-
-def by_team(**fields: Manifest) -> list[Manifest]:
-    """Return the rules of most pages: one for the routes of each team's namespace."""
-    return [under(path, child("*", team), **fields) for path, team in ((TEAM1, "team1"), (TEAM2, "team2"))]
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def delegating(proxy: Proxy, upstreams: dict[str, Upstream]) -> Proxy:
-    """Return the proxy with the Services of two teams."""
-    await proxy.apply(teams(upstreams))
-    return proxy
 
 
 async def test_basic(delegating: Proxy) -> None:

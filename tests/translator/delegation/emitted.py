@@ -64,19 +64,22 @@ def _of_route(route: Route) -> Shares:
     if route.WhichOneof("action") == "direct_response":
         return {Answer(status=route.direct_response.status): Fraction(1)}
     clusters = route.route.weighted_clusters.clusters
+    own = {":authority": route.route.host_rewrite_literal, ":timeout": str(route.route.timeout.seconds or "")}
     if not clusters:
-        return {_of_cluster(route.route.cluster, route.request_headers_to_add): Fraction(1)}
+        return {_of_cluster(route.route.cluster, own, route.request_headers_to_add): Fraction(1)}
     total = sum(each.weight.value for each in clusters)
     made: defaultdict[Answer, Fraction] = defaultdict(Fraction)
     for each in clusters:
         changes = (*each.request_headers_to_add, *route.request_headers_to_add)
-        made[_of_cluster(each.name, changes)] += Fraction(each.weight.value, total)
+        shared = own | ({":authority": each.host_rewrite_literal} if each.host_rewrite_literal else {})
+        made[_of_cluster(each.name, shared, changes)] += Fraction(each.weight.value, total)
     return dict(made)
 
 
-def _of_cluster(name: str, changes: Iterable[HeaderValueOption]) -> Answer:
+def _of_cluster(name: str, own: dict[str, str], changes: Iterable[HeaderValueOption]) -> Answer:
     if name == BROKEN:
         return Answer(status=ERROR)
     # What is set last holds (of a share, then of the route): all the tests set, none of them adds.
-    headers = {each.header.key.lower(): each.header.value for each in changes}
+    headers = {key: value for key, value in own.items() if value}
+    headers |= {each.header.key.lower(): each.header.value for each in changes}
     return Answer(object_of_cluster(name).partition(":")[0], 0, tuple(sorted(headers.items())))

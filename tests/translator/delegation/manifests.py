@@ -112,6 +112,11 @@ def setting(value: str, name: str = "x-by") -> Manifest:
     return {"type": "RequestHeaderModifier", "requestHeaderModifier": change}
 
 
+def rewriting(hostname: str) -> Manifest:
+    """Return a filter that changes the host of requests."""
+    return {"type": "URLRewrite", "urlRewrite": {"hostname": hostname}}
+
+
 def grant(namespace: str, from_namespace: str, name: str = "") -> Manifest:
     """Return a ReferenceGrant for HTTPRoutes of a namespace to HTTPRoutes, or to one of them."""
     target = {"group": GATEWAY_API, "kind": "HTTPRoute", **({"name": name} if name else {})}

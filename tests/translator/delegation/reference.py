@@ -34,7 +34,7 @@ class Answer(NamedTuple):
     Attributes:
         service: the Service.
         status: the status, of requests that no Service answers.
-        headers: the headers that the rules set.
+        headers: the headers that the rules set; `:authority` is the host, `:timeout` the seconds they let it take.
     """
 
     service: str = ""
@@ -304,14 +304,22 @@ def _is_of_routes(side: Manifest) -> bool:
 
 def _may_delegate(raw: Manifest) -> bool:
     """Whether all filters of a rule are such as children inherit."""
-    kinds = {each["type"] for each in raw.get("filters", ())}
-    return kinds <= {"RequestHeaderModifier", "ResponseHeaderModifier", "CORS"}
+    filters = raw.get("filters", ())
+    kinds = {each["type"] for each in filters}
+    rewritten = {field for each in filters for field in each.get("urlRewrite", ())}
+    return (
+        kinds <= {"RequestHeaderModifier", "ResponseHeaderModifier", "CORS", "URLRewrite"} and "path" not in rewritten
+    )
 
 
 def _headers(raw: Manifest) -> dict[str, str]:
-    """Return the headers that a rule sets."""
-    changes = (each["requestHeaderModifier"] for each in raw.get("filters", ()) if "requestHeaderModifier" in each)
-    return {each["name"]: each["value"] for change in changes for each in change["set"]}
+    """Return what a rule sets: headers, the host, the timeout."""
+    filters = raw.get("filters", ())
+    changes = (each["requestHeaderModifier"] for each in filters if "requestHeaderModifier" in each)
+    found = {each["name"]: each["value"] for change in changes for each in change["set"]}
+    hosts = (each["urlRewrite"].get("hostname") for each in filters if "urlRewrite" in each)
+    found |= {name: host for name, host in zip((":authority",), hosts, strict=False) if host}
+    return found | ({":timeout": raw["timeouts"]["request"].rstrip("s")} if "timeouts" in raw else {})
 
 
 def _covers(host: str, name: str) -> bool:

@@ -16,6 +16,7 @@ from tests.translator.delegation.manifests import (
     grant,
     labelled,
     of_route,
+    rewriting,
     route,
     service,
     setting,
@@ -36,8 +37,8 @@ HOSTS = ("x.test", "y.test", "example.com")
 class Trees:
     """Draws worlds and requests from a seed.
 
-    Without `shares` all weights of references to routes are equal; without `inherits` rules that delegate have no
-    filters.
+    With `shares` references to routes have weights, without it rules have timeouts, which shares cannot differ in;
+    without `inherits` rules that delegate have neither filters nor timeouts.
     """
 
     def __init__(self, seed: int, *, shares: bool = True, inherits: bool = True) -> None:
@@ -109,7 +110,14 @@ class Trees:
         return {**matches, "backendRefs": services, **self._headers()}
 
     def _headers(self) -> Manifest:
-        return {"filters": [setting(self._one("123"), self._one(["x-by", "x-more"]))]} if self._rarely(2) else {}
+        made: Manifest = {}
+        if self._rarely(2):
+            made["filters"] = [setting(self._one("123"), self._one(["x-by", "x-more"]))]
+        if self._rarely(5):
+            made["filters"] = [*made.get("filters", ()), rewriting(self._one(["one.test", "two.test"]))]
+        if not self._shares and self._rarely(4):
+            made["timeouts"] = {"request": self._one(["1s", "2s"])}
+        return made
 
     def _inherited(self) -> Manifest:
         return self._headers() if self._inherits else {}

@@ -1,0 +1,51 @@
+"""What is explained of requests to routes that delegate is what the reference of route delegation says."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.translator.delegation.emitted import OWN, translated
+from tests.translator.delegation.manifests import GATEWAY, PORT
+from tests.translator.delegation.reference import World
+from tests.translator.delegation.requests import Asked
+from tests.translator.delegation.trees import PATHS, Trees
+from translator.explain.gateway import explain_at
+from translator.explain.request import parse_request
+from translator.translator import Translator
+
+Shares = dict[str, float]
+
+
+def explained(translator: Translator, asked: Asked) -> Shares:
+    """Return the Services that a request is explained to go to, or the statuses, with their shares."""
+    lines = [f"{name}: {value}" for name, value in asked.headers]
+    request = parse_request(asked.method, f"http://127.0.0.1:{PORT}{asked.target}", [f"Host: {asked.host}", *lines])
+    made: defaultdict[str, float] = defaultdict(float)
+    for outcome in explain_at(f"default/{GATEWAY}", translator.snapshots[OWN], request).outcomes:
+        if not outcome.destinations:
+            made[str(outcome.status)] += outcome.share
+        for each in outcome.destinations:
+            made[each.backend.partition(":")[0] or str(each.status)] += each.share
+    return {name: round(share, 6) for name, share in made.items() if share}
+
+
+def expected(reference: World, asked: Asked) -> Shares:
+    """Return the same of the reference."""
+    made: defaultdict[str, float] = defaultdict(float)
+    for each, share in reference.answer(asked).items():
+        made[each.service or str(each.status)] += float(share)
+    return {name: round(share, 6) for name, share in made.items()}
+
+
+@settings(max_examples=settings().max_examples // 2, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(seed=st.integers(0, 2**32))
+def test_what_is_explained(seed: int) -> None:
+    """The Services or statuses of a request, and their shares, are explained as a walk over all trees finds them."""
+    trees = Trees(seed, shares=False)
+    objects = trees.world()
+    translator, reference = translated(objects), World(objects)
+    for asked in (*map(Asked, PATHS), *(trees.request() for _ in range(20))):
+        assert explained(translator, asked) == expected(reference, asked), (seed, asked)
