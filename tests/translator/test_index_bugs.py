@@ -160,9 +160,12 @@ def test_at_the_start_the_others_are_served(settings: Settings, listing: Index[A
     with broken(listing, ref):
         changes = translator.evaluate()
     assert [each.label for each in changes.failures] == [f"{listing.name}({ref})"]
-    assert versions([(other, translator.snapshots[other])]) == versions([(other, whole.snapshots[other])])
-    assert translator.deployments.get(other) == whole.deployments.get(other)
-    assert translator.statuses[other] == whole.statuses[other]
+    if listing is INDEXES["relations"]:  # routes of any Gateway may delegate to a child
+        assert translator.snapshots == {}
+    else:
+        assert versions([(other, translator.snapshots[other])]) == versions([(other, whole.snapshots[other])])
+        assert translator.deployments.get(other) == whole.deployments.get(other)
+        assert translator.statuses[other] == whole.statuses[other]
     assert versions(translator.snapshots.items()).items() <= versions(whole.snapshots.items()).items()
     assert not any(map(translator.serves_nothing, whole.snapshots))
     assert not any(map(translator.has_no_status, whole.statuses))

@@ -207,8 +207,9 @@ def candidates(db: Db, route: Ref) -> Iterator[Ref]:
         yield from dict.fromkeys(gateway for gateway, _ in bindings(db, route))
     except QueryError:
         found = db.get(Route, route)
-        if may_be_child(found):
-            raise
+        if may_be_child(found):  # if it is not known who delegates to it, those are all Gateways
+            for root in dict.fromkeys(each[0].parent for each in paths(db, route)):
+                yield from candidates(db, root)
         if found is not None:
             named = {_parent(route, each): None for each in found.spec.parent_refs}
             gateways = (named_gateway(db, each) for each in named if each.kind in (Gateway.kind, ListenerSet.kind))
