@@ -49,10 +49,10 @@ def _inside(parent: RouteMatch, child: RouteMatch) -> RouteMatch | None:
     if not set(child.query).issuperset(parent.query):
         return None
     if child.path_kind is PathKind.REGEX:
-        return replace(child, within=_prefix(parent), share=parent.share)
+        return replace(child, within=_prefix(parent))
     if child.path_kind is PathKind.CONNECT or not is_below(child.path, _prefix(parent)):
         return None
-    return replace(child, share=parent.share) if parent.share else child
+    return child
 
 
 def is_below(path: str, prefix: str) -> bool:
@@ -81,7 +81,6 @@ def _joined(parent: RouteMatch, child: RouteMatch) -> RouteMatch | None:
         tuple(_united(parent.query, child.query, str)),
         parent.method or child.method,
         rank=rank,
-        share=parent.share,
         within=within,
     )
 

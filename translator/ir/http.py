@@ -270,8 +270,11 @@ class Rule:
         total, end, found = sum(each.weight for each in weighted), 0, []
         for each in weighted:
             start, end = end, end + each.weight
-            share = Share(start * MILLION // total, end * MILLION // total)
-            matches = tuple(replace(match, share=share if len(weighted) > 1 else None) for match in self.matches)
+            matches = self.matches
+            if len(weighted) > 1:
+                first, last = start * MILLION // total, end * MILLION // total
+                shares = (Share(match.numbers.fraction(first), match.numbers.fraction(last)) for match in matches)
+                matches = tuple(replace(match, share=each) for match, each in zip(matches, shares, strict=True))
             found.append(self._of(each, matches))
         return tuple(found)
 

@@ -36,12 +36,14 @@ class Delegates:
 
     Attributes:
         children: those that may be served, each once, in the order of the references.
+        weights: the weight of each, that of its reference.
         reached: all that the references mean and may mean, whether they can be children or not.
         problems: what is wrong with references, for the parent.
         broken: why requests that no child matches are answered with an error; "" if they go to the next rule.
     """
 
     children: tuple[Ref, ...] = ()
+    weights: tuple[int, ...] = ()
     reached: tuple[Ref, ...] = ()
     problems: tuple[Reached, ...] = ()
     broken: str = ""
@@ -68,7 +70,8 @@ def delegates(db: Db, parent: Ref, place: int) -> Delegates:
         if each.weight:
             reached |= dict.fromkeys(meant.reached)
             broken = broken or meant.broken
-    return Delegates(tuple(each for each, weight in weights.items() if weight), tuple(reached), tuple(problems), broken)
+    children = tuple(each for each, weight in weights.items() if weight)
+    return Delegates(children, tuple(map(weights.__getitem__, children)), tuple(reached), tuple(problems), broken)
 
 
 class ReferencePlace(NamedTuple):
@@ -103,7 +106,7 @@ def _meant(db: Db, at: ReferencePlace, reference: ChildReference) -> Delegates:
     problems = [at.refuses(each, why) for each, why in denied.items()]
     good = tuple(each.ref for each in candidates if each not in denied)
     broken = problems[0].problem.message if by_name and reached and not good else ""
-    return Delegates(good, tuple(each.ref for each in reached), _bounded(problems), broken)
+    return Delegates(good, reached=tuple(each.ref for each in reached), problems=_bounded(problems), broken=broken)
 
 
 def _missing(db: Db, children: Children) -> str:

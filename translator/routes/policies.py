@@ -43,11 +43,12 @@ from translator.policies.effective import (
 )
 from translator.policies.merging import Contribution
 from translator.refs import Ref
-from translator.routes.delegated import ParentRule, parent_rules, rules_on
+from translator.routes.delegated import ParentRule, parent_rules
 from translator.routes.inherited import inherited_configs
 from translator.routes.loops import without_loops
 from translator.routes.parents import is_said_below, said_above
-from translator.routes.rules import l4_rules
+from translator.routes.rules import l4_rules, rules
+from translator.routes.shares import served_rules
 from translator.routes.units import (
     applied_unit,
     apply_read,
@@ -98,7 +99,7 @@ def _presenting(found: tuple[Outcome[R], ...], certificate: BackendKey | None) -
 
 
 def _with_policies(db: Db, route: Ref, stack: Stack | None, path: Path) -> tuple[Outcome[Rule], ...]:
-    rules_ = rules_on(db, route, path)
+    rules_ = served_rules(db, route, path) if path else rules(db, route)
     if stack is None or not rules_:
         return rules_
     found = db.get(Route, route)

@@ -15,9 +15,10 @@ from tests.translator.delegation.requests import Asked
 from translator.envoy.names import object_of_cluster
 from translator.envoy.route import BROKEN
 from translator.explain.hosts import virtual_host
-from translator.explain.matches import Seen, mismatch
+from translator.explain.matches import Seen, mismatch, share
 from translator.explain.request import Header
 from translator.inputs import Edit, Settings
+from translator.ir.http import MILLION
 from translator.refs import Ref
 from translator.registry import KINDS
 from translator.translator import Translator
@@ -50,14 +51,32 @@ def configuration(translator: Translator) -> RouteConfiguration:
 
 
 def answer(routes: RouteConfiguration, asked: Asked) -> Shares:
-    """Return who answers a request, and which share of such requests."""
+    """Return who answers a request, and which share of such requests, to a millionth."""
     host = virtual_host(routes, asked.host)
     headers = tuple(Header(name.lower(), value) for name, value in asked.headers)
     request = Seen(asked.method, "http", asked.host, asked.target, headers)
+    made: defaultdict[Answer, Fraction] = defaultdict(Fraction)
+    done = Fraction(0)
     for each in host.routes if host is not None else ():
-        if mismatch(each.match, request) is None:
-            return _of_route(each)
-    return {Answer(status=NOT_FOUND): Fraction(1)}
+        if mismatch(each.match, request) is None and (end := _end(each)) > done:
+            for answer_, part in _of_route(each).items():
+                made[answer_] += part * (end - done)
+            done = end
+    if done < 1:
+        made[Answer(status=NOT_FOUND)] += 1 - done
+    return dict(made)
+
+
+def _end(route: Route) -> Fraction:
+    """Return up to which of all requests, by their random numbers, a route takes them."""
+    return Fraction(share(route.match)).limit_denominator(MILLION)
+
+
+def alike(one: Shares, other: Shares) -> bool:
+    """Return whether shares are the same to what rounding to millionths makes of them."""
+    return one.keys() == other.keys() and all(
+        abs(part - other[each]) < Fraction(20, MILLION) for each, part in one.items()
+    )
 
 
 def _of_route(route: Route) -> Shares:
