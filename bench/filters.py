@@ -161,7 +161,7 @@ def _until_listening(port: int) -> None:
 def _cpu_of_requests(process: int, port: int) -> float:
     """Return the CPU time a request that a number of requests take, one after another, in microseconds."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
-        before = _cpu_nanoseconds(process)
+        before = cpu_nanoseconds(process)
         for _ in range(REQUESTS):
             connection.sendall(REQUEST)
             received = b""
@@ -170,9 +170,9 @@ def _cpu_of_requests(process: int, port: int) -> float:
                 if not chunk or not (received + chunk).startswith(RESPONSE):
                     raise RuntimeError(f"Envoy does not answer as it should: {received + chunk!r}")
                 received += chunk
-    return (_cpu_nanoseconds(process) - before) / REQUESTS / 1000
+    return (cpu_nanoseconds(process) - before) / REQUESTS / 1000
 
 
-def _cpu_nanoseconds(process: int) -> int:
+def cpu_nanoseconds(process: int) -> int:
     """Return the CPU time of all threads of a process, which Linux counts more finely than `times` says."""
     return sum(int(each.read_text().split()[0]) for each in Path(f"/proc/{process}/task").glob("*/schedstat"))

@@ -16,6 +16,7 @@ from bench import (
     propagation,
     reconnects,
     stream_acks,
+    transformations,
     translation,
     xds_streams,
 )
@@ -62,6 +63,12 @@ WORKLOADS: tuple[Workload[Any], ...] = (
     Workload("memory", "the memory of a controller, by kind", memory_report.measure, memory_report.table),
     Workload("streams", "pushes to many xDS streams, beside a bare handler", xds_streams.measure, xds_streams.table),
     Workload("filters", "Envoy's CPU time a request, with disabled HTTP filters", filters.measure_all, filters.table),
+    Workload(
+        "transformations",
+        "Envoy's CPU time a request of routes with templates",
+        transformations.measure_all,
+        transformations.table,
+    ),
     Workload("access-log", "Envoy's CPU time a request, with the access log", access_log.measure_all, access_log.table),
 )
 

@@ -15,6 +15,7 @@ from bench import (
     reconnects,
     report,
     stream_acks,
+    transformations,
     translation,
     xds_streams,
 )
@@ -43,6 +44,7 @@ RESULTS: dict[str, tuple[Any, Any, str]] = {
     "edits": (endtoend, endtoend.Latency(1_000, 20, 30), "20.0"),
     "translation": (translation, FIGURES, "0.50 (1.0) 20"),
     "streams": (xds_streams, STREAMS, "1.50"),
+    "transformations": (transformations, transformations.TemplateCost("a header", 55, 50, (1.05, 1.1, 1.15)), "1.10"),
     "filters": (filters, filters.Cost(12, 55, 50, (1.05, 1.1, 1.15)), "1.100"),
 }
 

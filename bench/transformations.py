@@ -1,0 +1,131 @@
+"""The cost of templates: Envoy's CPU time a request of routes with transformations, beside that of one without."""
+
+from __future__ import annotations
+
+import json
+import socket
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bench.endtoend import PATIENCE_SECONDS, free_port
+from bench.filters import cpu_nanoseconds, quartiles, running
+from bench.upstream import upstream
+from bench.workload import Options, Table
+from bench.world import GATEWAY, NAMESPACE, Raw, edit, endpoint_slice, gateway, manifest, route, service
+from headgate.envoy.static import static_bootstrap
+from headgate.reporting.proto_json import resources
+from translator.inputs import Settings
+from translator.refs import Ref
+from translator.translator import Translator
+
+ROUNDS = 12
+REQUESTS = 2_000
+ITEMS: Final = [{"id": number, "name": f"item {number}", "price": 1.5, "tags": ["a", "b"]} for number in range(18)]
+BODY: Final = json.dumps({"total": len(ITEMS), "items": ITEMS}).encode()
+"""About 1 KB of JSON."""
+HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+PLAIN: Final = "plain"
+LIST: Final = "[{% for item in items %}{{ item.name | tojson }}{% if not loop.last %}, {% endif %}{% endfor %}]"
+CASES: Final[dict[str, Raw]] = {
+    "a header of the request": {"request": {"set": [{"name": "x-path", "value": "{{ path() }}"}]}},
+    "headers of both": {
+        "request": {"set": [{"name": "x-path", "value": "{{ path() }}"}]},
+        "response": {"set": [{"name": "x-made", "value": '{{ request_header("user-agent") | default("none") }}'}]},
+    },
+    "the response as text": {"response": {"body": {"value": '{{ replace(body(), "item", "thing") }}'}}},
+    "the response as JSON": {"response": {"body": {"parseAs": "AsJson", "value": LIST}}},
+}
+"""By what templates read and write, the transformations."""
+
+
+@dataclass(frozen=True)
+class TemplateCost:
+    """CPU time a request, in microseconds: the medians of rounds in turns.
+
+    Attributes:
+        case: what the templates do.
+        ratio: the quartiles of the ratios of rounds that followed each other.
+    """
+
+    case: str
+    own: float
+    plain: float
+    ratio: tuple[float, ...]
+
+
+def measure_all(_: Options) -> list[TemplateCost]:
+    """Send requests to the routes of one Envoy, in turns."""
+    port, names = free_port(), [PLAIN, *CASES]
+    with upstream(HEAD + BODY) as backend:
+        made = Translator(Settings(offline=True))
+        slices = endpoint_slice(0, "127.0.0.1", backend)
+        made.edit(map(edit, (gateway(port), service(0), slices, *_routes())))
+        made.evaluate()
+        config = static_bootstrap(resources(made.snapshots[Ref("Gateway", NAMESPACE, GATEWAY)], redacted=False))
+        rounds: list[list[float]] = []
+        with running(config, port) as process:
+            for number in range(ROUNDS + 1):
+                order = range(len(names))[:: 1 if number % 2 else -1]
+                times = {each: _cpu_of_requests(process, port, f"/route-{each}") for each in order}
+                rounds.append([times[each] for each in range(len(names))])
+    columns = list(zip(*rounds[1:], strict=True))
+    plain = columns[0]
+    return [
+        TemplateCost(
+            name,
+            statistics.median(own),
+            statistics.median(plain),
+            tuple(statistics.quantiles([one / other for one, other in zip(own, plain, strict=True)], n=4)),
+        )
+        for name, own in zip(names[1:], columns[1:], strict=True)
+    ]
+
+
+def _routes() -> list[Raw]:
+    made: list[Raw] = [route(number, 1, 1) for number in range(len(CASES) + 1)]
+    for number, fields in enumerate(CASES.values(), start=1):
+        targets = [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": f"route-{number}"}]
+        spec = {"targetRefs": targets, "transformation": fields}
+        made.append(manifest("gateway.headgate.dev/v1alpha1", "TrafficPolicy", f"policy-{number}", spec=spec))
+    return made
+
+
+def table(results: Sequence[TemplateCost]) -> Table:
+    """Return the table."""
+    return Table(
+        ("templates of", "with, µs", "without, µs", "ratio", "quartiles"),
+        tuple(
+            (each.case, f"{each.own:.1f}", f"{each.plain:.1f}", f"{each.ratio[1]:.2f}", quartiles(each.ratio))
+            for each in results
+        ),
+        (f"Responses of {len(BODY)} bytes from a backend on loopback; {ROUNDS} rounds in turns.",),
+    )
+
+
+def _cpu_of_requests(process: int, port: int, path: str) -> float:
+    """Return the CPU time a request that a number of requests take, one after another, in microseconds."""
+    request = f"GET {path} HTTP/1.1\r\nHost: host-0.example.com\r\nUser-Agent: bench\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
+        before = cpu_nanoseconds(process)
+        for _ in range(REQUESTS):
+            connection.sendall(request)
+            _receive(connection)
+    return (cpu_nanoseconds(process) - before) / REQUESTS / 1000
+
+
+def _receive(connection: socket.socket) -> None:
+    received = b""
+    while True:
+        head, end, body = received.partition(b"\r\n\r\n")
+        if end:
+            length = next(int(x[15:]) for x in head.lower().split(b"\r\n") if x.startswith(b"content-length:"))
+            if len(body) >= length:
+                break
+        chunk: Any = connection.recv(1 << 16)
+        if not chunk:
+            raise RuntimeError("Envoy closes the connection")
+        received += chunk
+    if not received.startswith(b"HTTP/1.1 200 "):
+        raise RuntimeError(f"Envoy does not answer as it should: {received[:200]!r}")
