@@ -1,6 +1,7 @@
 -- JSON (RFC 8259): strict, of bounded depth and number of values; the last of equal keys counts.
 
 local J = {}
+local values_left, deepest, has_escapes, has_controls  -- of the text that is read
 
 local ESCAPED = {b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\", ["/"] = "/"}
 local BAD_JSON, LARGE_JSON = {}, {}  -- thrown, and compared by identity
@@ -38,7 +39,23 @@ local function code_point(text, place)
   return code, place
 end
 
+-- The next byte that is no white space, and its place; `string.find` with a pattern would not be compiled.
+local function next_byte(text, place)
+  local found = byte(text, place)
+  while found == 32 or found == 10 or found == 13 or found == 9 do
+    place = place + 1
+    found = byte(text, place)
+  end
+  return found, place
+end
+
 local function read_string(text, place)
+  if not has_escapes then
+    local last = find(text, '"', place, true) or bad()
+    local found = sub(text, place, last - 1)
+    if has_controls and find(found, "[%z\1-\31]") then bad() end
+    return found, last + 1
+  end
   local special = find(text, '[%z\1-\31"\\]', place)
   if special and byte(text, special) == 34 then return sub(text, place, special - 1), special + 1 end
   local made = {}
@@ -62,6 +79,16 @@ local function read_string(text, place)
 end
 
 local function read_number(text, place)
+  local first, after = byte(text, place), place
+  if first and first > 48 and first < 58 then  -- a whole number of few digits, most often
+    local value, digit = 0, first
+    while digit and digit > 47 and digit < 58 do
+      value = value * 10 + digit - 48
+      after = after + 1
+      digit = byte(text, after)
+    end
+    if after - place <= 15 and digit ~= 46 and digit ~= 101 and digit ~= 69 then return value, after end
+  end
   local _, last = find(text, "^-?%d+", place)
   if not last or find(text, "^-?0%d", place) then bad() end
   local whole = last
@@ -77,14 +104,13 @@ end
 local read_value
 
 local function read_list(text, place, depth)
-  local made, n = {n = 0}, 0
-  place = find(text, "[^ \t\r\n]", place) or bad()
-  if byte(text, place) == 93 then return made, place + 1 end
+  local made, n, after = {n = 0}, 0, nil
+  after, place = next_byte(text, place)
+  if after == 93 then return made, place + 1 end
   while true do
     n = n + 1
     made[n], place = read_value(text, place, depth)
-    place = find(text, "[^ \t\r\n]", place) or bad()
-    local after = byte(text, place)
+    after, place = next_byte(text, place)
     place = place + 1
     if after == 93 then
       made.n = n
@@ -95,35 +121,36 @@ local function read_list(text, place, depth)
 end
 
 local function read_map(text, place, depth)
-  local keys, values = {}, {}
-  place = find(text, "[^ \t\r\n]", place) or bad()
-  if byte(text, place) == 125 then return {k = keys, v = values}, place + 1 end
+  local keys, values, n, after = {}, {}, 0, nil
+  after, place = next_byte(text, place)
+  if after == 125 then return {k = keys, v = values}, place + 1 end
   while true do
-    if byte(text, place) ~= 34 then bad() end
+    if after ~= 34 then bad() end
     local key
     key, place = read_string(text, place + 1)
-    place = find(text, "[^ \t\r\n]", place) or bad()
-    if byte(text, place) ~= 58 then bad() end
-    if values[key] == nil then keys[#keys + 1] = key end
+    after, place = next_byte(text, place)
+    if after ~= 58 then bad() end
+    if values[key] == nil then
+      n = n + 1
+      keys[n] = key
+    end
     values[key], place = read_value(text, place + 1, depth)
-    place = find(text, "[^ \t\r\n]", place) or bad()
-    local after = byte(text, place)
+    after, place = next_byte(text, place)
     if after == 125 then return {k = keys, v = values}, place + 1 end
     if after ~= 44 then bad() end
-    place = find(text, "[^ \t\r\n]", place + 1) or bad()
+    after, place = next_byte(text, place + 1)
   end
 end
 
 local WORDS = {[116] = {"true", true}, [102] = {"false", false}, [110] = {"null", NULL}}
 
 read_value = function(text, place, depth)
-  local left = J.left - 1
-  J.left = left
-  if left < 0 then error(LARGE_JSON, 0) end
-  place = find(text, "[^ \t\r\n]", place) or bad()
-  local first = byte(text, place)
+  values_left = values_left - 1
+  if values_left < 0 then error(LARGE_JSON, 0) end
+  local first
+  first, place = next_byte(text, place)
   if first == 34 then return read_string(text, place + 1) end
-  if (first == 123 or first == 91) and depth >= J.depth then error(LARGE_JSON, 0) end
+  if (first == 123 or first == 91) and depth >= deepest then error(LARGE_JSON, 0) end
   if first == 123 then return read_map(text, place + 1, depth + 1) end
   if first == 91 then return read_list(text, place + 1, depth + 1) end
   local word = WORDS[first]
@@ -136,9 +163,10 @@ end
 -- The value of a text; BAD_JSON or LARGE_JSON is thrown if there is none, or it has too many parts.
 function J.read(text, values, depth)
   if not is_utf8(text) then bad() end
-  J.left, J.depth = values or MAX_JSON_VALUES, depth or MAX_DEPTH
+  values_left, deepest = values or MAX_JSON_VALUES, depth or MAX_DEPTH
+  has_escapes, has_controls = find(text, "\\", 1, true) ~= nil, find(text, "[%z\1-\31]") ~= nil
   local value, place = read_value(text, 1, 0)
-  if find(text, "[^ \t\r\n]", place) then bad() end
+  if next_byte(text, place) then bad() end
   return value
 end
 
