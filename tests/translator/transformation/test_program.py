@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lupa.luajit21 import LuaRuntime
 
 from tests.translator.transformation.lua import EMPTY, MEGABYTE, Rendered, render, render_body
 from tests.translator.transformation.random_templates import values
+from translator.envoy.transformation import SCRIPT
 
 
 def text(template: str, data: Any = None, headers: Mapping[str, str] = EMPTY) -> str:
@@ -207,3 +209,26 @@ def test_pairs() -> None:
     """A loop with two names takes the pairs of a map."""
     assert text("{% for k, v in a %}{{ k }}={{ v }};{% endfor %}", {"a": {"b": 1, "c": [2]}}) == "b=1;c=[2];"
     assert "no pair" in failure("{% for k, v in a %}{% endfor %}", {"a": [1]})
+
+
+def test_programs_are_kept_and_forgotten() -> None:
+    """A program is made once, and after so many others anew: what is kept of them has a limit."""
+    runtime = LuaRuntime(encoding=None)
+    same = runtime.execute(
+        f"{SCRIPT}\nreturn function(one, other) return program_of(one) == program_of(other) end".encode()
+    )
+    texts = [json.dumps({"version": 1, "request": {"set": [["x-a", [f"{each}"]]]}}).encode() for each in range(2100)]
+    assert same(texts[0], texts[0])
+    assert not any(same(texts[0], each) for each in texts[1:2000])
+    kept = runtime.execute(f"{SCRIPT}\nreturn function(text) program_of(text) return number_of_programs end".encode())
+    assert max(kept(each) for each in texts) == 2048
+    assert kept(texts[-1]) == 52
+
+
+@pytest.mark.parametrize("program", [b"", b"{}", b"[]", b'{"version":2}', b"null"])
+def test_programs_of_other_versions(program: bytes) -> None:
+    """A program that the script does not know is refused, and its messages with it."""
+    run = LuaRuntime(encoding=None).execute(
+        f"{SCRIPT}\nreturn function(text) return pcall(program_of, text) end".encode()
+    )
+    assert run(program)[0] is False
