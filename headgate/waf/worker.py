@@ -6,6 +6,7 @@ It trusts nothing but that socket; when that is closed it ends. `python -m headg
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import signal
 import socket
@@ -46,8 +47,16 @@ def _read(channel: socket.socket, length: int) -> bytes:
     return bytes(data)
 
 
+def _silence_libraries() -> None:
+    """Have what libraries in C write to standard error go nowhere: libxml2 writes of bodies that it cannot parse."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+
+
 def main(arguments: list[str]) -> None:
     """Run the process."""
+    _silence_libraries()
     # Ctrl-C reaches all processes of a terminal; the service ends this one when it has no more requests.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)

@@ -22,6 +22,7 @@ from tests.live.objects import (
 )
 from tests.live.proxy import Proxy
 from tests.live.upstream import Seen, Upstream
+from tests.live.waf_samples import ATTACKS, BROWSER, CLEAN, FALSE_POSITIVES, MISSED, Sample
 from tests.live.waf_service import Waf, running_waf
 from tests.ports import free_port
 from translator.refs import Ref
@@ -248,3 +249,26 @@ async def test_what_is_enforced_stays(inspected: Proxy, near: Manifest) -> None:
     wide = traffic_policy("gateway", "wide", enforced=True, waf={})
     await inspected.apply(wide, inspecting("rule", "near", **near), route(rule("alpha", name="named")))
     assert await status(inspected, ATTACK) == 403
+
+
+async def test_samples_of_attacks(inspected: Proxy, alpha: Upstream) -> None:
+    """Attacks of all kinds are refused, as parameters, in forms, in JSON, in headers and as paths."""
+    await inspected.apply(inspecting("gateway"), route(rule("alpha")))
+    assert len(ATTACKS) >= 50
+    served = [each for each in ATTACKS if await sampled(inspected, each) not in (400, 403)]
+    assert served == list(MISSED)
+    assert len(alpha.seen) == len(MISSED)
+
+
+async def test_samples_without_attacks(inspected: Proxy) -> None:
+    """Requests without attacks are served, but for those that are known to be taken for attacks."""
+    await inspected.apply(inspecting("gateway"), route(rule("alpha")))
+    assert len(CLEAN) >= 200
+    refused = [each for each in CLEAN if await sampled(inspected, each) != 200]
+    assert refused == list(FALSE_POSITIVES)
+
+
+async def sampled(proxy: Proxy, sample: Sample) -> int:
+    """Return the status of the response to a sample."""
+    headers = {**BROWSER, **dict(sample.headers)}
+    return (await proxy.request(sample.path, method=sample.method, body=sample.body, headers=headers)).status

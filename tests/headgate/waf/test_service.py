@@ -156,6 +156,17 @@ async def test_the_audit_log(waf: Waf) -> None:
     assert "1=1" not in json.dumps(waf.audit)
 
 
+async def test_nothing_of_bodies_is_written(capfd: pytest.CaptureFixture[str]) -> None:
+    """What libraries say of a body that they cannot parse, which holds pieces of it, is written nowhere."""
+    async with running_waf() as own:
+        text = b"<a b=sesame><c></a>"
+        first = headers(method="POST", end=False, content_type="text/xml", content_length=str(len(text)))
+        assert await ask(own, first, body(text)) == ["request_headers", 400]
+        await own.audited(1)
+    told = capfd.readouterr()
+    assert "sesame" not in told.err + told.out + json.dumps(own.audit)
+
+
 async def test_the_audit_log_with_data() -> None:
     """With --audit-data, the audit log has queries and what rules have found."""
     async with running_waf("--audit-data") as waf:
