@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from tests.live.delegation import OF_GATEWAY, answers, in_namespace, teams
-from tests.live.objects import Manifest, endpoints, service
+from tests.live.objects import Manifest, endpoints, gateway, service
 from tests.live.proxy import Proxy
 from tests.live.upstream import Upstream, upstream
 from tests.translator.delegation.manifests import child, grant, route, to, under
@@ -37,6 +37,12 @@ async def backends() -> AsyncIterator[list[Manifest]]:
         yield made
 
 
+def open_gateway(proxy: Proxy) -> Manifest:
+    """Return the Gateway under test, for the routes of all namespaces."""
+    listener = {"name": "http", "protocol": "HTTP", "port": proxy.port}
+    return gateway(listener | {"allowedRoutes": {"namespaces": {"from": "All"}}})
+
+
 def at_the_proxy(manifest: Manifest) -> Manifest:
     """Return a route of a random tree, attached to the Gateway under test."""
     spec = manifest["spec"]
@@ -48,9 +54,10 @@ def at_the_proxy(manifest: Manifest) -> Manifest:
     return {**manifest, "spec": {**spec, "parentRefs": parents}}
 
 
-async def answered(proxy: Proxy, asked: Asked) -> Answer:
+async def answered(proxy: Proxy, asked: Asked, http: aiohttp.ClientSession | None = None) -> Answer:
     """Send a request, and return who answers it."""
-    response = await proxy.request(asked.target, method=asked.method, host=asked.host, headers=list(asked.headers))
+    headers = list(asked.headers)
+    response = await proxy.request(asked.target, method=asked.method, host=asked.host, headers=headers, http=http)
     if response.status != 200:
         return Answer(status=response.status)
     told = [(name, value) for name in HEADERS for value in response.sent(name)]
@@ -68,10 +75,44 @@ async def test_envoy_agrees_with_the_reference(proxy: Proxy, backends: list[Mani
     """Who answers each request to a random tree of routes is what a walk over all ways finds."""
     trees = Trees(seed, shares=False)
     objects = [each for each in trees.world() if each["kind"] in ("HTTPRoute", "ReferenceGrant")]
-    await proxy.apply(backends, [at_the_proxy(each) for each in objects])
+    await proxy.apply(open_gateway(proxy), backends, [at_the_proxy(each) for each in objects])
     reference = World([*backends, *objects])
     for asked in (*map(Asked, PATHS), *(trees.request() for _ in range(40))):
         assert await answered(proxy, asked) in map(without_timeout, reference.answer(asked)), asked
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_trees_change_under_load(proxy: Proxy, backends: list[Manifest], seed: int) -> None:
+    """While one random tree takes the place of another, who answers is who may in one of the states on the way."""
+    trees = Trees(seed, shares=False)
+    asked = [*map(Asked, PATHS), *(trees.request() for _ in range(12))]
+    known: dict[Ref, Manifest] = {}
+    await proxy.apply(open_gateway(proxy), backends)
+    for _ in range(6):
+        new = {_ref(each): each for each in trees.world() if each["kind"] in ("HTTPRoute", "ReferenceGrant")}
+        states = [World([*backends, *each.values()]) for each in (known, known | new, new)]
+        stopped, found = asyncio.Event(), set[tuple[Asked, Answer]]()
+        clients = [asyncio.create_task(_keep_asking(proxy, asked, stopped, found)) for _ in range(2)]
+        await proxy.apply([at_the_proxy(each) for each in new.values()])
+        await proxy.delete(*(ref for ref in known if ref not in new))
+        stopped.set()
+        await asyncio.gather(*clients)
+        for each, who in found:
+            assert any(who in map(without_timeout, state.answer(each)) for state in states), (each, who)
+        known = new
+
+
+def _ref(manifest: Manifest) -> Ref:
+    return Ref(manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+
+
+async def _keep_asking(
+    proxy: Proxy, asked: list[Asked], stopped: asyncio.Event, found: set[tuple[Asked, Answer]]
+) -> None:
+    async with aiohttp.ClientSession() as http:
+        while not stopped.is_set():
+            for each in asked:
+                found.add((each, await answered(proxy, each, http)))
 
 
 class Child(NamedTuple):
