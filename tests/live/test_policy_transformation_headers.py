@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.live.objects import Manifest, endpoints, exact, route, rule, service, traffic_policy
@@ -200,3 +203,47 @@ async def test_backends(proxy: Proxy) -> None:
         found = await proxy.request()
         seen.add((found.backend, *found.sent("x-a")))
     assert seen == {("alpha", "own"), ("beta",)}
+
+
+async def test_names_and_values_that_are_no_text(proxy: Proxy, alpha: Upstream) -> None:
+    """Names that requests choose may be none, and values that are no UTF-8 are text where they become metadata."""
+    written = {"namespace": "team", "key": "user", "value": {"stringValue": "{{ header('x-user') }}"}}
+    request_fields = {**to_set(x_asked="[{{ header(query('name')) }}]"), "dynamicMetadata": [written]}
+    response = to_set(x_kept="{{ request_header('x-user') }}{{ dynamic_metadata('user', 'team') }}")
+    await proxy.apply(transformation(request=request_fields, response=response), route(rule("alpha")))
+    for name, value in (
+        ("x-user", "a"),
+        ("x%0d%0a", ""),
+        ("%00", ""),
+        ("%ff", ""),
+        (":path", "/?name=:path"),
+        (":", ""),
+    ):
+        found = await proxy.request(f"/?name={name}", headers={"x-user": "a"})
+        assert found.sent("x-asked") == [f"[{value}]"]
+    wire = "GET / HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\nx-user: a\xff\r\n\r\n"
+    assert "x-kept: a\xef\xbf\xbda\xef\xbf\xbd" in await exchange(proxy.port, wire.encode("latin-1"))
+
+
+async def test_many_requests_at_once(proxy: Proxy, alpha: Upstream) -> None:
+    """Requests whose bodies come at different times do not see each other's values."""
+    fields = {**to_set(x_a="{{ body() }}{{ header('x-number') }}"), "body": {"value": "{{ body() }}{{ query('n') }}"}}
+    response = {**to_set(x_b="{{ request_header('x-number') }}"), **new_body("{{ backend }}{{ path() }}", "AsJson")}
+    await proxy.apply(transformation(request=fields, response=response), route(rule("alpha")))
+
+    async def one(number: int) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            for each in f"{number}.":
+                yield each.encode()
+                await asyncio.sleep(0)
+
+        async with aiohttp.ClientSession() as http:
+            url = f"http://127.0.0.1:{proxy.port}/p{number}?n={number}"
+            headers = {"Host": "example.com", "x-number": f"{number}"}
+            async with http.post(url, data=pieces(), headers=headers) as found:
+                assert (found.headers["x-b"], await found.text()) == (f"{number}", f"alpha/p{number}")
+
+    await asyncio.gather(*map(one, range(60)))
+    assert sorted((*each.values("x-a"), each.body.decode()) for each in alpha.seen) == sorted(
+        (f"{each}.{each}", f"{each}.{each}") for each in range(60)
+    )

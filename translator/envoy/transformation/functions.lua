@@ -4,13 +4,16 @@ local F, TESTS = {}, {}
 local getenv = os.getenv
 local RANDOM = io.open("/dev/urandom", "rb")
 
-local function name_of(value) return string.lower(text_of(value)) end
-
-function F.header(name) return S.headers:get(name_of(name)) end
+-- A header of the message; a name may come of a request, and be none.
+function F.header(name)
+  name = string.lower(text_of(name))
+  if #name > 256 or not find(name, "^:?[a-z0-9!#$%%&'*+.^_`|~-]+$") then return nil end
+  return S.headers:get(name)
+end
 
 function F.request_header(name)
-  if S.is_request then return S.headers:get(name_of(name)) end
-  return S.saved[name_of(name)]
+  if S.is_request then return F.header(name) end
+  return S.saved[string.lower(name)]
 end
 
 function F.body() return S.body end
@@ -76,26 +79,26 @@ function F.dynamic_metadata(key, namespace)
   return of_metadata(found[text_of(key)], 0)
 end
 
--- A function of one text, which costs as many bytes as it has.
-local function of_text(call)
+-- A function of one text, which costs as many bytes as it has, or several times that.
+local function of_text(call, times)
   return function(value)
     local text = text_of(value)
-    charge(#text)
+    charge(#text * (times or 1))
     return call(text)
   end
 end
 
 F.upper, F.lower = of_text(string.upper), of_text(string.lower)
-F.trim, F.urlencode, F.raw_string, F.string = of_text(trim), of_text(url_encode), of_text(J.escape), of_text(tostring)
-F.base64_encode = of_text(function(text) return encode(text, STANDARD, true) end)
-F.base64url_encode = of_text(function(text) return encode(text, URL, true) end)
+F.trim, F.string, F.raw_string, F.urlencode = of_text(trim), of_text(tostring), of_text(J.escape), of_text(url_encode, 4)
+F.base64_encode = of_text(function(text) return encode(text, STANDARD, true) end, 2)
+F.base64url_encode = of_text(function(text) return encode(text, URL, true) end, 2)
 
 -- What is no base64, or of no text, is empty.
 local function decoder(of)
   return of_text(function(text)
     local found = decode(text, of)
     return found and is_utf8(found) and found or ""
-  end)
+  end, 2)
 end
 
 F.base64_decode, F.base64url_decode = decoder(STANDARD), decoder(URL)

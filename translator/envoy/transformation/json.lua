@@ -177,6 +177,8 @@ local function escape_character(found) return SHORT[found] or format("\\u%04x", 
 
 function J.escape(text)
   charge(#text)
+  if not find(text, '[%z\1-\31"\\\128-\255]') then return text end
+  charge(#text * 3)
   return (gsub(scrub(text), '[%z\1-\31"\\]', escape_character))
 end
 

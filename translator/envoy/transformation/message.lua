@@ -5,8 +5,8 @@
 local OWN = "headgate.transformation"  -- the namespace of what a response needs of its request
 local MAX_PROGRAM_VALUES, MAX_PROGRAM_DEPTH = 1000000, 1000
 local MAX_HEADER = 16384
-local USUAL_LIMIT = 1048576
-local LEAST_WORK, WORK = 1048576, 8
+local MEGABYTE = 1048576
+local USUAL_LIMIT = MEGABYTE
 local MAX_PROGRAMS = 2048
 
 local function compile_values(found)
@@ -82,7 +82,7 @@ local function save(handle, headers, names)
   local made, any = {}, false
   for i = 1, names.n do
     local value = headers:get(names[i])
-    if value then made[names[i]], any = value, true end
+    if value then made[names[i]], any = scrub(value), true end  -- metadata is text
   end
   if any then metadata(handle):set(OWN, "request", made) end
 end
@@ -147,7 +147,7 @@ end
 local function render(direction)
   return {
     set = render_all(direction.set, render_header), add = render_all(direction.add, render_header),
-    metadata = render_all(direction.metadata, function(each) return each.render() end),
+    metadata = render_all(direction.metadata, function(each) return scrub(each.render()) end),
     body = direction.body and direction.body(),
   }
 end
@@ -192,11 +192,16 @@ local function read_body(handle, direction, is_request, whole)
   return true
 end
 
+-- What a message may cost: eight times its longest body, and for long ones less than that, so that no worker is held up.
+local function work_of(limit)
+  return math.max(MEGABYTE, math.min(8 * limit, 2 * limit + 6 * MEGABYTE))
+end
+
 -- Prepares the state for a message.
 local function prepare(handle, direction, is_request, saved)
   S = {
     handle = handle, headers = handle:headers(), is_request = is_request, saved = saved, body = "", variables = {},
-    steps = 0, size = 0, limit = direction.limit, work = math.max(LEAST_WORK, WORK * direction.limit),
+    steps = 0, size = 0, limit = direction.limit, work = work_of(direction.limit),
   }
 end
 
