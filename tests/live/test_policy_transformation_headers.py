@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.live.access_logs import logs, text_log
 from tests.live.objects import Manifest, endpoints, exact, route, rule, service, traffic_policy
 from tests.live.proxy import Proxy, free_port
 from tests.live.raw_requests import exchange, request, status_of
@@ -34,6 +35,27 @@ async def test_the_order_of_changes(proxy: Proxy, alpha: Upstream) -> None:
         "x-d": [],
         "x-gone": [],
     }
+
+
+async def test_conditions_on_headers(proxy: Proxy, alpha: Upstream) -> None:
+    """What kgateway's own tests ask for: names in any case, missing headers, lengths, white space and the status."""
+    request_fields = to_set(
+        x_foo_bar='foolen_{{header("content-length")}}',
+        x_space_test=" foobar ",
+        x_client='{% if substring(request_header("User-Agent"), 0, 4) == "curl" %}text{% endif %}',
+        x_empty="",
+    )
+    value = '{%- if request_header("x-aDd-bar") != "" -%}supersuper{{request_header("x-add-baR")}}{% else %}notsuper'
+    value += "{% endif %}"
+    response = to_set(x_foo_response=value, x_foo_response_status='{{header(":StaTus")}}')
+    await proxy.apply(transformation(request=request_fields, response=response), route(rule("alpha")))
+    headers = {"User-Agent": "curl/8", "x-empty": "not empty", "x-add-bar": "super"}
+    found = await proxy.request(method="POST", body=b"hello", headers=headers)
+    names = ("x-foo-bar", "x-space-test", "x-client", "x-empty")
+    assert [found.sent(each) for each in names] == [["foolen_5"], ["foobar"], ["text"], []]
+    assert (found.headers["x-foo-response"], found.headers["x-foo-response-status"]) == ("supersupersuper", "200")
+    found = await proxy.request(headers={"User-Agent": "other"})
+    assert (found.headers["x-foo-response"], found.sent("x-client")) == ("notsuper", [])
 
 
 async def test_no_injection(proxy: Proxy, alpha: Upstream) -> None:
@@ -121,12 +143,22 @@ async def test_parts_of_requests(proxy: Proxy, alpha: Upstream) -> None:
 
 
 async def test_dynamic_metadata(proxy: Proxy, alpha: Upstream) -> None:
-    """Values written into dynamic metadata are there for responses, and for access logs."""
+    """Values written into dynamic metadata are there for responses and access logs, and so is why templates failed."""
     written = {"namespace": "my.team", "key": "user", "value": {"stringValue": "{{ header('x-user') }}"}}
-    read = to_set(x_user="{{ dynamic_metadata('user', 'my.team') }}", x_none="[{{ dynamic_metadata('a', 'b') }}]")
-    await proxy.apply(transformation(request={"dynamicMetadata": [written]}, response=read), route(rule("alpha")))
+    read = to_set(
+        x_user="{{ dynamic_metadata('user', 'my.team') }}",
+        x_none="[{{ dynamic_metadata('a', 'b') }}]",
+        x_fails="{{ 1 + header('x-text') if header('x-text') else '' }}",
+    )
+    text = "%DYNAMIC_METADATA(my.team:user)% %DYNAMIC_METADATA(headgate.transformation:error)%"
+    policy = transformation(request={"dynamicMetadata": [written]}, response=read)
+    await proxy.apply(policy, logs(text_log(text)), route(rule("alpha")))
+    proxy.access_log.skip()
     found = await proxy.request(headers={"x-user": "é"})
     assert (found.headers["x-user"], found.headers["x-none"]) == ("é", "[]")
+    answer(alpha, x_text="secret")
+    assert (await proxy.request(headers={"x-user": "me"})).status == 500
+    assert await proxy.access_log.texts(2) == ["é -", "me transformation: a value is no number"]
 
 
 async def test_responses_of_the_proxy(proxy: Proxy) -> None:

@@ -12,8 +12,10 @@ from headgate_proto.envoy.config.core.v3.extension_pb2 import TypedExtensionConf
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
 from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from headgate_proto.envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua, LuaPerRoute
+from translator.envoy.filter_configs import UnitSettings, compose
 from translator.envoy.http_filters import CLOSED, TRANSFORMATION
 from translator.envoy.transformation import REFUSING, SCRIPT
+from translator.extensions.transformation import Transformed
 from translator.inputs import Settings
 from translator.objects.headgate.transformations import MAX_TEMPLATE
 from translator.refs import Ref
@@ -149,3 +151,10 @@ def test_all_that_is_wrong_is_told() -> None:
     found = message(serving(policy(request=fields)))
     for path in ("set[:path].value", "add[x-a].value", "body.value", "dynamicMetadata[a/b].value.stringValue"):
         assert f"spec.transformation.request.{path}: line 1: unexpected end of template" in found
+
+
+def test_the_script_is_held_once() -> None:
+    """However many routes have templates, the script that runs them is in memory once."""
+    needs = [compose([UnitSettings((Transformed(str(number), 0),), True)]).needs for number in range(3)]
+    assert len({id(each.parts[0].config) for each in needs}) == 1
+    assert len(needs[0].parts[0].config) > 20_000
