@@ -168,8 +168,8 @@ async def test_websockets(proxy: Proxy, alpha: Upstream) -> None:
     async with asyncio.timeout(10):
         assert await talk(proxy, "/", "one", "two") == ["ONE", "TWO"]
     assert alpha.seen[0].values("x-a") == ["1"]
-    for way, status in (("Pass", None), ("Reject", 400)):
-        await proxy.apply(transformation(request=new_body("{{ body() }}", onParseError=way)))
+    for value, way, status in (("{{ body() }}", "Pass", None), ("{{ body() }}", "Reject", 400), ("a", "Reject", 400)):
+        await proxy.apply(transformation(request=new_body(value, onParseError=way)))
         if status is None:
             assert await talk(proxy, "/", "one") == ["ONE"]
             continue

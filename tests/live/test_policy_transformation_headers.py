@@ -14,6 +14,7 @@ from tests.live.access_logs import logs, text_log
 from tests.live.objects import Manifest, endpoints, exact, route, rule, service, traffic_policy
 from tests.live.proxy import Proxy, free_port
 from tests.live.raw_requests import exchange, request, status_of
+from tests.live.test_access_log import NAMED
 from tests.live.transformations import answer, new_body, to_set, transformation
 from tests.live.upstream import Upstream
 
@@ -131,14 +132,14 @@ async def test_values_that_are_too_long(proxy: Proxy, alpha: Upstream) -> None:
 
 async def test_parts_of_requests(proxy: Proxy, alpha: Upstream) -> None:
     """Templates of requests and responses know path, query, host, cookies and method of the request as it came."""
-    value = (
-        "{{ path() }} {{ query('q') }} {{ host() }} {{ method() }} {{ get_cookie('c') }} {{ request_header('X-A') }}"
-    )
-    fields = to_set(x_made=value)
+    parts = ("path()", "query('q')", "host()", "method()", "get_cookie('c')", "request_header('X-A')")
+    calls = (*parts, "route_name()", "now() > 1700000000")
+    fields = to_set(x_made=" ".join(f"{{{{ {each} }}}}" for each in calls))
     changed = {"set": [*fields["set"], *to_set(_path="/other", x_a="other", cookie="c=other")["set"]]}
-    await proxy.apply(transformation(request=changed, response=fields), route(rule("alpha")))
+    rules = rule("alpha", name="named")
+    await proxy.apply(transformation(request=changed, response=fields), route(rules))
     found = await proxy.request("/p?q=a%20b", headers={"cookie": "b=1; c=2", "x-a": "3"})
-    assert found.sent("x-made") == [found.headers["x-made"]] == ["/p a b example.com GET 2 3"]
+    assert found.sent("x-made") == [found.headers["x-made"]] == [f"/p a b example.com GET 2 3 {NAMED} true"]
     assert (found.path, found.sent("x-a")) == ("/other", ["other"])
 
 

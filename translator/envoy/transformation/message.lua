@@ -211,9 +211,11 @@ local function transform(handle, direction, is_request, saved)
   local bodiless = not is_request and is_bodiless(headers, saved)
   if (direction.reads or direction.body) and not bodiless then
     local stream = is_stream(headers, is_request)
-    if direction.reads and (stream or is_encoded(headers)) then
-      if not direction.reject then return end
-      return refuse(handle, is_request, is_request and "400" or "502", "the body cannot be read")
+    if stream or (direction.reads and is_encoded(headers)) then
+      if direction.reject then
+        return refuse(handle, is_request, is_request and "400" or "502", "the body cannot be read")
+      end
+      if direction.reads then return end
     end
     if not stream then whole = handle:body(true) end
   end
