@@ -46,13 +46,13 @@ class Cost:
         return sorted(map(str, self.changes.statuses))
 
 
-def cost(translator: Translator, *edits: Edit) -> Cost:
+def cost(translator: Translator, *edits: Edit, gateway: Ref = GATEWAY) -> Cost:
     """Make edits and count."""
-    before, runs = translator.snapshots[GATEWAY], sum(translator.executions.values())
+    before, runs = translator.snapshots[gateway], sum(translator.executions.values())
     translator.edit(edits)
     changes = translator.evaluate()
     assert changes.failures == []
-    return Cost(sum(translator.executions.values()) - runs, changes, diff(before, translator.snapshots[GATEWAY]))
+    return Cost(sum(translator.executions.values()) - runs, changes, diff(before, translator.snapshots[gateway]))
 
 
 @contextmanager

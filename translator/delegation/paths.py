@@ -7,15 +7,13 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from translator.db import Db
-from translator.delegation.relations import delegators, weight_of, would_reach
+from translator.delegation.relations import MOST_PATHS, delegators, weight_of, would_reach
 from translator.engine.query import query
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.refs import Ref
 
 DEPTH: Final = 16
 """The most references from a route that is attached to a Gateway to a child."""
-MOST_PATHS: Final = 256
-"""The paths by which a child is served: two parents at each of eight levels."""
 
 MOST_REFERENCES: Final = 1024
 """The references that are followed to find a circle: members of greater ones, or of denser ones, are not told of it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from heapq import merge
+from typing import Any, Final, NamedTuple
 
 from translator.db import Db
 from translator.delegation.references import GROUPS, LABEL, LABELS, NAME, NAMESPACE, Children, delegation
@@ -16,6 +17,8 @@ from translator.refs import Ref
 WEIGHTS: Final = (*(f"{each}/route-weight" for each in GROUPS), "kgateway.dev/route-weight")
 """The annotations with the place of a child among others whose matches are equal; the first that is there counts."""
 HEAVIEST: Final = 2**31
+MOST_PATHS: Final = 256
+"""The paths by which a child is served: two parents at each of eight levels."""
 INHERITS: Final = tuple(f"{each}/inherit-parent-matcher" for each in GROUPS)
 """The annotations by which the paths of a child follow those of its parent."""
 TRUE: Final = ("true", "yes", "enable", "enabled")
@@ -214,13 +217,22 @@ def reaching(db: Db, ref: Ref) -> tuple[ReachingRule, ...]:
     if found is None or not may_be_child(found):
         return ()
     child = child_of(found)
-    firsts: dict[tuple[Ref, int], Delegator] = {}
-    for each in sorted(delegator for means in meaning(found) for delegator in db.select(relations, means)):
-        assert isinstance(each, Delegator)
-        if each.parent != ref:
-            firsts.setdefault((each.parent, each.rule), each)
-    permitted = (each for each in firsts.values() if not ungranted(db, child, each.parent))
-    return tuple(ReachingRule(each, unfit(child, each.parent, each.name)) for each in permitted)
+    found_rules: list[ReachingRule] = []
+    for each in _firsts(merge(*(db.select(relations, means) for means in meaning(found)))):
+        if each.parent != ref and not ungranted(db, child, each.parent):
+            found_rules.append(ReachingRule(each, unfit(child, each.parent, each.name)))
+            if len(found_rules) > MOST_PATHS and child.is_open:  # each is a path: it is served by none
+                break
+    return tuple(found_rules)
+
+
+def _firsts(found: Iterable[Any]) -> Iterator[Delegator]:
+    """Yield of each rule the first reference."""
+    last: tuple[Ref, int] | None = None
+    for each in found:
+        if (each.parent, each.rule) != last:
+            last = each.parent, each.rule
+            yield each
 
 
 def would_reach(db: Db, ref: Ref) -> Iterator[Delegator]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from translator.db import Db
-from translator.delegation.paths import DEPTH, MOST_PATHS, Path, Step, circle, has_too_many_paths, is_overrun
+from translator.delegation.paths import DEPTH, Path, Step, circle, has_too_many_paths, is_overrun
 from translator.delegation.references import NAME, NAMESPACE, ChildReference, Children, delegation
-from translator.delegation.relations import Child, Filed, child_of, relations, unfit, ungranted
+from translator.delegation.relations import MOST_PATHS, Child, Filed, child_of, relations, unfit, ungranted
 from translator.engine.query import query
 from translator.ir.http import PathKind, RouteMatch, Rule
 from translator.objects.gateway_api.httproute import HTTPRoute

@@ -24,9 +24,9 @@ from tests.translator.delegation.manifests import (
 from tests.translator.delegation.translated import answers, condition, route_names
 from translator.db import Db
 from translator.delegation.matching import MOST_MATCHES
-from translator.delegation.paths import DEPTH, MOST_PATHS, MOST_REFERENCES
+from translator.delegation.paths import DEPTH, MOST_REFERENCES
 from translator.delegation.references import LABELS
-from translator.delegation.relations import HEAVIEST, Delegator, weight_of, would_reach
+from translator.delegation.relations import HEAVIEST, MOST_PATHS, Delegator, weight_of, would_reach
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.refs import Ref
 from translator.routes.children import MOST_NAMES
