@@ -69,6 +69,15 @@ class TranslationOptions:
             help="Write the condition gateway.headgate.dev/PolicyAffected to the targets of policies.",
         ),
     ] = False
+    delegation_without_grants: Annotated[
+        bool,
+        typer.Option(
+            "--delegation-without-grants",
+            envvar="HEADGATE_DELEGATION_WITHOUT_GRANTS",
+            help="Let HTTPRoutes delegate to HTTPRoutes of other namespaces that neither name them as parents nor have "
+            "a ReferenceGrant for them.",
+        ),
+    ] = False
     allow_http_issuers: Annotated[
         bool,
         typer.Option(

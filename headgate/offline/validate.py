@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from headgate.envoy.validate import envoy_error
+from headgate.offline.delegated_protection import delegated_protection
 from headgate.reporting.certificates import certificate_problems
 from headgate.reporting.conditions import bad, phrase
 from headgate.reporting.fields import FieldPlaces, explained
@@ -23,9 +24,10 @@ WARNINGS = frozenset({"OverlappingTLSConfig", *HINTS})
 
 
 def problems(folder: FileStore, translator: Translator) -> Iterator[Diagnostic]:
-    """Yield the diagnostics of files, of relations between objects, of conditions and of certificates."""
+    """Yield the diagnostics of files, of what objects say together, of conditions and of certificates."""
     yield from folder.diagnostics
     yield from related(folder)
+    yield from delegated_protection(folder)
     yield from conditions(folder, translator)
     yield from certificate_problems(folder, datetime.now(UTC))
 

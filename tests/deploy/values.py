@@ -67,6 +67,7 @@ VALUES: Final = (
     _value("gcpAudiences", ["https://a.example"], wrong=["a b"]),
     _value("policyNamespaces", ["a", "b"], wrong=["A_B"]),
     _value("policyAffected", True, wrong="yes"),
+    _value("delegationWithoutGrants", True, wrong="yes"),
     _value("log.level", "debug", wrong="loud"),
     _value("log.format", "console", wrong="xml"),
     _value(

@@ -113,3 +113,13 @@ def test_a_status_has_so_many_parents() -> None:
     found = translated([*GIVEN, *parents, route("c", rule(to("a")))])
     status = found.statuses[Ref("HTTPRoute", "default", "c")]
     assert len(status["parents"]) == MAX_PARENTS
+
+
+def test_without_grants_where_the_operator_allows_it() -> None:
+    """With the operator's switch, a route of another namespace needs neither a grant nor to name its parent."""
+    routes = [root("p", under("/x", child("c", "other"))), route("c", rule(to("a", "other")), namespace="other")]
+    found = Translator(Settings(delegation_without_grants=True))
+    found.edit(edits([*GIVEN, service("a", "other"), *routes]))
+    found.evaluate()
+    assert condition(found, "c", "Accepted", namespace="other")["status"] == "True"
+    assert Ref("HTTPRoute", "other", "c") not in translated([*GIVEN, *routes]).statuses
