@@ -188,6 +188,19 @@ RateLimitService = Annotated[
 ]
 
 
+WafRules = Annotated[
+    Path | None,
+    typer.Option(
+        "--waf-rules",
+        envvar="HEADGATE_WAF_RULES",
+        metavar="DIR",
+        help="The folder of the OWASP Core Rule Set for policies with waf, if it is not where the image or Debian's "
+        "package has it.",
+        show_default=False,
+    ),
+]
+
+
 def parse_zone(text: str) -> str:
     """Check that an option's value can be the zone of an endpoint; raise a usage error for any other text."""
     if text and (len(text) > 63 or not re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", text)):

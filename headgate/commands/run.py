@@ -16,6 +16,7 @@ from headgate.commands.options import (
     HowToLog,
     RateLimitService,
     StateDir,
+    WafRules,
     WhatToLog,
     XdsAddress,
     XdsTls,
@@ -53,6 +54,7 @@ def command(
     ] = False,
     options: TranslationOptions = DEFAULT_OPTIONS,
     rate_limit_service: RateLimitService = None,
+    waf_rules: WafRules = None,
     zone: Zone = "",
     state_dir: StateDir = None,
     log_format: HowToLog = LogFormat.AUTO,
@@ -89,5 +91,6 @@ def command(
         RunSettings(
             *(tuple(paths), xds_address, admin_address, state, envoy, xds_tls, hosts),
             translation=options.applied(Settings(rate_limit_service=rate_limit_service, zone=zone)),
+            waf_rules=waf_rules,
         )
     )

@@ -63,6 +63,9 @@ def command(
             help="Have queries, and what rules have found in requests, in the audit log: these may be secrets.",
         ),
     ] = False,
+    end_with_input: Annotated[
+        bool, typer.Option("--end-with-input", hidden=True, help="End when standard input does.")
+    ] = False,
     log_format: HowToLog = LogFormat.AUTO,
     log_level: WhatToLog = LogLevel.INFO,
 ) -> None:
@@ -72,6 +75,7 @@ def command(
 
         headgate waf --rules coreruleset-4.25.0/ --address 0.0.0.0:18081
 
+    `headgate run` starts this by itself, and in a cluster it is deployed where a policy needs it.
     It needs the extra `waf`: `pip install 'headgate[waf]'`. What is inspected, and how
     strictly, proxies say with each request.
 
@@ -80,4 +84,4 @@ def command(
     from headgate.waf.service import WafSettings, run
 
     configure(log_format, log_level)
-    run(WafSettings(address, http_address, rules, processes, audit_data))
+    run(WafSettings(address, http_address, rules, processes, audit_data, end_with_input))

@@ -14,6 +14,7 @@ from headgate.reporting.condition_log import MAX_LINES, log_changes
 from headgate.reporting.conditions import ConditionChange
 from headgate.reporting.fields import explained
 from headgate.security.proxy_tokens import ProxyTokens
+from headgate.standalone.firewall import LocalFirewall
 from translator.refs import Ref
 from translator.translator import Changes
 from watchers.files.source import FileSource
@@ -33,6 +34,7 @@ class RunEvents(Events):
         discovery: fetches what the translator asks for, such as the metadata of OpenID issuers.
         descriptors: how many file descriptors each of them may have; None if that is not known.
         zone: the zone of this machine; "" if it has none.
+        firewall: the web application firewall that is run for policies; None to run none.
 
     Attributes:
         fleet: the supervised Envoys; None before the start, and with `--no-envoy`.
@@ -47,6 +49,7 @@ class RunEvents(Events):
         discovery: Discovery,
         descriptors: int | None = None,
         zone: str = "",
+        firewall: LocalFirewall | None = None,
     ) -> None:
         self._source = source
         self._state = state
@@ -55,6 +58,7 @@ class RunEvents(Events):
         self._discovery = discovery
         self._descriptors = descriptors
         self._zone = zone
+        self._firewall = firewall
         self.fleet: Fleet | None = None
 
     def gateways_changed(self, gateways: frozenset[str]) -> None:
@@ -69,8 +73,10 @@ class RunEvents(Events):
         log_changes([*explained_changes, *changes[MAX_LINES:]], self.place)
 
     def evaluated(self, changes: Changes) -> None:
-        """Fetch what the evaluation asked for."""
+        """Fetch what the evaluation asked for, and run what it needs."""
         self._discovery.evaluated()
+        if self._firewall is not None:
+            self._firewall.evaluated(changes)
 
     def place(self, ref: Ref) -> str:
         """Return the place of an object: "file:line", or "" if it is in no file."""

@@ -38,6 +38,7 @@ from headgate.security.tls_files import server_credentials
 from headgate.security.tls_folder import keep_fresh, server_files
 from headgate.standalone.authentication import EnvoyAuthentication
 from headgate.standalone.events import RunEvents
+from headgate.standalone.firewall import LocalFirewall
 from headgate.standalone.port_retry import retry_listeners
 from translator.inputs import ApplyResult
 from translator.inputs import Settings as TranslatorSettings
@@ -69,6 +70,7 @@ class RunSettings:
         tls: the folder of `headgate certs` with the certificates of the xDS server; None for plain text.
         admin_hosts: further names in the Host header that the admin server accepts.
         translation: the settings of the translation, as far as options say them.
+        waf_rules: the folder of the Core Rule Set; None to look in the usual places.
     """
 
     paths: tuple[Path, ...]
@@ -79,6 +81,7 @@ class RunSettings:
     tls: Path | None = None
     admin_hosts: tuple[str, ...] = ()
     translation: TranslatorSettings = field(default_factory=TranslatorSettings)
+    waf_rules: Path | None = None
 
 
 def run(settings: RunSettings) -> None:
@@ -108,9 +111,13 @@ class _Run:
         descriptors = available() if settings.envoy else None
         warn_if_few(descriptors)
         own = own_addresses(settings.xds, settings.admin)
+        translation = settings.translation
+        self.firewall = None if translation.waf_service else LocalFirewall(settings.waf_rules)
+        if self.firewall is not None:
+            translation = replace(translation, waf_service=self.firewall.address)
         translator = Translator(
             replace(
-                settings.translation,
+                translation,
                 own=own,
                 machine=machine_addresses(),
                 descriptors=descriptors,
@@ -122,7 +129,14 @@ class _Run:
         self.source = FileSource(settings.paths, partial(self.log_change, keys.ready))
         self.discovery = Discovery(self.inputs, allow_http=settings.translation.allow_http_issuers)
         self.events = RunEvents(
-            self.source, self.state, self.tokens, settings.envoy, self.discovery, descriptors, settings.translation.zone
+            self.source,
+            self.state,
+            self.tokens,
+            settings.envoy,
+            self.discovery,
+            descriptors,
+            settings.translation.zone,
+            self.firewall,
         )
         sync_statuses, clients = SyncStatusReporter(self.inputs), GrpcClients(self.inputs)
         authentication = EnvoyAuthentication(self.tokens, keys, translator, tls=settings.tls is not None)
@@ -196,6 +210,8 @@ class _Run:
             if self.settings.tls:
                 group.create_task(keep_fresh(self.settings.tls), name="certificates")
             group.create_task(self.state_repair().run(), name="state directory")
+            if self.firewall is not None:
+                group.create_task(self.firewall.run(), name="web application firewall")
             group.create_task(retry_listeners(server, self.keys), name="taken ports")
             with reading():
                 await self.plane.keys.ready.wait()

@@ -46,6 +46,7 @@ class WafSettings:
         rules: the folder of the Core Rule Set; None to look in the usual places.
         processes: how many processes inspect.
         audit_data: whether the audit log has what rules have found.
+        end_with_input: whether it ends when its standard input does, which whoever started it holds open.
         limits: limits of inspections.
     """
 
@@ -54,6 +55,7 @@ class WafSettings:
     rules: Path | None = None
     processes: int = 2
     audit_data: bool = False
+    end_with_input: bool = False
     limits: PoolLimits = DEFAULTS
 
 
@@ -95,7 +97,15 @@ async def _serve(settings: WafSettings, version: str) -> None:
             rules=f"OWASP Core Rule Set {version}",
             processes=settings.processes,
         )
-        await asyncio.Event().wait()
+        await (_input_ended() if settings.end_with_input else asyncio.Event().wait())
+
+
+async def _input_ended() -> None:
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(1024):
+        pass
 
 
 @contextlib.asynccontextmanager

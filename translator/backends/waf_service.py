@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from translator.db import Db
+from translator.inputs import HostAndPort
 from translator.ir.backend import Backend, BackendKey, Protocol
 
 KIND: Final = "WafService"
@@ -14,6 +15,9 @@ KIND: Final = "WafService"
 def own_waf_service(db: Db) -> Backend | None:
     """Return Headgate's own service; None if there is none."""
     found = db.settings.waf_service
-    if found is None:
-        return None
-    return Backend(BackendKey(KIND, "headgate", "external"), found.port, Protocol.H2C.value, found.host)
+    return None if found is None else external_service(found)
+
+
+def external_service(address: HostAndPort) -> Backend:
+    """Return the service at an address."""
+    return Backend(BackendKey(KIND, "headgate", "external"), address.port, Protocol.H2C.value, address.host)

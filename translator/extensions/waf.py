@@ -131,8 +131,9 @@ def read_provider(context: ProviderContext) -> Outcome[InspectionService | None]
 
 def _no_service(field: str) -> Problem:
     text = (
-        f"{field}: there is no service of Headgate's that inspects requests; name one, or start Headgate with the "
-        f"address of one: --waf-service HOST:PORT."
+        f"{field}: there is no service of Headgate's that inspects requests; name one, start Headgate with the address "
+        f"of one (--waf-service HOST:PORT), or with what it needs to run one: pip install 'headgate[waf]', and the "
+        f"OWASP Core Rule Set (--waf-rules DIR)."
     )
     return Problem("ResolvedRefs", "BackendNotFound", text)
 
