@@ -137,6 +137,8 @@ class Settings:
         allow_lua: policies may have scripts in Lua, which can do all that the proxy can.
         waf_service: where the service is that inspects requests for policies which name none; None if there is none.
         allow_wasm: policies may have modules of WebAssembly, which see and change all of requests and responses.
+        dynamic_modules: the shared libraries that policies may have the proxies load: names, each with a path where
+            proxies run.
         rate_limit_service: where the rate limit service is that policies mean which name none; standalone, where
             Headgate deploys none.
         local_backends: Backends may be at loopback and link-local addresses and at sockets of Unix. This lets whoever
@@ -165,6 +167,7 @@ class Settings:
     template_env: frozenset[str] = DEFAULT_TEMPLATE_ENV
     allow_lua: bool = False
     allow_wasm: bool = False
+    dynamic_modules: frozenset[tuple[str, str]] = frozenset()
     rate_limit_service: HostAndPort | None = None
     waf_service: HostAndPort | None = None
     local_backends: bool = False

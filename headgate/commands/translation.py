@@ -45,6 +45,22 @@ def parse_variables(text: str | frozenset[str]) -> frozenset[str]:
     return found
 
 
+def parse_modules(text: str | frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """Parse an option's value, names of libraries with their paths; raise a usage error for any other text."""
+    if isinstance(text, frozenset):
+        return text
+    # What validates objects is large: commands that have no such option start without it.
+    from translator.objects.schema.scalars import DNS_LABEL, PROXY_FILE
+
+    found: dict[str, str] = {}
+    for each in parse_names(text):
+        name, _, path = each.partition("=")
+        if len(name) > 63 or not re.fullmatch(DNS_LABEL, name) or not re.fullmatch(PROXY_FILE, path) or name in found:
+            raise typer.BadParameter(f"{each!r} is not NAME=PATH, as in checker=/usr/lib/modules/libchecker.so")
+        found[name] = path
+    return frozenset(found.items())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranslationOptions:
     """What the operator allows and chooses; each is the field of that name of `translator.inputs.Settings`."""
@@ -116,6 +132,18 @@ class TranslationOptions:
             "requests and responses of its routes, and call all clusters of the proxies.",
         ),
     ] = False
+    dynamic_modules: Annotated[
+        frozenset[tuple[str, str]],
+        typer.Option(
+            "--dynamic-modules",
+            parser=parse_modules,
+            envvar="HEADGATE_DYNAMIC_MODULES",
+            metavar="NAME=PATH,...",
+            help="Shared libraries that policies may have the proxies load, by a name, with the absolute path where "
+            "proxies run: they can do all that the proxies can.",
+            show_default=False,
+        ),
+    ] = frozenset()
     local_backends: Annotated[
         bool,
         typer.Option(

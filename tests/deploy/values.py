@@ -60,6 +60,7 @@ VALUES: Final = (
     _value("templateEnv", ["POD_NAME", "TEAM"], wrong=["A-B"]),
     _value("allowLua", True, wrong="yes"),
     _value("allowWasm", True, wrong="yes"),
+    _value("dynamicModules", {"a": "/m/liba.so"}, wrong={"a": "liba.so"}),
     _value("localBackends", True, wrong="yes"),
     _value("scopedHostnames", 0, wrong=-1),
     _value("accessLogFolder", "/var/log/proxy", wrong="logs"),

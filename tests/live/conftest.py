@@ -12,6 +12,7 @@ import pytest_asyncio
 from tests.live.authorizers import GrpcAuthorizer, grpc_authorizer
 from tests.live.delegation import teams
 from tests.live.logins import HOST, REDIRECT, World
+from tests.live.modules import compile_library
 from tests.live.objects import endpoints, gateway, service
 from tests.live.openid import client, running_provider, secret
 from tests.live.processor import Processor, extension, processor
@@ -135,16 +136,24 @@ async def proxies(
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def allowed(envoy_path: Path, upstreams: dict[str, Upstream]) -> AsyncIterator[Proxy]:
-    """Yield a proxy whose operator allows code of users in it."""
-    async with running_proxy(envoy_path, Settings(allow_lua=True, allow_wasm=True, allow_http_issuers=True)) as (
-        found,
-        _,
-    ):
+async def allowed(
+    envoy_path: Path, upstreams: dict[str, Upstream], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Proxy]:
+    """Yield a proxy whose operator allows code of users in it; the library `probe` is there once it is compiled."""
+    folder = tmp_path_factory.mktemp("libraries")
+    libraries = frozenset({("absent", str(folder / "absent.so")), ("probe", str(folder / "libprobe.so"))})
+    settings = Settings(allow_lua=True, allow_wasm=True, allow_http_issuers=True, dynamic_modules=libraries)
+    async with running_proxy(envoy_path, settings) as (found, _):
         slices = [each for name in NAMES for each in endpoints(name, [upstreams[name].port])]
         listener = {"name": "http", "protocol": "HTTP", "port": found.port}
         await found.begin(gateway(listener), [service(name) for name in NAMES], slices)
         yield found
+
+
+@pytest.fixture(scope="session")
+def probe(allowed: Proxy) -> None:
+    """Compile the library `probe` of that proxy."""
+    compile_library(Path(dict(allowed.settings.dynamic_modules)["probe"]))
 
 
 @pytest.fixture

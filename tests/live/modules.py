@@ -39,6 +39,14 @@ def compiled() -> bytes:
         return made.read()
 
 
+def compile_library(path: Path) -> None:
+    """Compile the shared library of the tests."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", path, SOURCE.parents[1] / "dynamic" / "filter.c"], check=True)
+
+
 def number(value: int) -> bytes:
     """Return an unsigned number as modules write it (LEB128)."""
     low, rest = value & 0x7F, value >> 7

@@ -90,6 +90,7 @@ class Proxy:
     Attributes:
         secret_texts: the texts of all Secrets that it has had.
         process: Envoy.
+        settings: those of the translation.
         port: the port that plain requests go to unless they say otherwise.
         access_log: what Envoy has written to its standard output.
     """
@@ -105,6 +106,7 @@ class Proxy:
         access_log: LogFile | None = None,
     ) -> None:
         self.process = process
+        self.settings = settings
         self.port = free_port()
         self.access_log = access_log or LogFile(Path(os.devnull))
         self._server = server

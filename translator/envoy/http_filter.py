@@ -94,6 +94,7 @@ class Stage(IntEnum):
     """Users' code, in this order."""
     EXT_PROC = auto()
     WASM = auto()
+    DYNAMIC_MODULES = auto()
     HEADER_MUTATION = auto()
     """Has the last word on headers."""
     STATEFUL_SESSION = auto()

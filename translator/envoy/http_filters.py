@@ -69,6 +69,7 @@ TRANSFORMATION: Final = "headgate.transformation"
 LUA: Final = "headgate.lua"
 EXT_PROC: Final = "headgate.ext_proc"
 WASM: Final = "headgate.wasm"
+DYNAMIC_MODULES: Final = "headgate.dynamic_modules"
 HEADER_MUTATION: Final = "envoy.filters.http.header_mutation"
 STATEFUL_SESSION: Final = "envoy.filters.http.stateful_session"
 CREDENTIALS: Final = "headgate.credentials"
@@ -156,6 +157,7 @@ FILTERS: Final = (
     HttpFilter(Stage.LUA, LUA, FilterChainConfig),
     HttpFilter(Stage.EXT_PROC, EXT_PROC, FilterChainConfig),
     HttpFilter(Stage.WASM, WASM, Composite, discovered=True),
+    HttpFilter(Stage.DYNAMIC_MODULES, DYNAMIC_MODULES, Composite, discovered=True),
     HttpFilter(Stage.HEADER_MUTATION, HEADER_MUTATION, HeaderMutation),
     HttpFilter(Stage.STATEFUL_SESSION, STATEFUL_SESSION, StatefulSession),
     HttpFilter(Stage.CREDENTIALS, CREDENTIALS, FilterChainConfig),

@@ -1,4 +1,4 @@
-"""Where filters of the user's choice come among Envoy's filters: the slot of a stage."""
+"""What filters of the user's choice have in common: their places among Envoy's, and how much they may hold."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from google.protobuf.message import Message
 from translator.envoy import http_filters
 from translator.envoy.filter_entries import SlotFilter
 from translator.objects.headgate.filterentries import FilterStage
+
+BODY_BYTES: Final = 1024 * 1024
+"""How long a body may be that a user's code in the proxy gets as a whole."""
 
 _LAST: Final = ("Route", "During")
 _SLOTS: Final[Mapping[tuple[str, str], str]] = {

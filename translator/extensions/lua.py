@@ -13,7 +13,7 @@ from translator.envoy import http_filters
 from translator.envoy.filter_entries import FilterEntry
 from translator.envoy.hooks import FilterHook
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
-from translator.extensions.filter_stages import placed
+from translator.extensions.filter_stages import BODY_BYTES, placed
 from translator.gateway.config_maps import config_map_text
 from translator.ir.http import RuleSetting
 from translator.languages.lua import check_script, guarded
@@ -25,8 +25,6 @@ from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 
 NAME: Final = "lua"
-BODY_BYTES: Final = 1024 * 1024
-"""How long a body may be that a script gets as a whole."""
 NOT_ALLOWED: Final = (
     "scripts can do all that the proxy can, and Headgate was started without --allow-lua: remove it, or have the "
     "operator allow it"

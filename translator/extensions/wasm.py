@@ -14,6 +14,7 @@ from translator.envoy.http_filters import WASM
 from translator.envoy.named_chains import named_chain
 from translator.envoy.wasm import Plugin
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
+from translator.extensions.filter_stages import BODY_BYTES
 from translator.gateway.modules import module_digest
 from translator.gateway.pull_secrets import pull_credentials
 from translator.ir.http import RuleSetting
@@ -23,8 +24,6 @@ from translator.objects.headgate.wasmmodules import MODULE_KEY, MOST_MODULES, Mo
 from translator.outcome import Outcome, Problem
 
 NAME: Final = "wasm"
-BODY_BYTES: Final = 1024 * 1024
-"""How long a body may be that a module gets as a whole."""
 NOT_ALLOWED: Final = (
     "modules see and change all of requests and responses, and Headgate was started without --allow-wasm: remove it, "
     "or have the operator allow it"

@@ -75,7 +75,8 @@ def changing_hosts(db: Db, policy: Ref) -> Iterator[tuple[str, str]]:
 
 def _has_code(db: Db, spec: TrafficPolicySpec) -> bool:
     """Return whether a policy has code that runs in the proxy, and so may choose a route anew."""
-    return bool((spec.lua and db.settings.allow_lua) or (spec.wasm and db.settings.allow_wasm))
+    libraries = spec.dynamic_module and db.settings.dynamic_modules
+    return bool((spec.lua and db.settings.allow_lua) or (spec.wasm and db.settings.allow_wasm) or libraries)
 
 
 @index(GatewayExtension.kind, partitions=_namespace, partition_of=str)

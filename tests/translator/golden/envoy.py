@@ -13,10 +13,12 @@ from headgate.envoy.static import static_bootstrap
 from headgate.reporting.proto_json import resources
 from tests.certificates import self_signed
 from tests.geo_databases import city, write
+from tests.live.modules import compile_library
 from xds.resources.snapshot import Snapshot
 
 Sections = dict[str, list[dict[str, Any]]]
 _DATABASE = re.compile(r'"/[^"]*\.mmdb"')
+_LIBRARY = re.compile(r'"/[^"]*\.so"')
 PROXY_FILES = "/certs/"
 """Where the objects of cases say that proxies have certificates."""
 NAMED = ("listeners", "routes", "clusters", "secrets")
@@ -30,7 +32,8 @@ def envoy_error(envoy: Path, folder: Path, snapshots: Iterable[Snapshot]) -> str
             merged.setdefault(section, []).extend(found)
     merged = _with_files(merged, folder)
     config = folder / "bootstrap.json"
-    config.write_text(_with_databases(json.dumps(static_bootstrap(merged)), folder / "any.mmdb"))
+    text = _with_libraries(json.dumps(static_bootstrap(merged)), folder / "libany.so")
+    config.write_text(_with_databases(text, folder / "any.mmdb"))
     options = ["--mode", "validate", "--disable-hot-restart", "--log-level", "error"]
     done = subprocess.run(
         [envoy, *options, "--config-path", config], capture_output=True, timeout=60, check=False, text=True
@@ -43,6 +46,14 @@ def _with_databases(config: str, database: Path) -> str:
     found = _DATABASE.sub(lambda _: json.dumps(str(database)), config)
     if found != config:
         write(database, "GeoIP2-City", {"127.0.0.1": city("DE", "BY", "Munich")})
+    return found
+
+
+def _with_libraries(config: str, library: Path) -> str:
+    """Return a configuration in which each shared library is one that is there."""
+    found = _LIBRARY.sub(lambda _: json.dumps(str(library)), config)
+    if found != config:
+        compile_library(library)
     return found
 
 

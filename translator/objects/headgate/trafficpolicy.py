@@ -14,6 +14,7 @@ from translator.objects.headgate.authorizers import ExtAuth
 from translator.objects.headgate.browsers import CORSPolicy, CSRFPolicy
 from translator.objects.headgate.compression import Compression
 from translator.objects.headgate.credentials import ApiKeyAuth, BasicAuth, CredentialInjection
+from translator.objects.headgate.dynamicmodules import ONE_LIBRARY, DynamicModules
 from translator.objects.headgate.extproc import ONE_NAME, ExternalProcessings
 from translator.objects.headgate.faults import FaultInjection
 from translator.objects.headgate.firewalls import WebApplicationFirewall
@@ -64,6 +65,7 @@ class TrafficPolicySpec(AttachedPolicySpec):
         ONE_NAME.rule,
         ONE_SCRIPT.rule,
         ONE_MODULE.rule,
+        ONE_LIBRARY.rule,
         OTHER_NAME,
     )
     other_names: ClassVar[Mapping[str, str]] = {"oidc": "oauth2", "auto_host_rewrite": "host_rewrite"}
@@ -146,6 +148,9 @@ class TrafficPolicySpec(AttachedPolicySpec):
     lua: LuaScripts = None
     """Scripts in Lua that see requests and responses, and change them; more specific policies replace them by their
     names. Only where the operator allows them."""
+    dynamic_module: DynamicModules = None
+    """Shared libraries that see requests and responses, and change them; more specific policies replace them by their
+    names. Only those that the operator allows."""
     wasm: WasmModules = None
     """Modules of WebAssembly that see requests and responses, and change them; more specific policies replace them by
     their names. Only where the operator allows them."""
