@@ -116,6 +116,16 @@ async def test_sizes(proxy: Proxy, alpha: Upstream) -> None:
         assert b"yy" not in found.body
 
 
+@pytest.mark.parametrize("body", [b"[" * 65 + b"]" * 65, b"[" * 50_000, b"[" + b"0," * 100_000 + b"0]"])
+async def test_json_that_is_too_much(proxy: Proxy, alpha: Upstream, body: bytes) -> None:
+    """JSON that is too deep, or has too many values, is refused as a body that is too long is, and not passed on."""
+    fields = new_body("{{ a }}", "AsJson")
+    await proxy.apply(transformation(request=fields, response=fields), route(rule("alpha")))
+    assert (await proxy.request(method="POST", body=body)).status == 413
+    answer(alpha, body)
+    assert (await proxy.request()).status == 500
+
+
 async def test_what_is_not_read_is_not_held(proxy: Proxy, alpha: Upstream) -> None:
     """Without a template that reads it, or with `parseAs: None`, a body of any length streams through."""
     long = b"x" * (1 << 22)
