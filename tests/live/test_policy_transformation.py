@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+from pathlib import Path
+
+import yaml
 
 from tests.live.objects import exact, route, rule
 from tests.live.proxy import Proxy
@@ -107,3 +110,17 @@ async def test_random_values_in_a_body(proxy: Proxy, alpha: Upstream) -> None:
     found = (await proxy.request()).body.decode()
     (value,) = set(re.findall('"type": "([A-Za-z0-9+/]{22})"', found))
     assert found.replace(value, "all") == before
+
+
+async def test_the_example_of_the_page(proxy: Proxy, alpha: Upstream) -> None:
+    """The example in the documentation gives what is written there, and 422 for an error inside of a response."""
+    page = (Path(__file__).parents[2] / "docs" / "policies" / "transformation.md").read_text()
+    spec = yaml.safe_load(re.findall("```yaml\n(.*?)```", page, re.DOTALL)[0])["spec"]
+    expected = "\n".join(each[4:] for each in re.findall("    \\$ curl .*\n((?:    .*\n)+)", page)[0].splitlines())
+    await proxy.apply(transformation(**spec["transformation"]), route(rule("alpha")))
+    answer_json(alpha, {"items": [{"name": "Tea"}, {"name": "Cup"}]})
+    found = await proxy.request("/orders", headers={"Cookie": "user=me"})
+    assert (found.status, found.body.decode()) == (200, expected)
+    assert (alpha.seen[0].path, alpha.seen[0].values("x-user")) == ("/v2/orders", ["me"])
+    answer_json(alpha, {"error": "none left"})
+    assert (await proxy.request()).status == 422
