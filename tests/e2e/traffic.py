@@ -16,20 +16,27 @@ from tests.e2e.kube import until
 TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 
 
-async def status(address: str, host: str, port: int = 80, headers: Mapping[str, str] | None = None) -> int:
+async def status(
+    address: str, host: str, port: int = 80, headers: Mapping[str, str] | None = None, path: str = "/"
+) -> int:
     """Return the status of a request on a connection of its own; 0 if there is no answer."""
     try:
         async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
-            return await _status(session, address, host, port, headers)
+            return await _status(session, address, host, port, headers, path)
     except (aiohttp.ClientError, TimeoutError, OSError):
         return 0
 
 
 async def _status(
-    session: aiohttp.ClientSession, address: str, host: str, port: int, headers: Mapping[str, str] | None = None
+    session: aiohttp.ClientSession,
+    address: str,
+    host: str,
+    port: int,
+    headers: Mapping[str, str] | None = None,
+    path: str = "/",
 ) -> int:
     sent = {"Host": host, **(headers or {})}
-    async with session.get(f"http://{address}:{port}/", headers=sent, allow_redirects=False) as response:
+    async with session.get(f"http://{address}:{port}{path}", headers=sent, allow_redirects=False) as response:
         await response.read()
         return response.status
 
@@ -41,16 +48,17 @@ async def answers(
     port: int = 80,
     seconds: float = 60,
     headers: Mapping[str, str] | None = None,
+    path: str = "/",
 ) -> None:
     """Wait until requests, with these headers, are answered with a status."""
 
     async def read() -> bool:
-        return await status(address, host, port, headers) == expected
+        return await status(address, host, port, headers, path) == expected
 
     async def now() -> int:
-        return await status(address, host, port, headers)
+        return await status(address, host, port, headers, path)
 
-    await until(f"{expected} of {host} at {address}:{port}", read, seconds, told=now)
+    await until(f"{expected} of {host} at {address}:{port}{path}", read, seconds, told=now)
 
 
 @asynccontextmanager
