@@ -92,6 +92,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.policies.targets.SHARDS",
         "translator.policies.targets.LISTENERS",
         "translator.ir.http.EXPRESSION",
+        "translator.envoy.route.PRIME",
         "translator.policies.effective.RANKS",
         "translator.objects.schema.scalars._UNIT",
         "translator.extensions.backend_groups.FINEST",

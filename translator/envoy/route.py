@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from translator.envoy.own_paths import own_paths, path_route
 from translator.envoy.proxyless import write_for_clients
 from translator.envoy.retry import BUFFER_BYTES
 from translator.envoy.route_policies import RoutePolicies, filter_needs
-from translator.ir.http import EXPRESSION, MILLION, PathKind, Rank, RouteMatch, Rule, ValueMatch
+from translator.ir.http import EVERY_REQUEST, EXPRESSION, MILLION, PathKind, Rank, RouteMatch, Rule, ValueMatch
 from translator.ir.listener import ListenerContext
 from translator.languages.regex import quoted
 from translator.refs import Ref
@@ -24,6 +25,9 @@ from xds import CLUSTER, Reference
 
 BROKEN = "headgate/broken"
 """A cluster that never exists: the share of requests that goes there is answered with an error."""
+
+PRIME = 999_983
+"""The sum of the weights of backends that get a share of requests: a prime number, the greatest below a million."""
 
 MISSING = route_components_pb2.RouteAction.INTERNAL_SERVER_ERROR
 
@@ -211,12 +215,27 @@ def _forward(action: route_components_pb2.RouteAction, rule: Rule, part: RouteMa
         return
     if any(each.backend is None for each in weighted) and not part.grpc:
         action.cluster_not_found_response_code = MISSING
-    for each in weighted:
+    for each, weight in zip(weighted, _weights([each.weight for each in weighted], part), strict=True):
         name = cluster_name(rule.shaped(each.backend, part)) if each.backend is not None else BROKEN
         cluster = action.weighted_clusters.clusters.add(name=name)
-        cluster.weight.value = each.weight
+        cluster.weight.value = weight
         for setting in WEIGHTED_CLUSTER.of(each.settings):
             setting.apply_to_weighted_cluster(cluster)
+
+
+def _weights(weights: list[int], part: RouteMatch) -> list[int]:
+    """Return the weights of backends, for a share of requests with a sum that is prime to the numbers of shares.
+
+    Envoy takes both from one random number of the request, so that with a common divisor the share would decide on the
+    backend too.
+    """
+    if part.numbers == EVERY_REQUEST:
+        return weights
+    total, found, before = sum(weights), list[int](), 0
+    for end in accumulate(weights):
+        found.append(max(1, end * PRIME // total - before))
+        before += found[-1]
+    return found
 
 
 def route_match(match: RouteMatch) -> route_components_pb2.RouteMatch:
