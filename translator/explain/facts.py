@@ -30,6 +30,7 @@ from translator.objects.gateway_api.rules import RouteRule
 from translator.outcome import Outcome, Problem
 from translator.policies.effective import Stack, inherited
 from translator.refs import Ref
+from translator.routes.children import unserved
 from translator.routes.delegated import parent_rules, rules_on
 from translator.routes.policies import effective_rules, own_policies
 from translator.routes.units import applied_unit, units_of
@@ -162,8 +163,12 @@ def _view(db: Db, gateway: Ref, binding: Binding, name: RouteName) -> _RuleView 
     route = db.get(Route, name.route)
     specs: tuple[RouteRule[Any], ...] = getattr(route.spec, "rules", ()) if route is not None else ()
     served = effective_rules(db, name.route, binding.stack, presented_certificate(db, gateway), name.path)
-    for read, plain, spec in zip(served, rules_on(db, name.route, name.path), specs, strict=False):
+    found = zip(served, rules_on(db, name.route, name.path), specs, strict=False)
+    for place, (read, plain, spec) in enumerate(found):
         if read.value.name == name.rule:
+            if read.value.delegates:
+                left = unserved(db, name.route, place, read.value, name.path)
+                read = Outcome(left.value or read.value, left.problems)
             own = own_policies(db, name.route, spec, name.path)
             return _RuleView(read, plain.value, spec, inherited(db, gateway, binding.listener), own)
     return None

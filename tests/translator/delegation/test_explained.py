@@ -8,10 +8,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.translator.delegation.emitted import OWN, translated
-from tests.translator.delegation.manifests import GATEWAY, PORT
+from tests.translator.delegation.manifests import GATEWAY, PORT, child, gateway, root, route, rule, service, to, under
 from tests.translator.delegation.reference import World
 from tests.translator.delegation.requests import Asked
 from tests.translator.delegation.trees import PATHS, Trees
+from translator.explain.explain import explain
 from translator.explain.gateway import explain_at
 from translator.explain.request import parse_request
 from translator.translator import Translator
@@ -49,3 +50,19 @@ def test_what_is_explained(seed: int) -> None:
     translator, reference = translated(objects), World(objects)
     for asked in (*map(Asked, PATHS), *(trees.request() for _ in range(20))):
         assert explained(translator, asked) == expected(reference, asked), (seed, asked)
+
+
+def test_why_nothing_below_a_rule_answers() -> None:
+    """Of an error in place of children it is told what is wrong with these; of a child, which rules delegate to it."""
+    rules = [under("/a", child("gone")), under("/b", child("one"), name="second")]
+    found = translated([gateway(), service("a"), root("p", *rules), route("one", rule(to("a")))])
+    lost, served = (
+        explain(found.reader, found.snapshots, parse_request("GET", f"http://127.0.0.1:{PORT}{path}", []))[0]
+        .outcomes[0]
+        .rule
+        for path in ("/a/x", "/b/x")
+    )
+    assert lost is not None
+    assert "HTTPRoute default/gone does not exist" in lost.error
+    assert served is not None
+    assert served.parents == ("HTTPRoute default/p, rule second",)
