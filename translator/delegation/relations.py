@@ -21,6 +21,8 @@ MOST_PATHS: Final = 256
 """The paths by which a child is served: two parents at each of eight levels."""
 INHERITS: Final = tuple(f"{each}/inherit-parent-matcher" for each in GROUPS)
 """The annotations by which the paths of a child follow those of its parent."""
+WEIGHTED: Final = tuple(f"{each}/weighted-routes" for each in GROUPS)
+"""The annotations of a Gateway by which route-weights come before the precedence of matches."""
 TRUE: Final = ("true", "yes", "enable", "enabled")
 
 

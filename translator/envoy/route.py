@@ -229,7 +229,7 @@ def _weights(weights: list[int], part: RouteMatch) -> list[int]:
     Envoy takes both from one random number of the request, so that with a common divisor the share would decide on the
     backend too.
     """
-    if part.numbers == EVERY_REQUEST:
+    if part.numbers == EVERY_REQUEST or len(weights) < 2:
         return weights
     total, found, before = sum(weights), list[int](), 0
     for end in accumulate(weights):

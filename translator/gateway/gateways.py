@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from translator.db import Db
+from translator.delegation.relations import TRUE, WEIGHTED
 from translator.engine.query import index, query
 from translator.objects.gateway_api.gateway import Gateway, GatewaySpec
 from translator.objects.gateway_api.gatewayclass import GatewayClass
@@ -137,3 +138,11 @@ def useless_parameters(field: str) -> Problem:
     """Return the problem of a reference to parameters where there is no cluster."""
     text = f"{field}: parameters are for proxies that Headgate deploys in a cluster; apply it there, or remove it here."
     return Problem("Accepted", "InvalidParameters", text)
+
+
+@query(firewall=True)
+def orders_by_weight(db: Db, gateway: Ref) -> bool:
+    """Return whether the route-weights of children come before the precedence of their matches (ADR 31)."""
+    found = db.get(Gateway, gateway)
+    annotations = found.metadata.annotations if found is not None else {}
+    return any(annotations.get(each, "").lower() in TRUE for each in WEIGHTED)

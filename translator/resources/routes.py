@@ -27,6 +27,7 @@ from translator.envoy.scoped_routes import scope_configuration
 from translator.gateway import attachment
 from translator.gateway import listeners as gateway_listeners
 from translator.gateway.client_certificate import presented_certificate
+from translator.gateway.gateways import orders_by_weight
 from translator.gateway.hostnames import covers, wider
 from translator.gateway.listeners import HostnameKey
 from translator.ir.backend import BackendKey
@@ -41,6 +42,7 @@ from translator.policies.effective import Stack, inherited
 from translator.policies.targets import PolicyShard, shard
 from translator.refs import Ref
 from translator.resources.listener_contexts import listener_context
+from translator.resources.weighted_order import by_weight
 from translator.routes.children import unserved
 from translator.routes.inherited import answers_preflights, behind_cors, inherited_paths, listener_settings
 from translator.routes.policies import effective_rules
@@ -197,6 +199,8 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
     for _, alike in groupby(found, key=lambda each: each[0][:2]):
         entries = _in_order([*alike])
         ordered += sorted(preflights.with_unanswered(entries) if answers else entries, key=attrgetter("precedence"))
+    if any(served.path for served, _ in found) and orders_by_weight(db, gateway):
+        ordered = by_weight(ordered, found)
     if not stack:
         return virtual_host(domain, preflights.routed(ordered))
     inherits = answers_preflights(db, stack)
