@@ -27,6 +27,8 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.proxy.*_PORT",
         "translator.backends.rate_limit_service.PORT",
         "translator.infrastructure.rate_limit.*_PORT",
+        "translator.backends.waf_service.PORT",
+        "translator.infrastructure.waf.*_PORT",
         "translator.extensions.redirect.DEFAULT_PORTS",
         "translator.extensions.aws_ec2.PORT",
         "translator.extensions.backend_gcp.HTTPS",

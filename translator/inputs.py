@@ -136,6 +136,7 @@ class Settings:
         template_env: the environment variables of proxies that templates of policies may read.
         allow_lua: policies may have scripts in Lua, which can do all that the proxy can.
         waf_service: where the service is that inspects requests for policies which name none; None if there is none.
+        waf_image: the image of the service that is deployed for these in a cluster; "" to deploy none.
         allow_wasm: policies may have modules of WebAssembly, which see and change all of requests and responses.
         dynamic_modules: the shared libraries that policies may have the proxies load: names, each with a path where
             proxies run.
@@ -170,6 +171,7 @@ class Settings:
     dynamic_modules: frozenset[tuple[str, str]] = frozenset()
     rate_limit_service: HostAndPort | None = None
     waf_service: HostAndPort | None = None
+    waf_image: str = ""
     local_backends: bool = False
     gcp_metadata_server: HostAndPort | None = None
     gcp_audiences: frozenset[str] = frozenset()

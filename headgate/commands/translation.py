@@ -185,6 +185,17 @@ class TranslationOptions:
             show_default=False,
         ),
     ] = None
+    waf_image: Annotated[
+        str,
+        typer.Option(
+            "--waf-image",
+            envvar="HEADGATE_WAF_IMAGE",
+            metavar="IMAGE",
+            help="In a cluster, the image of `headgate waf`, which is deployed for policies with waf that name no "
+            "service: that of Headgate.",
+            show_default=False,
+        ),
+    ] = ""
     gcp_metadata_server: Annotated[
         Address | None,
         typer.Option(

@@ -122,11 +122,12 @@ def test_options_reach_headgate() -> None:
     """Values become the options of `headgate controller`."""
     values = "proxy.image=r/envoy:1,externalNames=true,policyNamespaces={a,b},policyAffected=true,log.level=debug"
     values += ",allowHttpIssuers=true,allowLua=true,allowWasm=true,templateEnv={POD_NAME,TEAM}"
-    values += ",localBackends=true,accessLogFolder=/logs,watch.namespaceLabels=team,image.tag=v9"
+    values += ",waf.image=r/headgate:1,localBackends=true,accessLogFolder=/logs,watch.namespaceLabels=team,image.tag=v9"
     found = render("--set", values)
     environment = {each["name"]: each.get("value") for each in container(found)["env"]}
     assert environment.items() >= {
         ("HEADGATE_PROXY_IMAGE", "r/envoy:1"),
+        ("HEADGATE_WAF_IMAGE", "r/headgate:1"),
         ("HEADGATE_EXTERNAL_NAMES", "true"),
         ("HEADGATE_ALLOW_HTTP_ISSUERS", "true"),
         ("HEADGATE_ALLOW_LUA", "true"),

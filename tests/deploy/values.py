@@ -55,6 +55,7 @@ VALUES: Final = (
     _value("watch.namespaces", ["a", "b"], "Deployment", *_BINDINGS, wrong=["A_B"]),
     _value("watch.namespaceLabels", "team=web", wrong=["team=web"]),
     _value("proxy.image", "registry.example/envoy:1", wrong=1),
+    _value("waf.image", "registry.example/headgate:1", wrong=1),
     _value("externalNames", True, wrong="yes"),
     _value("allowHttpIssuers", True, wrong="yes"),
     _value("templateEnv", ["POD_NAME", "TEAM"], wrong=["A-B"]),

@@ -119,7 +119,7 @@ def read_provider(context: ProviderContext) -> Outcome[InspectionService | None]
     if found.grpc_service is None:
         backend = own_waf_service(context.db)
         if backend is None:
-            return Outcome(None, (_no_service(f"{context.field}.grpcService"),))
+            return Outcome(None, (_no_service(f"{context.field}.grpcService", context.db.settings.standalone),))
         call = GrpcCall(backend)
     else:
         named = context.grpc(found.grpc_service, "grpcService")
@@ -129,11 +129,14 @@ def read_provider(context: ProviderContext) -> Outcome[InspectionService | None]
     return Outcome(InspectionService(call, found.fail_open, found.message_timeout or TIMEOUT))
 
 
-def _no_service(field: str) -> Problem:
+def _no_service(field: str, standalone: bool) -> Problem:
     text = (
         f"{field}: there is no service of Headgate's that inspects requests; name one, start Headgate with the address "
-        f"of one (--waf-service HOST:PORT), or with what it needs to run one: pip install 'headgate[waf]', and the "
-        f"OWASP Core Rule Set (--waf-rules DIR)."
+        f"of one (--waf-service HOST:PORT), or with what it needs to run one: "
+    ) + (
+        "pip install 'headgate[waf]', and the OWASP Core Rule Set (--waf-rules DIR)."
+        if standalone
+        else "the image (--waf-image)."
     )
     return Problem("ResolvedRefs", "BackendNotFound", text)
 
@@ -160,7 +163,7 @@ def _service(context: PolicyContext, found: WebApplicationFirewall) -> Outcome[I
         return provider_of(context.db, context.origin("extensionRef"), found.extension_ref, MEMBER, field)
     backend = own_waf_service(context.db)
     if backend is None:
-        return Outcome(None, (_no_service(field),))
+        return Outcome(None, (_no_service(field, context.db.settings.standalone),))
     return Outcome(InspectionService(GrpcCall(backend)))
 
 

@@ -59,11 +59,13 @@ class ProxyManifests:
         manifests: all of them, in the order in which they are applied; empty for self-managed proxies.
         paused: whether the manifests are unknown, so that existing objects are left as they are.
         rate_limit: those of the Gateway's rate limit service, for a Gateway whose policies need one.
+        waf: those of its web application firewall, likewise.
     """
 
     manifests: tuple[Manifest, ...] = ()
     paused: bool = False
     rate_limit: tuple[Manifest, ...] = ()
+    waf: tuple[Manifest, ...] = ()
 
 
 PAUSED: Final = ProxyManifests(paused=True)

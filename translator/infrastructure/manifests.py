@@ -10,10 +10,10 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.gateway.gateways import is_managed
 from translator.gateway.ports import gateway_ports, has_listener
-from translator.infrastructure import bootstrap, rate_limit
+from translator.infrastructure import bootstrap, rate_limit, waf
 from translator.infrastructure.addresses import IP, bind_addresses, in_cluster, requested
 from translator.infrastructure.manifest import DEPLOYED_KINDS, PAUSED, Manifest, ProxyManifests
-from translator.infrastructure.names import identity, rate_limit_name, selector
+from translator.infrastructure.names import identity, rate_limit_name, selector, waf_name
 from translator.infrastructure.parameters import parameters
 from translator.infrastructure.pod_disruption_budget import budget
 from translator.infrastructure.pod_template import strategy, template
@@ -60,7 +60,13 @@ def proxy_manifests(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
     controller = db.settings.controller_name
     plan = RenderInput(found, chosen.value, proxies, controller, ports, addresses, cluster_ip, only)
     try:
-        return Outcome(ProxyManifests(tuple(manifests(plan)), rate_limit=tuple(rate_limit_manifests(plan))))
+        image = db.settings.waf_image
+        made = ProxyManifests(
+            tuple(manifests(plan)),
+            rate_limit=tuple(rate_limit_manifests(plan)),
+            waf=tuple(waf_manifests(plan, image)) if image else (),
+        )
+        return Outcome(made)
     except InvalidParameters as error:
         return Outcome(PAUSED, (Problem("Accepted", "InvalidParameters", str(error)),))
 
@@ -103,6 +109,17 @@ def rate_limit_manifests(plan: RenderInput) -> Iterator[Manifest]:
     """
     name, labels = rate_limit_name(plan.gateway.ref), rate_limit.identity(plan.gateway.ref, plan.controller)
     for kind, content in rate_limit.objects(plan):
+        yield _named(plan, kind, name, content, plan.annotations, {**plan.labels, **labels})
+
+
+def waf_manifests(plan: RenderInput, image: str) -> Iterator[Manifest]:
+    """Yield the manifests of the web application firewall of a Gateway, in the order in which they are applied.
+
+    Raises:
+        InvalidParameters: it could not run with these parameters.
+    """
+    name, labels = waf_name(plan.gateway.ref), waf.identity(plan.gateway.ref, plan.controller)
+    for kind, content in waf.objects(plan, image):
         yield _named(plan, kind, name, content, plan.annotations, {**plan.labels, **labels})
 
 

@@ -40,6 +40,12 @@ def rate_limit_name(gateway: Ref) -> str:
     return name if len(name) <= LONGEST else _hashed(name, name)
 
 
+def waf_name(gateway: Ref) -> str:
+    """Return the name of the objects of a Gateway's web application firewall, which no other objects have."""
+    name = f"waf-{resource_name(gateway)}"
+    return name if len(name) <= LONGEST else _hashed(name, name)
+
+
 def label_value(text: str) -> str:
     """Return the label value of a name, shortened if it is too long."""
     fit = text.replace("/", ".")

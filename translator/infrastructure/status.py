@@ -9,7 +9,12 @@ from translator.infrastructure.addresses import assigned
 from translator.infrastructure.manifests import proxy_manifests
 from translator.infrastructure.parameters import parameters
 from translator.infrastructure.pod_disruption_budget import drain_blockers
-from translator.infrastructure.workload_health import has_ready_endpoint, rate_limit_problem, workload_problems
+from translator.infrastructure.workload_health import (
+    has_ready_endpoint,
+    rate_limit_problem,
+    waf_problem,
+    workload_problems,
+)
 from translator.outcome import Problem
 from translator.refs import Ref
 
@@ -51,7 +56,7 @@ def warned(db: Db, gateway: Ref, condition: Condition) -> Condition:
     chosen = parameters(db, gateway).value
     texts = [each.message for each in workload_problems(db, gateway)]
     texts += [] if chosen is None else drain_blockers(chosen)
-    texts.append(rate_limit_problem(db, gateway))
+    texts += [rate_limit_problem(db, gateway), waf_problem(db, gateway)]
     return condition._replace(message=" ".join(filter(None, (condition.message, *texts))))
 
 

@@ -10,8 +10,8 @@ from typing import Final
 from translator.backends.service import Slices, slices
 from translator.db import Db
 from translator.engine.query import index, query
-from translator.infrastructure import rate_limit
-from translator.infrastructure.names import GATEWAY_NAME, label_value, rate_limit_name, resource_name
+from translator.infrastructure import rate_limit, waf
+from translator.infrastructure.names import GATEWAY_NAME, label_value, rate_limit_name, resource_name, waf_name
 from translator.infrastructure.pod_failures import pod_failures
 from translator.objects.kubernetes.endpointslice import EndpointSlice
 from translator.objects.kubernetes.service import Service
@@ -88,6 +88,29 @@ def rate_limit_problem(db: Db, gateway: Ref) -> str:
     reasons = "; ".join(each.rstrip(".") for each in (*texts, *failures))
     effect = "requests are served without global limits, or refused where a GatewayExtension says failOpen: false"
     return f"The rate limit service is not available ({ref}: {reasons}): {effect}."
+
+
+@index(Pod.kind, partitions=lambda _, pod: (pod.namespace,), partition_of=itemgetter(0))
+def waf_pods(db: Db, pod: Ref) -> Iterator[tuple[tuple[str, str], Ref]]:
+    """Index the pods of web application firewalls by namespace and the name of the service."""
+    found = db.get(Pod, pod)
+    labels = found.metadata.labels if found is not None else {}
+    if labels.get("app.kubernetes.io/name") == waf.NAME and waf.INSTANCE in labels:
+        yield (pod.namespace, labels[waf.INSTANCE]), pod
+
+
+def waf_problem(db: Db, gateway: Ref) -> str:
+    """Return why the web application firewall of a Gateway is not available, or some of its pods fail; "" if it is."""
+    ref = Ref(Deployment.kind, gateway.namespace, waf_name(gateway))
+    found = db.get(Deployment, ref)
+    bad = [each for each in found.status.conditions if _bad(each) or _unavailable(each)] if found is not None else []
+    failures = list(_of_pods(_there(db, db.select(waf_pods, (gateway.namespace, ref.name)))))
+    if not bad:
+        return " ".join(failures)
+    texts = (f"{each.reason}: {each.message}" for each in bad)
+    reasons = "; ".join(each.rstrip(".") for each in (*texts, *failures))
+    effect = "requests that it is to inspect get 500, or are served where a GatewayExtension says failOpen: true"
+    return f"The web application firewall is not available ({ref}: {reasons}): {effect}."
 
 
 def _has_ready(db: Db, ref: Ref) -> bool:

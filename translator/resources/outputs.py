@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
-from translator.backends.rate_limit_service import DEPLOYED
+from translator.backends import rate_limit_service, waf_service
 from translator.db import Db
 from translator.engine.query import Query, query
 from translator.gateway.gateways import is_managed
@@ -39,10 +40,18 @@ from translator.resources.listeners import (
 from translator.resources.own_zones import compares_zones, no_proxies_resource, proxies_resource
 from translator.resources.rate_limit_service import rate_limit_endpoints_resource
 from translator.resources.routes import scope_configuration_resource, scope_resource, table_resource
+from translator.resources.waf_service import waf_endpoints_resource
 from xds import Resource
 
 Output = tuple[Query[..., Resource | None], tuple[object, ...]]
 """A query and its arguments, whose value is one resource."""
+
+_OWN_SERVICES: Final[Mapping[Backend, Query[..., Resource | None]]] = {
+    rate_limit_service.DEPLOYED: rate_limit_endpoints_resource,
+    waf_service.DEPLOYED: waf_endpoints_resource,
+}
+"""Headgate's own services, with the queries of the endpoints that they have for a Gateway."""
+_OWN_KEYS: Final = frozenset(each.key for each in _OWN_SERVICES)
 
 Outputs = frozenset[Output]
 
@@ -62,8 +71,9 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
     if outputs:
         needs = gateway_needs(db, gateway)
         for backend in (*gateway_backends(db, gateway), *needs.backends):
-            if backend.settings or backend.key == DEPLOYED.key:
-                outputs |= dict.fromkeys(_of_service(gateway) if backend == DEPLOYED else _of_backend(gateway, backend))
+            if backend.settings or backend.key in _OWN_KEYS:
+                of_own = backend in _OWN_SERVICES
+                outputs |= dict.fromkeys(_of_own(gateway, backend) if of_own else _of_backend(gateway, backend))
             else:  # as most are, and of a Gateway with 10,000 each is looked at when there is another one
                 outputs[cluster_resource, (backend,)] = None
                 if backend.has_assignment:
@@ -91,10 +101,10 @@ def _port_outputs(db: Db, gateway: Ref, spec: PortListener) -> Iterator[Output]:
         yield closed_resource, ()
 
 
-def _of_service(gateway: Ref) -> Iterator[Output]:
-    """Yield the cluster of Headgate's own rate limit service, with the endpoints that it has for a Gateway."""
-    yield cluster_resource, (DEPLOYED,)
-    yield rate_limit_endpoints_resource, (gateway,)
+def _of_own(gateway: Ref, backend: Backend) -> Iterator[Output]:
+    """Yield the cluster of a service of Headgate's own, with the endpoints that it has for a Gateway."""
+    yield cluster_resource, (backend,)
+    yield _OWN_SERVICES[backend], (gateway,)
 
 
 def cluster_outputs(backend: Backend) -> Iterator[Output]:

@@ -18,6 +18,7 @@ from translator.outcome import Outcome
 from translator.refs import Ref
 from translator.resources.filter_needs import gateway_needs
 from translator.resources.listeners import http3_ports
+from translator.resources.waf_service import needs_waf_service
 from xds import ENDPOINT, Resource
 
 
@@ -37,7 +38,7 @@ def rate_limit_endpoints_resource(db: Db, gateway: Ref) -> Resource | None:
 
 @query
 def deployed_manifests(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
-    """Return the manifests of what is deployed for a Gateway: its proxies, and a rate limit service if need be.
+    """Return the manifests of what is deployed for a Gateway: its proxies, and services that policies need.
 
     The Service of the proxies has the ports of HTTP/3, which policies ask for, beside those of listeners.
     """
@@ -45,6 +46,7 @@ def deployed_manifests(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
     if found is None or not found.value.manifests:
         return found
     own = found.value.rate_limit if needs_rate_limit_service(db, gateway) else ()
+    firewall = found.value.waf if found.value.waf and needs_waf_service(db, gateway) else ()
     proxies = with_udp_ports(found.value.manifests, http3_ports(db, gateway))
-    made = replace(found.value, manifests=(*proxies, *own), rate_limit=())
+    made = replace(found.value, manifests=(*proxies, *own, *firewall), rate_limit=(), waf=())
     return Outcome(made, found.problems)

@@ -12,6 +12,7 @@ from translator.refs import Ref
 from translator.registry import KINDS
 from translator.translator import Changes, Translator
 
+IN_CLUSTER = Settings(standalone=False, addresses=("0.0.0.0",))
 GATEWAY = Ref("Gateway", "web", "shop")
 NAME = "headgate-shop"
 
@@ -75,8 +76,7 @@ spec: {{type: {type_}, clusterIP: 10.96.0.7, ports: [{{port: 80}}]}}
 class Cluster:
     """A translator and its outputs."""
 
-    def __init__(self, *documents: str) -> None:
-        settings = Settings(standalone=False, addresses=("0.0.0.0",))
+    def __init__(self, *documents: str, settings: Settings = IN_CLUSTER) -> None:
         self.translator = Translator(settings)
         self.translator.set_proxy_defaults(ProxyDefaults(ca="authority"))
         self.changes = Changes()

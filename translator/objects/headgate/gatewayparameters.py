@@ -27,6 +27,7 @@ from translator.objects.headgate.proxyservice import ServiceParameters
 from translator.objects.schema.base import (
     CelRule,
     CheckedFields,
+    Fields,
     FieldViolation,
     NamespacedObject,
     PrinterColumn,
@@ -99,6 +100,17 @@ class RateLimitServiceParameters(CheckedFields):
         """Yield a violation if several pods would count apart."""
         if self.replicas > 1 and self.redis_address is None:
             yield FieldViolation(("replicas",), self.rules[0].message)
+
+
+class WafServiceParameters(Fields):
+    """The web application firewall of the Gateway, which is deployed only for policies that name no service."""
+
+    replicas: Annotated[Count, Doc(envoy="Deployment.spec.replicas")] = 1
+    """The number of pods, each of which inspects two requests at a time."""
+    image: Annotated[Image | None, Doc(envoy="the container's image", default="that of Headgate")] = None
+    """The image of `headgate waf`."""
+    pod_template: Annotated[Json | None, Doc(envoy="the Deployment's template")] = None
+    """A PodTemplateSpec that is merged over the generated one, whose container is `waf`."""
 
 
 OWN_LABELS: Final = (
@@ -221,6 +233,8 @@ class GatewayParametersSpec(CheckedFields):
         RateLimitServiceParameters()
     )
     """The rate limit service of Gateways with global limits that name no service of their own."""
+    waf_service: Annotated[WafServiceParameters, Doc(envoy="Deployment, Service")] = WafServiceParameters()
+    """The web application firewall of Gateways whose policies have requests inspected and name no service."""
     bootstrap: Annotated[Json | None, Doc(envoy="Bootstrap")] = None
     """An Envoy Bootstrap in its JSON form that is merged over the generated one, like `podTemplate`."""
 
