@@ -43,6 +43,8 @@ class Answer(NamedTuple):
 
 
 Shares = dict[Answer, Fraction]
+Pairs = list[tuple[Match, Match | None]]
+"""Matches of a parent's rule, each with what one of a child is below it; None if that does not fit."""
 BROKEN: Shares = {Answer(status=ERROR): Fraction(1)}
 
 
@@ -75,12 +77,10 @@ class Way:
 
     Attributes:
         routes: the routes, the rule's own is the last.
-        match: what the delegating rule takes.
         headers: the headers that delegating rules set.
     """
 
     routes: tuple[Key, ...]
-    match: Match
     headers: dict[str, str]
 
 
@@ -127,25 +127,27 @@ class World:
         return spec.get("hostnames") or [""]
 
     def _roots_leaves(self, key: Key) -> Iterator[Leaf]:
-        way = Way((key,), Match(), {})
         for place, raw in enumerate(self.routes[key]["spec"]["rules"]):
-            for match in _matches(raw, Match()):
-                yield from self._leaves(replace(way, match=match), raw, (*self._age(key), place))
+            yield from self._leaves(Way((key,), {}), _matches(raw), raw, (*self._age(key), place))
 
-    def _leaves(self, way: Way, raw: Manifest, order: tuple[Any, ...]) -> Iterator[Leaf]:
-        """Yield the leaves of a rule for one of its matches."""
-        headers = {**way.headers, **_headers(raw)}
+    def _leaves(self, way: Way, matches: list[Match], raw: Manifest, order: tuple[Any, ...]) -> Iterator[Leaf]:
+        """Yield the leaves of a rule with the matches that it has on a way."""
         references = raw.get("backendRefs", ())
         kinds = [_delegates(each) for each in references]
+        below = replace(way, headers={**way.headers, **_headers(raw)})
         if not any(kinds):
-            yield Leaf(way.match, order, self._served(way.routes[-1], references, headers))
-        elif not all(kinds) or way.match.kind != PREFIX or not _may_delegate(raw):
+            yield from (Leaf(each, order, self._served(below, references)) for each in matches)
+            return
+        good = [each for each in matches if each.kind == PREFIX] if all(kinds) and _may_delegate(raw) else []
+        if len(good) < len(matches):
             self.reasons.add(Reason(way.routes[-1], "UnsupportedValue"))
-            yield Leaf(way.match, (*order, LAST), BROKEN)
-        else:
-            yield from self._delegated(replace(way, headers=headers), references, order)
+        yield from (Leaf(each, (*order, LAST), BROKEN) for each in matches if each not in good)
+        if good:
+            yield from self._delegated(below, good, references, order)
 
-    def _delegated(self, way: Way, references: list[Manifest], order: tuple[Any, ...]) -> Iterator[Leaf]:
+    def _delegated(
+        self, way: Way, matches: list[Match], references: list[Manifest], order: tuple[Any, ...]
+    ) -> Iterator[Leaf]:
         """Yield the leaves of the children of a rule, and behind them the error of what is missing."""
         weights: dict[Key, int] = {}
         broken = False
@@ -156,14 +158,16 @@ class World:
             for each in found:
                 weights.setdefault(each, weight)
         made: list[tuple[Key, int, Leaf]] = []
-        for each, weight in weights.items():
-            made += [(each, weight, leaf) for leaf in self._child_leaves(way, each, order) if weight]
+        served: set[Match] = set()
+        for child, weight in weights.items():
+            fitting = self._fitting(way.routes[-1], matches, child)
+            served |= {match for pairs in fitting if weight for match, pair in pairs if pair is not None}
+            made += [(child, weight, leaf) for leaf in self._child_leaves(way, child, fitting, order) if weight]
         if len({each.get("weight", 1) for each in references}) > 1:
             yield from _shared(made)
         else:
             yield from (leaf for _, _, leaf in made)
-        if broken or not made:
-            yield Leaf(way.match, (*order, LAST), BROKEN)
+        yield from (Leaf(each, (*order, LAST), BROKEN) for each in matches if broken or each not in served)
 
     def _children(self, way: Way, reference: Manifest) -> tuple[list[Key], bool]:
         """Return the children that a reference is to, and whether it is at fault itself."""
@@ -203,21 +207,28 @@ class World:
         self.reasons |= {Reason(each, "NotAllowedByParent", parent) for each in rest if each not in good}
         return good, bool(cycles) or (named and bool(rest) and not good)
 
-    def _child_leaves(self, way: Way, child: Key, order: tuple[Any, ...]) -> Iterator[Leaf]:
-        """Yield the leaves of a child under one match of a delegating rule."""
+    def _fitting(self, parent: Key, matches: list[Match], child: Key) -> list[Pairs]:
+        """Return, for each rule of a child, what its matches are below each match of its parent's rule."""
+        inherits = self.routes[child]["metadata"].get("annotations", {}).get(INHERITS) == "true"
+        join = inherited if inherits else fitted
+        found: list[Pairs] = []
+        for place, raw in enumerate(self.routes[child]["spec"]["rules"]):
+            if _takes_the_parents(raw):
+                found.append([(each, each) for each in matches])
+            else:
+                found.append([(each, join(each, own)) for each in matches for own in _matches(raw)])
+            fits = self._fits[parent, child]
+            fits[place] = fits.get(place, False) or any(pair is not None for _, pair in found[-1])
+        return found
+
+    def _child_leaves(self, way: Way, child: Key, fitting: list[Pairs], order: tuple[Any, ...]) -> Iterator[Leaf]:
+        """Yield the leaves of a child whose rules have these matches."""
         raw = self.routes[child]
-        annotations = raw["metadata"].get("annotations", {})
-        weight = int(annotations.get(WEIGHT, "0"))
-        for place, own in enumerate(raw["spec"]["rules"]):
-            join = inherited if annotations.get(INHERITS) == "true" else fitted
-            pairs = [join(way.match, each) for each in _matches(own, way.match)]
-            if _takes_the_parents(own):
-                pairs = [way.match]
-            fits = self._fits[way.routes[-1], child]
-            fits[place] = fits.get(place, False) or any(pairs)
-            for match in filter(None, pairs):
-                below = Way((*way.routes, child), match, way.headers)
-                yield from self._leaves(below, own, (*order, -weight, *self._age(child), place))
+        weight = int(raw["metadata"].get("annotations", {}).get(WEIGHT, "0"))
+        for place, (rule, pairs) in enumerate(zip(raw["spec"]["rules"], fitting, strict=True)):
+            matches = [*dict.fromkeys(pair for _, pair in pairs if pair is not None)]
+            below = replace(way, routes=(*way.routes, child))
+            yield from self._leaves(below, matches, rule, (*order, -weight, *self._age(child), place))
 
     def is_of_routes(self, key: Key) -> bool:
         """Whether a route may be a child at all: one whose parentRefs are all to Gateways is not."""
@@ -250,8 +261,9 @@ class World:
     def _age(self, key: Key) -> tuple[str, str]:
         return self.routes[key]["metadata"].get("creationTimestamp", ""), "/".join(key)
 
-    def _served(self, owner: Key, references: Iterable[Manifest], headers: dict[str, str]) -> Shares:
+    def _served(self, way: Way, references: Iterable[Manifest]) -> Shares:
         """Return the shares of the Services of a rule."""
+        owner, headers = way.routes[-1], way.headers
         weights = [(each, each.get("weight", 1)) for each in references]
         total = sum(weight for _, weight in weights)
         made: defaultdict[Answer, Fraction] = defaultdict(Fraction)
@@ -283,14 +295,14 @@ def _key(manifest: Manifest) -> Key:
     return manifest["metadata"].get("namespace", DEFAULT), manifest["metadata"]["name"]
 
 
-def _matches(raw: Manifest, without: Match) -> list[Match]:
-    """Return the matches of a rule; `without` is that of one that has none."""
-    return [without] if _takes_the_parents(raw) else [read(each) for each in raw["matches"]]
+def _matches(raw: Manifest) -> list[Match]:
+    """Return the matches of a rule; without any it takes everything."""
+    return [*dict.fromkeys(map(read, raw.get("matches", ())))] or [Match()]
 
 
 def _takes_the_parents(raw: Manifest) -> bool:
     """Whether a rule has no matches; the API server writes them as one of everything."""
-    return [read(each) for each in raw.get("matches", ())] in ([], [Match()])
+    return _matches(raw) == [Match()]
 
 
 def _delegates(reference: Manifest) -> bool:
