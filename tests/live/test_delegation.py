@@ -73,7 +73,7 @@ def without_timeout(found: Answer) -> Answer:
 @pytest.mark.parametrize("seed", range(12))
 async def test_envoy_agrees_with_the_reference(proxy: Proxy, backends: list[Manifest], seed: int) -> None:
     """Who answers each request to a random tree of routes is what a walk over all ways finds."""
-    trees = Trees(seed, shares=False)
+    trees = Trees(seed)
     objects = [each for each in trees.world() if each["kind"] in ("HTTPRoute", "ReferenceGrant")]
     await proxy.apply(open_gateway(proxy), backends, [at_the_proxy(each) for each in objects])
     reference = World([*backends, *objects])
@@ -84,7 +84,7 @@ async def test_envoy_agrees_with_the_reference(proxy: Proxy, backends: list[Mani
 @pytest.mark.parametrize("seed", range(3))
 async def test_trees_change_under_load(proxy: Proxy, backends: list[Manifest], seed: int) -> None:
     """While one random tree takes the place of another, who answers is who may in one of the states on the way."""
-    trees = Trees(seed, shares=False)
+    trees = Trees(seed)
     asked = [*map(Asked, PATHS), *(trees.request() for _ in range(12))]
     known: dict[Ref, Manifest] = {}
     await proxy.apply(open_gateway(proxy), backends)

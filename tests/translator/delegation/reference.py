@@ -160,9 +160,11 @@ class World:
         made: list[tuple[Key, int, Leaf]] = []
         served: set[Match] = set()
         for child, weight in weights.items():
+            if not weight:
+                continue
             fitting = self._fitting(way.routes[-1], matches, child)
-            served |= {match for pairs in fitting if weight for match, pair in pairs if pair is not None}
-            made += [(child, weight, leaf) for leaf in self._child_leaves(way, child, fitting, order) if weight]
+            served |= {match for pairs in fitting for match, pair in pairs if pair is not None}
+            made += [(child, weight, leaf) for leaf in self._child_leaves(way, child, fitting, order)]
         if len({each.get("weight", 1) for each in references}) > 1:
             yield from _shared(made)
         else:

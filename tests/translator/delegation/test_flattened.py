@@ -15,7 +15,7 @@ REQUESTS = 40
 
 def compare(seed: int) -> None:
     """Ask the routes that Headgate makes of a tree, and the reference."""
-    trees = Trees(seed, shares=False, inherits=True)
+    trees = Trees(seed)
     objects = trees.world()
     asked = [*map(Asked, PATHS), *(trees.request() for _ in range(REQUESTS))]
     routes, reference = configuration(translated(objects)), World(objects)

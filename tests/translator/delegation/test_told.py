@@ -27,7 +27,7 @@ def told(translator: Translator, route: Key) -> Iterator[tuple[Key | None, str, 
 
 def compare(seed: int) -> None:
     """Compare what children are told of each parent that is served, and what parents are told of their references."""
-    objects = Trees(seed, shares=False).world()
+    objects = Trees(seed).world()
     translator, reference = translated(objects), World(objects)
     for (parent, child), fits in reference.fitting.items():
         found = {(type_, status, reason) for key, type_, status, reason in told(translator, child) if key == parent}

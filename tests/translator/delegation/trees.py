@@ -35,15 +35,10 @@ HOSTS = ("x.test", "y.test", "example.com")
 
 
 class Trees:
-    """Draws worlds and requests from a seed.
+    """Draws worlds and requests from a seed."""
 
-    With `shares` references to routes have weights, without it rules have timeouts, which shares cannot differ in;
-    without `inherits` rules that delegate have neither filters nor timeouts.
-    """
-
-    def __init__(self, seed: int, *, shares: bool = True, inherits: bool = True) -> None:
+    def __init__(self, seed: int) -> None:
         self._random = Random(seed)
-        self._shares, self._inherits = shares, inherits
         self._one = self._random.choice
 
     def world(self) -> list[Manifest]:
@@ -99,7 +94,7 @@ class Trees:
         matches = self._some(lambda: self._match({"value": self._one(prefixes)}), 2)
         if self._rarely(30):
             matches.append(self._match(self._path()))
-        return {"matches": matches, "backendRefs": self._some(self._reference, 3), **self._inherited()}
+        return {"matches": matches, "backendRefs": self._some(self._reference, 3), **self._headers()}
 
     def _delegating_root(self) -> Manifest:
         return self._delegating(("/", "/", "/t1", "/t1", "/t1/x", "/t2"))
@@ -115,12 +110,9 @@ class Trees:
             made["filters"] = [setting(self._one("123"), self._one(["x-by", "x-more"]))]
         if self._rarely(5):
             made["filters"] = [*made.get("filters", ()), rewriting(self._one(["one.test", "two.test"]))]
-        if not self._shares and self._rarely(4):
+        if self._rarely(5):
             made["timeouts"] = {"request": self._one(["1s", "2s"])}
         return made
-
-    def _inherited(self) -> Manifest:
-        return self._headers() if self._inherits else {}
 
     def _reference(self) -> Manifest:
         kind = self._random.randrange(10)
@@ -131,7 +123,7 @@ class Trees:
         else:
             missing = ["missing"] if self._rarely(6) else []
             made = child(self._one([*BELOW, *missing]), self._one(["", "", "", "", "default", "team"]))
-        return made | ({"weight": self._one([0, 1, 3])} if self._shares and self._rarely(4) else {})
+        return made | ({"weight": self._one([0, 1, 3])} if self._rarely(5) else {})
 
     def _service(self) -> Manifest:
         weight = {"weight": self._one([0, 2])} if self._rarely(4) else {}
