@@ -52,6 +52,19 @@ async def test_shares_of_shares(proxy: Proxy) -> None:
     assert set(await counted(proxy, "/x/3")) == {"beta"}
 
 
+async def test_shares_of_backends_in_shares_of_children(proxy: Proxy) -> None:
+    """The weights of a child's backends hold within its share, however large they are."""
+    for weight in (1, 50, 250_000, 500_000):
+        await proxy.apply(
+            route("parent", under("/", child("one", weight=1), child("two", weight=3)), parents=[OF_GATEWAY]),
+            route("one", under("/x", to("alpha", weight=weight), to("beta", weight=weight))),
+            route("two", under("/x", to("gamma"))),
+        )
+        found = await counted(proxy, "/x")
+        shares = {"alpha": 1 / 8, "beta": 1 / 8, "gamma": 3 / 4}
+        assert all(near(found[each], share) for each, share in shares.items()), (weight, found)
+
+
 async def test_equal_weights_share_nothing(delegating: Proxy) -> None:
     """Where all references have one weight, children with equal matches do not share: precedence decides."""
     other = route("a-first", under(f"{TEAM1}/foo", to("httpbin")), namespace="team2")
