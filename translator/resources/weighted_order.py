@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from translator.delegation.paths import DEPTH
+from translator.delegation.paths import DEPTH, Path
 from translator.envoy.route import EncodedRoute
 from translator.gateway.attachment import RouteOnDomain
 from translator.refs import Ref
@@ -31,12 +31,13 @@ def by_weight(ordered: Sequence[E], found: Iterable[tuple[RouteOnDomain, tuple[E
         found: the routes that the entries are of.
     """
     weights: dict[int, tuple[RootRule, tuple[int, ...]]] = {}
-    for served, entries in found:
-        if served.path:
-            own = tuple(served.order[1::4])  # of each level the rule, the weight, the age and the name
-            rule = RootRule(*served.path[0])
-            padded = (*own, *(0,) * (DEPTH - len(own)))
-            weights |= {id(each): (rule, padded) for each in entries if each.precedence.request}
+    children = [(served, entries) for served, entries in found if served.path]
+    lightest = _lightest(served for served, _ in children)
+    for served, entries in children:
+        own = _weights(served)
+        rule = RootRule(*served.path[0])
+        key = (*own, *lightest.get((served.path, served.route), _padded((), len(own))))
+        weights |= {id(each): (rule, key) for each in entries if each.precedence.request}
     places: defaultdict[RootRule, list[int]] = defaultdict(list)
     for place, each in enumerate(ordered):
         if id(each) in weights:
@@ -47,3 +48,26 @@ def by_weight(ordered: Sequence[E], found: Iterable[tuple[RouteOnDomain, tuple[E
         for place, source in zip(of_rule, heaviest, strict=True):
             made[place] = ordered[source]
     return made
+
+
+def _weights(served: RouteOnDomain) -> tuple[int, ...]:
+    """Return the weights on the way to a child, as they sort: of each level the rule, the weight, the age, the name."""
+    return tuple(int(each) for each in served.order[1::4])
+
+
+def _padded(weights: tuple[int, ...], level: int) -> tuple[int, ...]:
+    return (*weights, *(0,) * (DEPTH - level - len(weights)))
+
+
+def _lightest(children: Iterable[RouteOnDomain]) -> dict[tuple[Path, Ref], tuple[int, ...]]:
+    """Return, for the children that delegate, the weights below them that sort last, at least those of no weight.
+
+    What such a child has itself sorts with these: an error in place of what is missing is behind all that is there.
+    """
+    found: dict[tuple[Path, Ref], tuple[int, ...]] = {}
+    for served in children:
+        own = _weights(served)
+        for level in range(1, len(own)):
+            key = (served.path[:level], served.path[level].parent)
+            found[key] = max(found.get(key, _padded((), level)), _padded(own[level:], level))
+    return found
