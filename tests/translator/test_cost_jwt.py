@@ -46,7 +46,7 @@ def test_issuers_of_a_gateway_s_policy(large: Translator) -> None:
             assert found.resources == FILTER
             assert queries["route_entries"] == queries["encoded_host"] == queries["rules"] == 0
             assert found.statuses == []
-            assert found.runs <= 29
+            assert found.runs <= 31
         # Its keys come from elsewhere: their cluster, and the resource of the filter.
         found, queries = counted(large, issuers("a.org"))
         assert found.resources.keys() == {EXTENSION_CONFIG, CLUSTER}
