@@ -76,7 +76,7 @@ check: setup ## Lint, types, direction of imports, then the tests: what CI runs
 full: check slow fuzz chaos disruption soak e2e conformance ## Everything that tests anything, before a release (an hour and a half)
 
 # Where there is no cluster, the tests are skipped and say why.
-e2e: setup $(GO) $(TOOLS)/helm $(TOOLS)/ratelimit $(INTEGRATIONS)/ready ## Run the tests that need a Kubernetes cluster; KUBECONFIG names one (E2E_ARGS="-k name" for some of them)
+e2e: setup $(GO) tools $(INTEGRATIONS)/ready ## Run the tests that need a Kubernetes cluster; KUBECONFIG names one (E2E_ARGS="-k name" for some of them)
 	@tests/e2e/run $(E2E_ARGS)
 
 conformance: setup $(SUITE) ## Run the official Gateway API suite on headgate translate, then on such a cluster (PROFILES=GATEWAY-HTTP CHANNEL=standard PARALLEL=8)
