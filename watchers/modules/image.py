@@ -136,9 +136,13 @@ def read_layer(body: bytes, media_type: str) -> bytes:
             content = files.extractfile(found) if found is not None else None
             if content is None:
                 raise ModuleError(f"the last layer of the image has no file {FILE}")
-            return content.read()
+            # A file with holes is as long as it says, whatever the length of the archive.
+            module = content.read(MOST_MODULE_BYTES + 1)
     except (tarfile.TarError, EOFError):
         raise ModuleError("the layer of the image is no archive of tar") from None
+    if len(module) > MOST_MODULE_BYTES:
+        raise ModuleError(f"the module in the image has more than {MOST_MODULE_BYTES} bytes")
+    return module
 
 
 def _module_file(files: tarfile.TarFile) -> tarfile.TarInfo | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
+import tarfile
 from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
 from typing import Any
@@ -316,6 +318,18 @@ def test_layers_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = gzip.compress(b"\0" * 100_000_000)
     with pytest.raises(ModuleError, match="has more than 100000 bytes"):
         read_layer(bomb, GZIP)
+
+
+def test_a_file_with_holes() -> None:
+    """A file that says that it is of 8 GiB, nearly all of them holes, is not read into memory."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as files:
+        found = tarfile.TarInfo("plugin.wasm")
+        found.size = len(GOOD)
+        found.pax_headers = {"GNU.sparse.size": str(1 << 33), "GNU.sparse.map": f"0,{len(GOOD)}"}
+        files.addfile(found, io.BytesIO(GOOD))
+    with pytest.raises(ModuleError, match="has more than"):
+        read_layer(made.getvalue(), GZIP)
 
 
 @pytest.mark.parametrize(
