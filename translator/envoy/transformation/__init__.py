@@ -11,7 +11,7 @@ Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_fil
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import blake2b
 from importlib import resources
 from typing import Final
 
@@ -39,7 +39,7 @@ end
 
 
 def _filter(script: str) -> Lua:
-    made = Lua(shared_vm_id=f"headgate.transformation/{hashlib.sha256(script.encode()).hexdigest()[:16]}")
+    made = Lua(shared_vm_id=f"headgate.transformation/{blake2b(script.encode(), digest_size=16).hexdigest()}")
     made.default_source_code.inline_string = script
     # The route stays the one that was chosen: its successor may protect what this one does not.
     made.clear_route_cache.value = False
