@@ -74,6 +74,9 @@ class ChildAttachment(tuple[ParentStatus, ...]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ChildAttachment) and super().__eq__(other)
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # that of tuples compares the elements alone
+
     __hash__ = tuple.__hash__
 
 
