@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from headgate.waf.inspection import Inspection, Match, Verdict
 from headgate.waf.rule_files import RuleFiles
 from headgate.waf.rule_text import UNREADABLE, directives
+from headgate.waf.truncated import ended
 from translator.languages.seclang import SecLangError
 from translator.waf_profile import Profile, ProfileError
 
@@ -51,8 +52,10 @@ class Engine:
         if isinstance(rules, str):
             return Verdict(error=rules)
         begun = time.perf_counter()
+        if found.truncated and found.response is None:
+            body = ended(found.headers, body)
         status, matches = self._run(rules, found, body)
-        if not status and not found.truncated and any(each.rule in UNREADABLE for each in matches):
+        if not status and any(each.rule in UNREADABLE for each in matches):
             status = BAD_REQUEST if profile.mode == "Enforce" else 0
         return Verdict(status, matches, time.perf_counter() - begun)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from headgate.waf.rule_files import RuleFiles
+from headgate.waf.truncated import JSON, XML
 from translator.waf_profile import Exclusion, Profile
 
 FIRST_ID: Final = 9_990_000
@@ -54,12 +55,12 @@ def _rule(number: int, condition: str, actions: str, message: str = "") -> str:
 _FIRST: Final = (
     _rule(
         0,
-        r'REQUEST_HEADERS:Content-Type "@rx ^(?:application(?:/soap\+|/)|text/)xml"',
+        f'REQUEST_HEADERS:Content-Type "@rx {XML}"',
         "phase:1,t:lowercase,pass,ctl:requestBodyProcessor=XML",
     ),
     _rule(
         1,
-        r'REQUEST_HEADERS:Content-Type "@rx ^application/(?:[a-z0-9.-]+\+)?json"',
+        f'REQUEST_HEADERS:Content-Type "@rx {JSON}"',
         "phase:1,t:lowercase,pass,ctl:requestBodyProcessor=JSON",
     ),
     _rule(2, 'REQBODY_ERROR "!@eq 0"', "phase:2,pass", "The body of the request cannot be read"),

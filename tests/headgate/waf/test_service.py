@@ -117,6 +117,12 @@ async def test_long_bodies(waf: Waf) -> None:
     assert await ask(waf, *hostile, profile=passing) == ["request_headers", "request_body"]
     early = form(b"c=1' or 1=1--&a=" + b"b" * 200)
     assert await ask(waf, *early, profile=passing) == ["request_headers", 403]
+    part = b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+    for value, told in ((b"1' or 1=1--", 403), (b"1", "request_body")):
+        parts = part % (b"a", value) + part % (b"c", b"x" * 300) + b"--b--\r\n"
+        kind = {"content_type": "multipart/form-data; boundary=b", "content_length": str(len(parts))}
+        messages = [headers(method="POST", end=False, **kind), body(parts)]
+        assert await ask(waf, *messages, profile=passing) == ["request_headers", told]
 
 
 async def test_upgrades(waf: Waf) -> None:
