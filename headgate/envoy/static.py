@@ -21,12 +21,12 @@ def static_bootstrap(resources: Mapping[str, Sequence[Json]]) -> Json:
     """Return a bootstrap that needs no xDS server.
 
     Args:
-        resources: lists of listeners, routes, clusters, endpoints, configurations of filters, and secrets, private keys
-            included.
+        resources: lists of listeners, routes, their scopes, clusters, endpoints, configurations of filters, and
+            secrets, private keys included.
 
     Returns:
-        The bootstrap as JSON values: routes and the configurations of filters are inlined in listeners, endpoints in
-        clusters, and secrets are static. Missing routes and endpoints are empty.
+        The bootstrap as JSON values: routes, scopes and the configurations of filters are inlined in listeners,
+        endpoints in clusters, and secrets are static. Missing routes and endpoints are empty.
     """
     config = to_plain(
         bootstrap("validate/validate", "validate", Address("127.0.0.1", 1), Address("127.0.0.1", ADMIN_PORT))
@@ -39,25 +39,39 @@ def static_bootstrap(resources: Mapping[str, Sequence[Json]]) -> Json:
     filters = {each["name"]: each["typed_config"] for each in resources.get("extension_configs", ())}
     endpoints = {each["cluster_name"]: each for each in resources.get("endpoints", ())}
     config["static_resources"]["clusters"] += [_cluster(each, endpoints) for each in resources.get("clusters", ())]
+    scopes = [
+        {
+            "name": each["name"],
+            "key": each["key"],
+            "route_configuration": _routes(each["route_configuration_name"], routes),
+        }
+        for each in resources.get("scoped_routes", ())
+    ]
     config["static_resources"]["listeners"] = [
-        _inline(each, routes, filters) for each in resources.get("listeners", ())
+        _inline(each, routes, filters, scopes) for each in resources.get("listeners", ())
     ]
     config["static_resources"]["secrets"] = list(resources.get("secrets", ()))
     return config
 
 
-def _inline(value: Any, routes: Mapping[str, Json], filters: Mapping[str, Json]) -> Any:
+def _routes(name: str, routes: Mapping[str, Json]) -> Json:
+    """Return the route configuration of a name."""
+    # A route may refer to a missing cluster, for an unresolved backend: by xDS, Envoy accepts it, too.
+    return {"validate_clusters": False, **routes.get(name, {"name": name})}
+
+
+def _inline(value: Any, routes: Mapping[str, Json], filters: Mapping[str, Json], scopes: Sequence[Json] = ()) -> Any:
     """Replace the names of route configurations and of filters by their content, and references to SDS by secrets."""
     if isinstance(value, list):
-        return [_inline(each, routes, filters) for each in value]
+        return [_inline(each, routes, filters, scopes) for each in value]
     if not isinstance(value, dict):
         return value
-    discovered = ("rds", "sds_config", "config_discovery")
-    inlined = {key: _inline(each, routes, filters) for key, each in value.items() if key not in discovered}
+    discovered = ("rds", "scoped_rds", "rds_config_source", "sds_config", "config_discovery")
+    inlined = {key: _inline(each, routes, filters, scopes) for key, each in value.items() if key not in discovered}
     if "rds" in value:
-        name = value["rds"]["route_config_name"]
-        # A route may refer to a missing cluster, for an unresolved backend: by xDS, Envoy accepts it, too.
-        inlined["route_config"] = {"validate_clusters": False, **routes.get(name, {"name": name})}
+        inlined["route_config"] = _routes(value["rds"]["route_config_name"], routes)
+    if "scoped_rds" in value:
+        inlined["scoped_route_configurations_list"] = {"scoped_route_configurations": list(scopes)}
     if "config_discovery" in value:
         inlined["typed_config"] = filters[value["name"]]
     return inlined

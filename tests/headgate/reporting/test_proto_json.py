@@ -14,7 +14,7 @@ from headgate.reporting.proto_json import REDACTED, redact, resources, to_plain
 from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from headgate_proto.envoy.config.endpoint.v3 import endpoint_pb2
 from headgate_proto.envoy.config.listener.v3 import listener_pb2
-from headgate_proto.envoy.config.route.v3 import route_pb2
+from headgate_proto.envoy.config.route.v3 import route_pb2, scoped_route_pb2
 from headgate_proto.envoy.extensions.filters.http.router.v3 import router_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
@@ -31,12 +31,24 @@ def parse(data: dict[str, Any], message: Message) -> Resource:
     return Resource.pack(json_format.ParseDict(data, message))
 
 
-def listener() -> Resource:
+RDS = {"rds": {"route_config_name": "web", "config_source": ADS}}
+EXTRACTOR = {"header_value_extractor": {"name": "scope", "index": 0}}
+SRDS = {
+    "scoped_routes": {
+        "name": "scopes",
+        "scope_key_builder": {"fragments": [EXTRACTOR]},
+        "rds_config_source": ADS,
+        "scoped_rds": {"scoped_rds_config_source": ADS},
+    }
+}
+
+
+def listener(routes: dict[str, Any] = RDS) -> Resource:
     """Return a listener with routes and a certificate by xDS."""
     manager = {
         "@type": TYPES + "filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "web",
-        "rds": {"route_config_name": "web", "config_source": ADS},
+        **routes,
         "http_filters": [{"name": "router", "typed_config": {"@type": TYPES + "filters.http.router.v3.Router"}}],
     }
     tls = {
@@ -115,6 +127,18 @@ def test_envoy_finds_errors_in_all_resources(
     told = validate(static_bootstrap(resources(snapshot, redacted=False)), envoy_path, tmp_path)
     assert told.returncode != 0
     assert message in told.stderr
+
+
+@pytest.mark.parametrize(("path", "valid"), [("/a+", True), ("(?<no", False)])
+def test_envoy_validates_the_routes_of_scopes(
+    path: str, valid: bool, secret: Resource, envoy_path: Path, tmp_path: Path
+) -> None:
+    """The routes of a listener with scopes are inlined too, and Envoy finds an error in them."""
+    data = {"name": "one", "route_configuration_name": "web", "key": {"fragments": [{"string_key": "a"}]}}
+    scope = parse(data, scoped_route_pb2.ScopedRouteConfiguration())
+    made = Snapshot.of([listener(SRDS), cluster(), route(path), endpoints("127.0.0.1"), scope, secret])
+    told = validate(static_bootstrap(resources(made, redacted=False)), envoy_path, tmp_path)
+    assert (told.returncode == 0) is valid, told.stderr
 
 
 def test_missing_routes_and_endpoints_are_empty(secret: Resource, envoy_path: Path, tmp_path: Path) -> None:
