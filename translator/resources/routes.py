@@ -44,6 +44,7 @@ from translator.refs import Ref
 from translator.resources.listener_contexts import listener_context
 from translator.resources.weighted_order import by_weight
 from translator.routes.children import unserved
+from translator.routes.crowded import is_unserved
 from translator.routes.inherited import answers_preflights, behind_cors, inherited_paths, listener_settings
 from translator.routes.policies import effective_rules
 from translator.routes.proxyless import client_rules
@@ -288,6 +289,8 @@ def child_entries(
     db: Db, child: Ref, path: Path, origin: ListenerContext, stack: Stack | None, certificate: BackendKey | None
 ) -> Outcome[tuple[route_messages.EncodedRoute, ...]]:
     """Return the ``Route`` messages of a child, by the rules that delegate to it: as `route_entries` else."""
+    if is_unserved(db, child, path):
+        return Outcome(())
     return _made_entries(db, child, path, origin, stack, certificate)
 
 

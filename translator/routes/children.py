@@ -15,10 +15,13 @@ from translator.ir.http import PathKind, RouteMatch, Rule
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
+from translator.routes.crowded import CROWDED, is_crowded
 from translator.routes.delegated import serves_inside
 
 NOBODY: Final = "no HTTPRoute that the rule delegates to is served"
 TOO_MANY: Final = f"is reached by more than {MOST_PATHS} paths, by which it is not served: delegate to it less often"
+TOO_WIDE: Final = "DelegationTooWide"
+"""The reason of a child that is crowded, and of its parents."""
 MOST_NAMES: Final = 3
 """So many of the children that a reference may not mean are named."""
 
@@ -85,6 +88,10 @@ class ReferencePlace(NamedTuple):
         """Return a problem of it."""
         return Reached(Problem("ResolvedRefs", reason, f"{self.field}: {text}."))
 
+    def crowds(self, child: Ref) -> Reached:
+        """Return the problem that it is to a route that is crowded."""
+        return Reached(Problem("ResolvedRefs", TOO_WIDE, f"{self.field}: {child} {CROWDED}."), child)
+
     def refuses(self, child: Child, why: str) -> Reached:
         """Return the problem that it must not be to a route."""
         text = f"{self.field}: {child.ref} {why}."
@@ -104,9 +111,13 @@ def _meant(db: Db, at: ReferencePlace, reference: ChildReference) -> Delegates:
     by_name = children.by == NAME
     denied |= {each: TOO_MANY for each in reached if by_name and has_too_many_paths(db, each.ref)}
     problems = [at.refuses(each, why) for each, why in denied.items()]
-    good = tuple(each.ref for each in candidates if each not in denied)
-    broken = problems[0].problem.message if by_name and reached and not good else ""
-    return Delegates(good, reached=tuple(each.ref for each in reached), problems=_bounded(problems), broken=broken)
+    fit = [each.ref for each in candidates if each not in denied]
+    crowded = [ref for ref, crowds in zip(fit, is_crowded.each(db, ((each,) for each in fit)), strict=True) if crowds]
+    good = tuple(fit) if not crowded else tuple(each for each in fit if each not in crowded)
+    broken = problems[0].problem.message if by_name and reached and not fit else ""
+    told = (*_bounded(problems), *_bounded([at.crowds(each) for each in crowded]))
+    broken = broken or next((at.crowds(each).problem.message for each in crowded), "")
+    return Delegates(good, reached=tuple(each.ref for each in reached), problems=told, broken=broken)
 
 
 def _missing(db: Db, children: Children) -> str:

@@ -8,7 +8,14 @@ from typing import Final, NamedTuple
 
 from translator.db import Db
 from translator.delegation.inheritance import has_inheritance, inherited
-from translator.delegation.matching import MOST_MATCHES, matches_inside
+from translator.delegation.matching import (
+    EVERYTHING,
+    MOST_DELEGATING,
+    MOST_MATCHES,
+    is_any_below,
+    is_any_inside,
+    matches_inside,
+)
 from translator.delegation.paths import Path, has_too_many_paths
 from translator.delegation.relations import is_relative
 from translator.engine.query import query
@@ -43,9 +50,11 @@ def delegated_rules(db: Db, child: Ref, path: Path) -> tuple[Outcome[Rule], ...]
 
 def _inside(read: Outcome[Rule], parents: tuple[RouteMatch, ...], relative: bool, field: str) -> Outcome[Rule]:
     rule = read.value
-    found = matches_inside(parents, rule.matches, relative)
-    if len(found) > MOST_MATCHES:
-        text = f"{field}.matches: with those of its parents there are more than {MOST_MATCHES}; use fewer"
+    most = MOST_DELEGATING if rule.delegates else MOST_MATCHES
+    found = matches_inside(parents, rule.matches, relative, most)
+    if len(found) > most:
+        that = "that delegates " if rule.delegates else ""
+        text = f"{field}.matches: with those of its parents a rule {that}has {most} at most; use fewer"
         problem = Problem("Accepted", "UnsupportedValue", f"{text}; the parent's matches are answered with 500.")
         return Outcome(replace(rule, matches=parents, delegates=False, error=text), (*read.problems, problem))
     problems = list(read.problems)
@@ -106,4 +115,20 @@ def serves_inside(db: Db, child: Ref, match: RouteMatch) -> bool:
     relative = found is not None and is_relative(found)
     if has_too_many_paths(db, child):
         return False
-    return any(matches_inside((match,), each.value.matches, relative) for each in rules(db, child))
+    if not relative and (known := _own_paths(db, child)) is not None and not is_any_below(known, match):
+        return False
+    return any(is_any_inside(match, each.value.matches, relative) for each in rules(db, child))
+
+
+@query
+def _own_paths(db: Db, child: Ref) -> tuple[str, ...] | None:
+    """Return the sorted paths of a child, which many matches of parents are compared with; None if it has others."""
+    found: set[str] = set()
+    for each in rules(db, child):
+        if each.value.matches == (EVERYTHING,):
+            return None
+        for match in each.value.matches:
+            if match.path_kind is PathKind.REGEX:
+                return None
+            found.add(match.path)
+    return tuple(sorted(found))

@@ -17,14 +17,21 @@ from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.outcome import Outcome
 from translator.refs import Ref
 from translator.routes.children import delegates, unserved
+from translator.routes.crowded import is_unserved
 from translator.routes.delegated import delegated_rules, rules_on
+from translator.routes.rules import rules
 
 Requests = tuple[object, ...]
 """What stands for the requests of a match (`RouteMatch.requests`)."""
 
 
 def served_rules(db: Db, route: Ref, path: Path) -> tuple[Outcome[Rule], ...]:
-    """Return the rules of a route as they are served by a path, each match with its share of the requests."""
+    """Return the rules of a route as they are served by a path, each match with its share of the requests.
+
+    Those of a child that is crowded, or below one, have no matches: its parent answers.
+    """
+    if path and is_unserved(db, route, path):
+        return tuple(Outcome(replace(each.value, matches=()), each.problems) for each in rules(db, route))
     found = rules_on(db, route, path)
     sharing = [place for place, each in enumerate(path) if shares(db, each)]
     if not sharing:

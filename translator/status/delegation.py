@@ -13,7 +13,8 @@ from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.gateway_api.references import GATEWAY_GROUP, ParentReference
 from translator.outcome import Problem
 from translator.refs import Ref
-from translator.routes.children import TOO_MANY
+from translator.routes.children import TOO_MANY, TOO_WIDE
+from translator.routes.crowded import CROWDED, is_crowded, is_cut_off
 from translator.routes.delegated import NO_MATCH, delegated_rules
 from translator.routes.rules import rules
 
@@ -74,7 +75,7 @@ def _parent(db: Db, child: Ref, reference: ParentReference, reached: tuple[Reach
     by_gateway: dict[Ref, list[Binding]] = {}
     for gateway, binding in delegated(db, child):
         last = binding.path[-1]
-        if last.parent == parent and last.rule in delegating:
+        if last.parent == parent and last.rule in delegating and not is_cut_off(db, binding.path):
             by_gateway.setdefault(gateway, []).append(binding)
     bindings = [binding for found in by_gateway.values() for binding in found]
     served = _served(db, child, parent, bindings)
@@ -103,6 +104,8 @@ def _problem(db: Db, child: Ref, parent: Ref, section: str, reaches: list[Reachi
         return Problem("Accepted", NOT_ALLOWED, f"{parent} cannot delegate to the route, which {reaches[0].refused}.")
     if has_too_many_paths(db, child):
         return Problem("Accepted", "DelegationTooDeep", f"The route {TOO_MANY}.")
+    if is_crowded(db, child):
+        return Problem("Accepted", TOO_WIDE, f"The route {CROWDED}.")
     if not parent_state(db, parent).attached:
         return Problem("Accepted", "ParentNotAccepted", f"{parent} is attached to no listener; its status says why.")
     return None

@@ -21,6 +21,8 @@ Key = tuple[str, str]
 ERROR = 500
 NOT_FOUND = 404
 DEEPEST = 16
+MOST = 1024
+"""The matches of a child over all ways to it, and those of its parents that lead there."""
 LAST = float("inf")
 """Stands where a child's weight does, behind all of them."""
 LABEL = f"{DELEGATION}/label"
@@ -92,13 +94,22 @@ class World:
         fitting: by parent and child, whether each rule of the child has a match that fits, if it may be one.
     """
 
-    def __init__(self, manifests: Iterable[Manifest]) -> None:
+    def __init__(self, manifests: Iterable[Manifest], most: int = MOST) -> None:
         given = list(manifests)
         self.routes = {_key(each): each for each in given if each["kind"] == "HTTPRoute"}
         self._services = {_key(each) for each in given if each["kind"] == "Service"}
         self._grants = [each for each in given if each["kind"] == "ReferenceGrant"]
         self.reasons: set[Reason] = set()
         self._fits: defaultdict[tuple[Key, Key], dict[int, bool]] = defaultdict(dict)
+        self._led: defaultdict[Key, int] = defaultdict(int)
+        self._made: defaultdict[Key, int] = defaultdict(int)
+        self._crowded: set[Key] = set()
+        for key in self.routes:
+            if self._own_hosts(key):
+                list(self._roots_leaves(key))  # it counts, of each child, the matches by all ways
+        self._crowded = {each for each in self._led if max(self._led[each], self._made[each]) > most}
+        self.reasons.clear()
+        self._fits.clear()
         self._hosts = [
             (host, leaf) for key in self.routes for host in self._own_hosts(key) for leaf in self._roots_leaves(key)
         ]
@@ -163,6 +174,8 @@ class World:
             if not weight:
                 continue
             fitting = self._fitting(way.routes[-1], matches, child)
+            self._led[child] += len(matches)
+            self._made[child] += sum(len(_distinct(pairs)) for pairs in fitting)
             served |= {match for pairs in fitting for match, pair in pairs if pair is not None}
             made += [(child, weight, leaf) for leaf in self._child_leaves(way, child, fitting, order)]
         if len({each.get("weight", 1) for each in references}) > 1:
@@ -207,7 +220,11 @@ class World:
             return [], bool(cycles or rest)
         good = [each for each in rest if self._is_child(each, parent)]
         self.reasons |= {Reason(each, "NotAllowedByParent", parent) for each in rest if each not in good}
-        return good, bool(cycles) or (named and bool(rest) and not good)
+        served = [each for each in good if each not in self._crowded]
+        for each in good:
+            if each in self._crowded:
+                self.reasons |= {Reason(parent, "DelegationTooWide"), Reason(each, "DelegationTooWide", parent)}
+        return served, bool(cycles) or len(served) < len(good) or (named and bool(rest) and not good)
 
     def _fitting(self, parent: Key, matches: list[Match], child: Key) -> list[Pairs]:
         """Return, for each rule of a child, what its matches are below each match of its parent's rule."""
@@ -228,7 +245,7 @@ class World:
         raw = self.routes[child]
         weight = int(raw["metadata"].get("annotations", {}).get(WEIGHT, "0"))
         for place, (rule, pairs) in enumerate(zip(raw["spec"]["rules"], fitting, strict=True)):
-            matches = [*dict.fromkeys(pair for _, pair in pairs if pair is not None)]
+            matches = _distinct(pairs)
             below = replace(way, routes=(*way.routes, child))
             yield from self._leaves(below, matches, rule, (*order, -weight, *self._age(child), place))
 
@@ -291,6 +308,10 @@ def _shared(made: Iterable[tuple[Key, int, Leaf]]) -> Iterator[Leaf]:
                 shares[answer] += share * Fraction(weight, total)
         (_, first), *_ = by_child.values()
         yield replace(first, shares=dict(shares))
+
+
+def _distinct(pairs: Pairs) -> list[Match]:
+    return [*dict.fromkeys(pair for _, pair in pairs if pair is not None)]
 
 
 def _key(manifest: Manifest) -> Key:
