@@ -49,7 +49,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.explain.*.MISDIRECTED",
         "translator.explain.credentials.UNAUTHORIZED",
         "translator.explain.rewrites.MOVED",
-        "translator.envoy.http_filters.PARTIAL",
+        "translator.envoy.http_filters.UNCOMPRESSIBLE",
         "translator.objects.headgate.responses.BODILESS",
         "translator.extensions.direct_response.CREATED",
         "translator.extensions.response_override.REDIRECT",

@@ -84,15 +84,18 @@ SMALLEST_BUFFER: Final = 1
 """Envoy takes no buffer filter without a size: every route that enables it has its own."""
 
 
-PARTIAL: Final = 206
-"""The status of a part of a resource."""
+UNCOMPRESSIBLE: Final = (204, 205, 206, 304)
+"""Statuses of responses that no compressor may touch.
+
+Parts of a whole (206) are put together by their places in what was not compressed (RFC 9110, 14.4). The others have no
+body, where a filter before gave the status too: a compressor would send the frame of its format after the headers.
+"""
 
 
 def _compressor(name: str, library: Message, choose_first: bool) -> Compressor:
     # Browsers name gzip first; of equal preferences the first of the list with choose_first is taken.
     made = Compressor(choose_first=choose_first)
-    # Parts of a whole are put together by their places in what was not compressed (RFC 9110, 14.4).
-    made.response_direction_config.uncompressible_response_codes.append(PARTIAL)
+    made.response_direction_config.uncompressible_response_codes.extend(UNCOMPRESSIBLE)
     made.compressor_library.name = name
     made.compressor_library.typed_config.Pack(library, deterministic=True)
     return made

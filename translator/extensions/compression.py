@@ -107,7 +107,7 @@ def _compressor(name: Library, coder: _Coder, found: ResponseCompression) -> Com
     made.compressor_library.name = name.lower()
     made.compressor_library.typed_config.Pack(coder.compressor(found.level), deterministic=True)
     direction = made.response_direction_config
-    direction.uncompressible_response_codes.append(http_filters.PARTIAL)
+    direction.uncompressible_response_codes.extend(http_filters.UNCOMPRESSIBLE)
     if found.min_content_length is not None:
         direction.common_config.min_content_length.value = found.min_content_length
     direction.common_config.content_type.extend(found.content_types or ())

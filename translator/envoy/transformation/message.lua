@@ -59,12 +59,20 @@ local function is_stream(headers, is_request)
   return headers:get(":method") == "CONNECT" or headers:get("upgrade") ~= nil
 end
 
+-- Whether a response is one that cannot be waited for.
+local function opens_stream(headers, saved)
+  return is_stream(headers, false) or (saved[":method"] == "CONNECT" and sub(headers:get(":status") or "", 1, 1) == "2")
+end
+
 -- Whether a response has no body, whatever its headers say (RFC 9110, 6.4.1). Where the request did not come here, since a
 -- filter before answered it, the method is not known: it may be HEAD.
 local function is_bodiless(headers, saved)
   local status, method = headers:get(":status") or "", saved[":method"]
   return not method or method == "HEAD" or status == "204" or status == "304" or sub(status, 1, 1) == "1"
 end
+
+-- Statuses whose responses have no body, and 205, whose body is empty: bytes after them would be those of the next response.
+local EMPTY_STATUSES = {["204"] = true, ["205"] = true, ["304"] = true}
 
 local function is_encoded(headers)
   local coding = string.lower(headers:get("content-encoding") or "")
@@ -95,16 +103,20 @@ local function refuse(handle, is_request, status, text)
     handle:respond({[":status"] = status, ["content-type"] = "text/plain"}, body)
     return
   end
-  local whole = handle:body(true)
+  local saved = saved_of(handle)
+  local stream = opens_stream(handle:headers(), saved)
+  local whole = not stream and handle:body(true)
   local headers, names = handle:headers(), {}
   for name in pairs(headers) do
     if sub(name, 1, 1) ~= ":" then names[#names + 1] = name end
   end
-  local bodiless = is_bodiless(headers, saved_of(handle))
+  local bodiless = is_bodiless(headers, saved)
   for _, name in ipairs(names) do headers:remove(name) end
   headers:replace(":status", status)
   headers:replace("content-type", "text/plain")
-  if not bodiless then
+  if stream then
+    for chunk in handle:bodyChunks() do chunk:setBytes("") end
+  elseif not bodiless then
     whole:setBytes(body)
     headers:replace("content-length", tostring(#body))
   end
@@ -124,10 +136,18 @@ local function has_dot_segment(path)
   return find(plain, "/%.%.?/") ~= nil
 end
 
+-- How a response ends depends on whether its request was HEAD or CONNECT: the client's and the backend's have to agree.
+local FRAMING_METHODS = {HEAD = true, CONNECT = true}
+
+local function keeps_framing(method)
+  local before = S.headers:get(":method") or ""
+  return method == before or not (FRAMING_METHODS[string.upper(method)] or FRAMING_METHODS[string.upper(before)])
+end
+
 local PSEUDO = {
   [":path"] = function(value) return find(value, "^/[\33\34\36-\126]*$") and not has_dot_segment(value) end,
   [":authority"] = function(value) return #value <= 255 and find(value, "^[A-Za-z0-9._:%[%]-]+$") end,
-  [":method"] = function(value) return find(value, "^[A-Za-z0-9!#$%%&'*+.^_`|~-]+$") and value ~= "CONNECT" end,
+  [":method"] = function(value) return find(value, "^[A-Za-z0-9!#$%%&'*+.^_`|~-]+$") and keeps_framing(value) end,
   [":status"] = function(value) return find(value, "^[2-5]%d%d$") end,
 }
 
@@ -163,6 +183,13 @@ local function apply_headers(headers, direction, made)
   end
   for i, each in ipairs(direction.add) do
     if made.add[i] ~= "" then headers:add(each.name, made.add[i]) end
+  end
+end
+
+-- The status that templates give; nil if it stays.
+local function new_status(direction, made)
+  for i, each in ipairs(direction.set) do
+    if each.name == ":status" and made.set[i] ~= "" then return made.set[i] end
   end
 end
 
@@ -205,6 +232,21 @@ local function prepare(handle, direction, is_request, saved)
   }
 end
 
+-- Makes the framing of a response that of its new status: without a body where this has none, and where the one before had
+-- none without the length that its headers may tell nevertheless (RFC 9110, 8.6).
+local function reframe(handle, before, status, bodiless, saved, whole)
+  if EMPTY_STATUSES[status] then
+    if not bodiless or not saved[":method"] then
+      whole = whole or handle:body(true)
+      whole:setBytes("")
+    end
+    local headers = handle:headers()
+    if status == "205" then headers:replace("content-length", "0") else headers:remove("content-length") end
+  elseif before == "204" or before == "304" then
+    handle:headers():remove("content-length")
+  end
+end
+
 local function transform(handle, direction, is_request, saved)
   local headers = handle:headers()
   local whole, instead
@@ -225,8 +267,14 @@ local function transform(handle, direction, is_request, saved)
   if instead then return refuse(handle, is_request, instead, "the body cannot be read") end
   local made, before, stream_metadata = render(direction), S.body, nil
   headers = handle:headers()
+  local status_before, status = headers:get(":status"), not is_request and new_status(direction, made)
+  if status == status_before then status = nil end
+  if status and opens_stream(headers, saved) and (EMPTY_STATUSES[status] or not is_grpc(headers)) then
+    fail("a stream cannot have this status")
+  end
   apply_headers(headers, direction, made)
-  if whole and made.body then apply_body(headers, whole, before, made.body) end
+  if whole and made.body and not EMPTY_STATUSES[status] then apply_body(headers, whole, before, made.body) end
+  if status then reframe(handle, status_before, status, bodiless, saved, whole) end
   for i, each in ipairs(direction.metadata) do
     stream_metadata = stream_metadata or metadata(handle)
     stream_metadata:set(each.namespace, each.name, made.metadata[i])
