@@ -92,6 +92,14 @@ class ReferencePlace(NamedTuple):
         """Return the problem that it is to a route that is crowded."""
         return Reached(Problem("ResolvedRefs", TOO_WIDE, f"{self.field}: {child} {CROWDED}."), child)
 
+    def hides(self, child: Child, children: Children) -> Reached:
+        """Return the problem that it must not be to a route of another namespace, which it does not name."""
+        text = (
+            f"{self.field}: of {children} some are in another namespace, and neither name {self.parent} in their "
+            "parentRefs nor does a ReferenceGrant there permit HTTPRoutes of the parent's namespace to refer to them."
+        )
+        return Reached(Problem("ResolvedRefs", "RefNotPermitted", text), child.ref)
+
     def refuses(self, child: Child, why: str) -> Reached:
         """Return the problem that it must not be to a route."""
         text = f"{self.field}: {child.ref} {why}."
@@ -110,7 +118,10 @@ def _meant(db: Db, at: ReferencePlace, reference: ChildReference) -> Delegates:
     denied |= {each: why for each in reached if (why := unfit(each, at.parent, at.rule))}
     by_name = children.by == NAME
     denied |= {each: TOO_MANY for each in reached if by_name and has_too_many_paths(db, each.ref)}
-    problems = [at.refuses(each, why) for each, why in denied.items()]
+    problems = [
+        at.refuses(each, why) if by_name or each in reached else at.hides(each, children)
+        for each, why in denied.items()
+    ]
     fit = [each.ref for each in candidates if each not in denied]
     crowded = [ref for ref, crowds in zip(fit, is_crowded.each(db, ((each,) for each in fit)), strict=True) if crowds]
     good = tuple(fit) if not crowded else tuple(each for each in fit if each not in crowded)
@@ -129,7 +140,11 @@ def _missing(db: Db, children: Children) -> str:
 
 
 def _bounded(problems: list[Reached]) -> tuple[Reached, ...]:
-    """Return problems, of which the last says how many more there are."""
+    """Return problems, each text once, of which the last says how many more there are."""
+    alike: dict[Problem, Reached] = {}
+    for each in problems:
+        alike[each.problem] = Reached(each.problem) if each.problem in alike else each
+    problems = [*alike.values()]
     if len(problems) <= MOST_NAMES:
         return tuple(problems)
     last = problems[MOST_NAMES - 1].problem

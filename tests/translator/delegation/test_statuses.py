@@ -9,6 +9,7 @@ from tests.translator.delegation.manifests import (
     child,
     exact,
     gateway,
+    labelled,
     of_route,
     root,
     route,
@@ -18,6 +19,7 @@ from tests.translator.delegation.manifests import (
     under,
 )
 from tests.translator.delegation.translated import condition
+from translator.delegation.references import LABELS
 from translator.inputs import AffectedRoute, AttributedNack, GatewaySyncStatus, Settings, StillServed
 from translator.refs import Ref
 from translator.status.route import MAX_PARENTS
@@ -123,3 +125,16 @@ def test_without_grants_where_the_operator_allows_it() -> None:
     found.evaluate()
     assert condition(found, "c", "Accepted", namespace="other")["status"] == "True"
     assert Ref("HTTPRoute", "other", "c") not in translated([*GIVEN, *routes]).statuses
+
+
+def test_routes_of_others_are_not_named_by_a_namespace_or_label() -> None:
+    """A route that refers to all of a namespace, or to a label, is not told what is there that did not permit it."""
+    label = {LABELS[0]: "red"}
+    secrets = [route(f"secret{n}", under("/x", to("a")), namespace="others", labels=label) for n in range(5)]
+    references = [child("*", "others"), labelled("red", "others"), labelled("red", "all")]
+    found = translated([*GIVEN, root("p", under("/x", *references)), *secrets])
+    told = condition(found, "p", "ResolvedRefs")
+    assert (told["status"], told["reason"]) == ("False", "RefNotPermitted")
+    assert "secret" not in told["message"]
+    assert "more are refused" not in told["message"]
+    assert "spec.rules[0].backendRefs[2]: of HTTPRoutes of all namespaces with the label" in told["message"]
