@@ -39,7 +39,7 @@ local function contains(item, whole)
   if item == nil then return false end
   if type(item) ~= "string" then fail("a value of another kind cannot be in a text") end
   charge(#whole)
-  return find(whole, item, 1, true) ~= nil
+  return find_part(whole, item, 1) ~= nil
 end
 
 local function divide(a, b, by)

@@ -8,7 +8,9 @@ local RANDOM = io.open("/dev/urandom", "rb")
 function F.header(name)
   name = string.lower(text_of(name))
   if #name > 256 or not find(name, "^:?[a-z0-9!#$%%&'*+.^_`|~-]+$") then return nil end
-  return S.headers:get(name)
+  local found = S.headers:get(name)  -- copied each time
+  charge(found and #found + 8 or 8)
+  return found
 end
 
 function F.request_header(name)
@@ -22,30 +24,45 @@ function F.context() return S.json end
 
 local function request_path() return F.request_header(":path") or "" end
 
-function F.path() return (gsub(request_path(), "%?.*$", "")) end
+function F.path()
+  local path = request_path()
+  charge(#path)
+  return (gsub(path, "%?.*$", ""))
+end
 
 function F.host() return F.request_header(":authority") end
 
 function F.method() return F.request_header(":method") end
 
-function F.get_cookie(name)
-  local cookies = F.request_header("cookie")
-  if not cookies then return nil end
-  charge(#cookies)
-  for pair in string.gmatch(cookies, "[^;]+") do
-    local key, value = string.match(pair, "^%s*([^=%s]+)%s*=%s*(.-)%s*$")
-    if key == name then return value end
+-- The first values by their names of the pairs in a text, which is read once a message.
+local function pairs_of(text, pattern, read)
+  charge(#text * 8)
+  local made = {}
+  for pair in string.gmatch(text, pattern) do
+    local key, value = read(pair)
+    if key and made[key] == nil then made[key] = value end
   end
+  return made
+end
+
+local function read_cookie(pair)
+  local key, place = string.match(pair, "^%s*([^=%s]+)%s*=()")
+  if key then return key, trim(sub(pair, place)) end
+end
+
+function F.get_cookie(name)
+  S.cookies = S.cookies or pairs_of(F.request_header("cookie") or "", "[^;]+", read_cookie)
+  return S.cookies[name]
+end
+
+local function read_parameter(pair)
+  local key, value = string.match(pair, "^([^=]*)=?(.*)$")
+  return url_decode(key), url_decode(value)
 end
 
 function F.query(name)
-  local asked = string.match(request_path(), "%?(.*)$")
-  if not asked then return nil end
-  charge(#asked)
-  for pair in string.gmatch(asked, "[^&]+") do
-    local key, value = string.match(pair, "^([^=]*)=?(.*)$")
-    if url_decode(key) == name then return url_decode(value) end
-  end
+  S.parameters = S.parameters or pairs_of(string.match(request_path(), "%?(.*)$") or "", "[^&]+", read_parameter)
+  return S.parameters[name]
 end
 
 function F.route_name() return S.handle:streamInfo():routeName() end
@@ -74,7 +91,12 @@ local function of_metadata(value, depth)
 end
 
 function F.dynamic_metadata(key, namespace)
-  local found = S.handle:streamInfo():dynamicMetadata():get(text_of(namespace))
+  namespace = text_of(namespace)
+  local found = S.namespaces[namespace]
+  if found == nil then
+    found = S.handle:streamInfo():dynamicMetadata():get(namespace) or false  -- converted as a whole each time
+    S.namespaces[namespace] = found
+  end
   if type(found) ~= "table" then return nil end
   return of_metadata(found[text_of(key)], 0)
 end
@@ -127,6 +149,7 @@ local function items_of(value)
   if of == "list" then return value end
   if of == "map" then
     local made = {n = #value.k}
+    charge(made.n * 8)
     for i, key in ipairs(value.k) do made[i] = key end
     return made
   end
@@ -192,7 +215,13 @@ end
 local function as_number(value)
   if numeric(value) then return number(value) end
   local text = type(value) == "string" and #value <= 400 and trim(value) or ""
-  if find(text, "^[+-]?%d+%.?%d*$") or find(text, "^[+-]?%d+%.?%d*[eE][+-]?%d+$") then return tonumber(text) end
+  charge(#text)
+  -- In steps, since a pattern of all of it would try each way to share the digits.
+  local _, last = find(text, "^[+-]?%d+")
+  if not last then return nil end
+  local _, fraction = find(text, "^%.%d*", last + 1)
+  last = fraction or last
+  if last == #text or find(text, "^[eE][+-]?%d+$", last + 1) then return tonumber(text) end
 end
 
 function F.int(value, instead)

@@ -124,8 +124,8 @@ end
 
 -- A value as a header has it: on one line, without spaces around it.
 local function header_value(text)
-  if find(text, "[%z\1-\8\10-\31\127]") then text = gsub(text, "[%z\1-\8\10-\31\127]", " ") end
   if #text > MAX_HEADER then fail("the value of a header is longer than " .. MAX_HEADER .. " bytes") end
+  if find(text, "[%z\1-\8\10-\31\127]") then text = gsub(text, "[%z\1-\8\10-\31\127]", " ") end
   return trim(text)
 end
 
@@ -133,7 +133,8 @@ local function has_dot_segment(path)
   local plain = gsub(string.lower(string.match(path, "^[^?]*")), "%%2e", ".")
   plain = gsub(gsub(plain, "%%2f", "/"), "%%5c", "/")
   plain = gsub(plain, "\\", "/") .. "/"
-  return find(plain, "/%.%.?/") ~= nil
+  plain = gsub(plain, "%%3b", ";")
+  return find(plain, "/%.%.?[/;]") ~= nil  -- backends such as Tomcat drop what is between `;` and `/`
 end
 
 -- How a response ends depends on whether its request was HEAD or CONNECT: the client's and the backend's have to agree.
@@ -167,7 +168,11 @@ end
 local function render(direction)
   return {
     set = render_all(direction.set, render_header), add = render_all(direction.add, render_header),
-    metadata = render_all(direction.metadata, function(each) return scrub(each.render()) end),
+    metadata = render_all(direction.metadata, function(each)
+      local text = each.render()
+      charge(#text * 2)
+      return scrub(text)
+    end),
     body = direction.body and direction.body(),
   }
 end
@@ -228,6 +233,7 @@ end
 local function prepare(handle, direction, is_request, saved)
   S = {
     handle = handle, headers = handle:headers(), is_request = is_request, saved = saved, body = "", variables = {},
+    namespaces = {},
     steps = 0, size = 0, limit = direction.limit, work = work_of(direction.limit),
   }
 end

@@ -100,7 +100,8 @@ end
 
 -- The bytes of base64, with or without the padding; nil if it is none.
 local function decode(text, of)
-  local padding = find(text, "=*$")
+  local padding = #text + 1
+  while byte(text, padding - 1) == 61 do padding = padding - 1 end  -- as a pattern it would look at each run of them anew
   if padding <= #text and #text % 4 ~= 0 then return nil end
   if #text - padding + 1 > 2 then return nil end
   local values, made, size = of.values, {}, padding - 1
@@ -130,15 +131,38 @@ local function trim(text)
   local first = find(text, "%S")
   if not first then return "" end
   local last = #text
-  while find(text, "^%s", last) do last = last - 1 end
+  local final = byte(text, last)
+  while final == 32 or (final > 8 and final < 14) do
+    last = last - 1
+    final = byte(text, last)
+  end
   return sub(text, first, last)
 end
 
--- How often a text is in another, and where next; plain, without patterns.
+local MAX_SEARCHED = 64
+
+-- Where a text is in another from a place on, plain, without patterns. Its callers pay for the length of the whole. A search
+-- in Lua compares the part anew at each place: no more than the beginning of a long one is searched, and each place where that
+-- is found costs what comparing the rest does.
+local function find_part(text, part, place)
+  local size = #part
+  if size <= MAX_SEARCHED then return find(text, part, place, true) end
+  local start = sub(part, 1, MAX_SEARCHED)
+  local last = #text - size + 1
+  while place <= last do
+    local from = find(text, start, place, true)
+    if not from or from > last then return nil end
+    charge(size)
+    if sub(text, from, from + size - 1) == part then return from, from + size - 1 end
+    place = from + 1
+  end
+end
+
+-- How often a text is in another.
 local function occurrences(text, part)
   local count, place = 0, 1
   while true do
-    local from, to = find(text, part, place, true)
+    local from, to = find_part(text, part, place)
     if not from then return count end
     count, place = count + 1, to + 1
   end
@@ -152,7 +176,7 @@ local function replace(text, part, by)
   charge(#text + count * #by)
   local made, place = {}, 1
   while true do
-    local from, to = find(text, part, place, true)
+    local from, to = find_part(text, part, place)
     if not from then break end
     made[#made + 1] = sub(text, place, from - 1)
     made[#made + 1] = by
@@ -176,7 +200,7 @@ local function split(text, by)
   if by == "" then fail("split has nothing to split at") end
   local place = 1
   while true do
-    local from, to = find(text, by, place, true)
+    local from, to = find_part(text, by, place)
     if not from then break end
     add(sub(text, place, from - 1))
     place = to + 1

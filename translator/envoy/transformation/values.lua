@@ -92,6 +92,7 @@ local function equal_maps(a, b, depth)
   return true
 end
 
+-- Texts that are equal are the same in Lua, and are compared at once, however long they are.
 -- Unknown values and empty texts are equal: a header that is not there is empty.
 equal = function(a, b, depth)
   depth = (depth or 0) + 1
@@ -111,7 +112,10 @@ equal = function(a, b, depth)
 end
 
 local function less(a, b)
-  if type(a) == "string" and type(b) == "string" then return a < b end
+  if type(a) == "string" and type(b) == "string" then
+    charge(#a + #b)
+    return a < b
+  end
   if numeric(a) and numeric(b) then return number(a) < number(b) end
   fail("values of different kinds have no order")
 end
