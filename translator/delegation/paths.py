@@ -38,7 +38,13 @@ Path = tuple[Step, ...]
 @query(firewall=True)
 def _paths_of_parent(db: Db, parent: Ref) -> tuple[Path, ...]:
     """Return the paths of a route that is a parent, or one too many: one value for all of its children."""
-    return tuple(islice(_up(db, parent, (), (parent,)), MOST_PATHS + 1))
+    return _too_many(db, parent) or tuple(islice(_up(db, parent, (), (parent,)), MOST_PATHS + 1))
+
+
+def _too_many(db: Db, route: Ref) -> tuple[Path, ...]:
+    """Return one path too many to a route, where so many rules delegate to it: nothing is asked further up."""
+    found = tuple((Step(each.parent, each.rule),) for each in islice(delegators(db, route), MOST_PATHS + 1))
+    return found if len(found) > MOST_PATHS else ()
 
 
 def _up(db: Db, route: Ref, below: Path, seen: tuple[Ref, ...]) -> Iterator[Path]:
@@ -53,7 +59,7 @@ def _up(db: Db, route: Ref, below: Path, seen: tuple[Ref, ...]) -> Iterator[Path
 
 @query
 def _paths(db: Db, child: Ref) -> tuple[Path, ...]:
-    return tuple(islice(_by_parents(db, child), MOST_PATHS + 1))
+    return _too_many(db, child) or tuple(islice(_by_parents(db, child), MOST_PATHS + 1))
 
 
 def _by_parents(db: Db, child: Ref) -> Iterator[Path]:

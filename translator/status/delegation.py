@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Final
 
 from translator.db import Db
@@ -50,9 +51,10 @@ def delegating_parents(db: Db, child: Ref, most: int) -> tuple[DelegatingParent,
     references = [each for each in (found.spec.parent_refs if found is not None else ()) if _is_route(each)]
     named = {_route(child, each) for each in references}
     others = dict.fromkeys(each.by.parent for each in reached if each.by.parent not in named)
-    references += (ParentReference(kind=HTTPRoute.kind, namespace=each.namespace, name=each.name) for each in others)
-    ours = [each for each in references if db.settings.standalone or parent_state(db, _route(child, each)).ours]
-    return tuple(_parent(db, child, each, reached) for each in ours[:most])
+    unnamed = (ParentReference(kind=HTTPRoute.kind, namespace=each.namespace, name=each.name) for each in others)
+    known = chain(references, unnamed)
+    ours = (each for each in known if db.settings.standalone or parent_state(db, _route(child, each)).ours)
+    return tuple(_parent(db, child, each, reached) for each in islice(ours, most))
 
 
 def _is_route(reference: ParentReference) -> bool:
