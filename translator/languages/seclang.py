@@ -39,6 +39,12 @@ _VARIABLE: Final = re.compile(
     r"[!&]?([A-Z_]+)(?::(?:/((?:[^/\\\"]|\\[^\"])+)/|[^\s|\"'/\\][^\s|\"'\\]*|/\*))?(?:\||\Z)"
 )
 _MACRO: Final = re.compile(r"%\{([A-Za-z_]+)")
+_TX: Final = re.compile(r"%\{\s*tx\s*[.:]\s*([^}]*?)\s*\}", re.IGNORECASE)
+_SHOWN: Final = re.compile(r"tx\.(?:\w*anomaly_score|sampling_)", re.IGNORECASE)
+"""Variables that messages of the Core Rule Set show."""
+_SCORE: Final = re.compile(r"tx\.\w+=[+-]?%\{tx\.\w*anomaly_score\w*\}", re.IGNORECASE)
+MOST_MACROS: Final = 8
+"""The most macros of a value: each can be as long as a body."""
 
 
 class SecLangError(ValueError):
@@ -64,8 +70,14 @@ class _DirectiveReader:
     changes: list[str] = field(default_factory=list)
     ids: set[int] = field(default_factory=set)
     chained: bool = False
+    line: int = 0
+    set_: set[str] = field(default_factory=set)
+    """The variables that directives set, in lower case."""
+    used: list[tuple[int, str]] = field(default_factory=list)
+    """The variables whose values others are set to, with the lines."""
 
-    def read(self, text: str) -> None:
+    def read(self, line: int, text: str) -> None:
+        self.line = line
         name, *arguments = _tokens(text)
         allowed = {**RULES, **CHANGES}
         if name not in allowed:
@@ -112,6 +124,7 @@ class _DirectiveReader:
         if "UpdateAction" in name:
             for action, value in _split(arguments[1]):
                 _check_action(action, value)
+                self._note(action, value)
                 if action in {"id", "phase", "chain"}:
                     raise SecLangError(f"{name} cannot change {action!r} of a rule: remove the rule and write your own")
 
@@ -120,6 +133,7 @@ class _DirectiveReader:
         chain = False
         for name, value in _split(text):
             _check_action(name, value)
+            self._note(name, value)
             chain = chain or name == "chain"
             if name == "id":
                 ids.append(_own_id(value))
@@ -131,6 +145,21 @@ class _DirectiveReader:
             raise SecLangError(f"the id {ids[0]} is used twice: write another one")
         self.ids.update(ids)
         self.chained = chain
+
+    def _note(self, action: str, value: str | None) -> None:
+        if action == "setvar" and value is not None:
+            name, _, given = value.partition("=")
+            self.set_.add(name.lstrip("!").lower().removeprefix("tx."))
+            self.used += [(self.line, each[1].lower()) for each in _TX.finditer(given)]
+
+    def check_growth(self) -> None:
+        """Check that no variable is set to what another one was set to: from one to the next they could grow."""
+        for line, name in self.used:
+            if name in self.set_:
+                raise SecLangError(
+                    f"line {line}: setvar has %{{tx.{name[:40]}}}, which directives set, too: "
+                    "use the part of requests itself, like %{ARGS.name}"
+                )
 
 
 def read_directives(text: str) -> Directives:
@@ -146,11 +175,12 @@ def read_directives(text: str) -> Directives:
     reader = _DirectiveReader()
     for number, line in _logical_lines(text):
         try:
-            reader.read(line)
+            reader.read(number, line)
         except SecLangError as error:
             raise SecLangError(f"line {number}: {error}") from None
     if reader.chained:
         raise SecLangError("the last rule has `chain`, and nothing follows: write the SecRule that belongs to it")
+    reader.check_growth()
     return Directives(tuple(reader.rules), tuple(reader.changes))
 
 
@@ -225,6 +255,8 @@ def _check_macros(text: str) -> None:
     for found in _MACRO.finditer(text):
         if found[1].upper() not in VARIABLES | {"RULE"}:
             raise SecLangError(f"%{{{found[1]}}} cannot be used here: name parts of requests, like %{{ARGS.name}}")
+    if text.count("%{") > MOST_MACROS:
+        raise SecLangError(f"{text[:40]!r} has more macros than {MOST_MACROS}: write fewer")
 
 
 def _check_operator(text: str) -> None:
@@ -263,5 +295,13 @@ def _check_action(name: str, value: str | None) -> None:
     if name not in VALUES:
         raise SecLangError(f"the action {name!r} takes no value: remove {value[:40]!r}")
     _check_macros(value)
+    if name == "msg" and "%" in value:
+        raise SecLangError(
+            f"msg:{value[:40]!r} has a macro or a '%': write them in logdata, which `--audit-data` shows"
+        )
+    if name == "setvar" and not re.fullmatch(r"[^%]*(?:%\{[A-Za-z_]+(?:[.:][^%{}]+)?\}[^%]*)?", value):
+        raise SecLangError(f"{name}:{value[:40]} has more than one macro, or one that cannot be read: write one")
+    if name == "setvar" and _SHOWN.match(value) and "%" in value and not _SCORE.fullmatch(value):
+        raise SecLangError(f"{name}:{value[:40]} has a macro, and the Core Rule Set's messages have it: write a number")
     if not VALUES[name].fullmatch(value):
         raise SecLangError(f"{name}:{value[:40]} has a value that cannot be used here: correct it")

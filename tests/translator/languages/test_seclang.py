@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translator.languages.seclang import MOST_CHARACTERS, Directives, SecLangError, read_directives
+from translator.languages.seclang import MOST_CHARACTERS, MOST_MACROS, Directives, SecLangError, read_directives
 
 RULE = 'SecRule ARGS:x "@rx ^a\\"b" "id:1,phase:2,deny,status:403,t:none,msg:\'no, not this\'"'
 
@@ -79,6 +79,27 @@ def test_rules_and_changes() -> None:
         ('SecRule ARGS "a(" "id:1"', "is no regular expression"),
         (RULE.replace("deny", "msg"), "the action 'msg' cannot be used here"),
         (RULE.replace("deny", "logdata:'%{ENV.PATH}'"), "%{ENV} cannot be used here"),
+        (RULE.replace("deny", "setvar:tx.a=%{ARGS.a}%{ARGS.b}"), "has more than one macro"),
+        (RULE.replace("deny", "setvar:tx.a=%{tx.b}x%{tx.b}"), "has more than one macro"),
+        (RULE.replace("deny", "setvar:tx.a=% {tx.b}"), "one that cannot be read"),
+        (RULE.replace("deny", "setvar:tx.a=%{ tx.b}"), "one that cannot be read"),
+        (RULE.replace("deny", "setvar:tx.a=%{TX.A}x"), "line 1: setvar has %{tx.a}, which directives set, too"),
+        (RULE.replace("deny", "setvar:'tx.A=+%{tx:a}'"), "setvar has %{tx.a}, which directives set, too"),
+        (
+            RULE.replace("deny", "setvar:tx.a=%{tx.b}") + "\n" + 'SecAction "id:2,setvar:tx.b=1"',
+            "line 1: setvar has %{tx.b}, which directives set, too",
+        ),
+        (
+            'SecAction "id:2,setvar:tx.b=1"\nSecRuleUpdateActionById 942100 "setvar:tx.b=%{tx.b}x"',
+            "line 2: setvar has %{tx.b}, which directives set, too",
+        ),
+        (RULE.replace("no, not", "%{REQUEST_HEADERS.Authorization}"), "write them in logdata"),
+        (
+            RULE.replace("deny", "setvar:tx.blocking_inbound_anomaly_score=%{ARGS.a}"),
+            "Core Rule Set's messages have it",
+        ),
+        ('SecRuleUpdateActionById 942100 "msg:%{ARGS}"', "write them in logdata"),
+        (RULE.replace("deny", f"logdata:'{'%{ARGS.a}' * (MOST_MACROS + 1)}'"), "has more macros than 8"),
         (RULE.replace("status:403", "status:200"), "cannot be used here: correct it"),
         (RULE.replace("id:1,", ""), "a rule needs the action id"),
         (RULE.replace("id:1", "id:942100"), "a number from 1 to 99,999"),
@@ -109,6 +130,15 @@ def test_what_is_refused(text: str, told: str) -> None:
     """What reaches beyond a request, and what cannot be read for certain, is refused with its line."""
     with pytest.raises(SecLangError, match=re.escape(told)):
         read_directives(text)
+
+
+@pytest.mark.parametrize("value", ["%{ARGS.a}", "x%{MATCHED_VAR}y", "%{tx.0}", "+%{tx.critical_anomaly_score}"])
+def test_variables(value: str) -> None:
+    """A variable may be set to a text with one macro, of a part of requests or of a variable of the Core Rule Set."""
+    text = RULE.replace("deny", f"setvar:'tx.a={value}',logdata:'%{{tx.a}} %{{ARGS.a}}'")
+    assert len(read_directives(text).rules) == 1
+    score = RULE.replace("deny", "setvar:'tx.inbound_anomaly_score_pl1=+%{tx.critical_anomaly_score}'")
+    assert len(read_directives(score).rules) == 1
 
 
 _PARTS = st.sampled_from(
