@@ -51,13 +51,13 @@ class Engine:
         rules = self._rules(profile, found.response is not None)
         if isinstance(rules, str):
             return Verdict(error=rules)
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         if found.truncated and found.response is None:
             body = ended(found.headers, body)
         status, matches = self._run(rules, found, body)
         if not status and any(each.rule in UNREADABLE for each in matches):
             status = BAD_REQUEST if profile.mode == "Enforce" else 0
-        return Verdict(status, matches, time.perf_counter() - begun)
+        return Verdict(status, matches, time.perf_counter() - begun, cpu=time.process_time() - worked)
 
     def _profile(self, text: str) -> Profile | str:
         if text not in self._profiles:

@@ -6,7 +6,7 @@ A message is its lengths, a JSON object and the bytes of a body. Texts of header
 from __future__ import annotations
 
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -80,12 +80,14 @@ class Verdict:
         status: the status of the response to a request that is refused; 0 if it is not.
         matches: the rules that have matched.
         seconds: how long it took.
+        cpu: how much of that the process worked, and did not wait for a core.
         error: why nothing was inspected: the profile is not valid; "" if it was.
     """
 
     status: int = 0
     matches: tuple[Match, ...] = ()
     seconds: float = 0.0
+    cpu: float = field(default=0.0, compare=False, kw_only=True)
     error: str = ""
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ import structlog
 
 from headgate.process.errors import UserError
 from headgate.waf.inspection import LENGTHS, Inspection, Verdict, frame, read_verdict
+from headgate.waf.turns import Share, Turns
 
 log = structlog.stdlib.get_logger("headgate")
 
@@ -146,7 +147,7 @@ class Pool:
         self._limits = limits
         self._workers: set[Worker] = set()
         self._idle: list[Worker] = []
-        self._waiting: deque[asyncio.Future[Worker]] = deque()
+        self._turns: Turns[asyncio.Future[Worker]] = Turns(size, limits.queue * size)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -184,35 +185,38 @@ class Pool:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._end_all()
 
-    async def inspect(self, found: Inspection, body: bytes) -> Verdict:
-        """Inspect something.
+    async def inspect(self, found: Inspection, body: bytes, route: str = "") -> Verdict:
+        """Inspect something of a route.
 
         Raises:
             PoolError: nothing was inspected.
         """
         key = (found.profile, found.response is not None)
-        worker = await self._take(key)
+        share = (route, found.profile)
+        worker = await self._take(share, key)
         # The answer is read even if nobody waits for it any more.
-        task = asyncio.ensure_future(self._ask(worker, key, frame(found, body)))
+        task = asyncio.ensure_future(self._ask(worker, share, key, frame(found, body)))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             task.add_done_callback(_retrieved)
             raise
 
-    async def _ask(self, worker: Worker, key: tuple[str, bool], message: bytes) -> Verdict:
+    async def _ask(self, worker: Worker, share: Share, key: tuple[str, bool], message: bytes) -> Verdict:
         limits = self._limits
         seconds = limits.inspection + (limits.load if worker.learns(key, limits.rule_sets) else 0)
         try:
             async with asyncio.timeout(seconds):
                 verdict = await worker.ask(message)
         except BaseException as error:
+            self._turns.end(share, limits.inspection)
             await self._replace(worker)
             if isinstance(error, TimeoutError):
                 raise TooSlow from None
             if isinstance(error, (OSError, EOFError)):
                 raise Crashed from None
             raise
+        self._turns.end(share, verdict.cpu)
         worker.inspections += 1
         if worker.inspections >= limits.inspections:
             await self._replace(worker, is_early=False)
@@ -220,24 +224,27 @@ class Pool:
             self._release(worker)
         return verdict
 
-    async def _take(self, key: tuple[str, bool]) -> Worker:
-        if self._idle:
+    async def _take(self, share: Share, key: tuple[str, bool]) -> Worker:
+        if self._idle and self._turns.may_run(share, len(self._workers)):
             # One that has the rules; else the one whose turn it is.
             worker = next((each for each in self._idle if key in each.known), self._idle[0])
             self._idle.remove(worker)
+            self._turns.begin(share)
             return worker
-        if len(self._waiting) >= self._limits.queue * self.size:
-            raise Overloaded
         turn: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        given_up = self._turns.wait(share, turn)
+        if given_up is turn:
+            raise Overloaded
+        if given_up is not None:
+            given_up.set_exception(Overloaded())
         try:
             async with asyncio.timeout(self._limits.waiting):
                 return await asyncio.shield(turn)
         except BaseException as error:
-            if turn.done() and not turn.cancelled():
+            self._turns.leave(share, turn)
+            if turn.done() and not turn.exception():
+                self._turns.end(share)
                 self._release(turn.result())
-            else:
-                turn.cancel()
             if isinstance(error, TimeoutError):
                 raise Overloaded from None
             raise
@@ -247,12 +254,11 @@ class Pool:
         self._release(worker)
 
     def _release(self, worker: Worker) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(worker)
-                return
         self._idle.append(worker)
+        while self._idle and (found := self._turns.take(len(self._workers))):
+            share, turn = found
+            self._turns.begin(share)
+            turn.set_result(self._idle.pop())
 
     async def _replace(self, worker: Worker, is_early: bool = True) -> None:
         self._workers.discard(worker)

@@ -96,7 +96,7 @@ class WafProcessor:
             return _refusal(step.refusal)
         if step.inspection is not None:
             try:
-                verdict = await self._pool.inspect(step.inspection, step.body)
+                verdict = await self._pool.inspect(step.inspection, step.body, _owner(route))
             except TooSlow:
                 self._metrics.failed("too_slow")
                 return _refusal(FORBIDDEN)
@@ -123,6 +123,11 @@ class WafProcessor:
             self._logged = text
             log.error("Requests cannot be inspected", reason=text)
         await context.abort(code, text.encode("ascii", "replace").decode()[:500])
+
+
+def _owner(route: str) -> str:
+    """Return the object that has a route, such as "HTTPRoute/shop/items", by the name of the route."""
+    return "/".join(route.split("/")[:3])
 
 
 def _refusal(status: int) -> ProcessingResponse:
