@@ -19,6 +19,7 @@ from headgate.waf.service import check_library
 from translator.backends.waf_service import external_service
 from translator.envoy.names import cluster_name
 from translator.inputs import ServiceAddress
+from translator.own_addresses import OwnAddress
 from translator.refs import Ref
 from translator.translator import Changes
 from xds import CLUSTER, Reference
@@ -47,7 +48,13 @@ class LocalFirewall:
         self._wanted_by: set[Ref] = set()
         self._wanted = asyncio.Event()
         self.address = _free() if _can_run(rules) else None
+        self._http = None if self.address is None else _free()
         self.process: asyncio.subprocess.Process | None = None
+
+    def own_addresses(self) -> tuple[OwnAddress, ...]:
+        """Return its addresses, where no route may lead: who asks the service says the profile, and what is logged."""
+        found = [(self.address, "Headgate's web application firewall"), (self._http, "its metrics")]
+        return tuple(OwnAddress(each.port, use, (each.host,)) for each, use in found if each is not None)
 
     def evaluated(self, changes: Changes) -> None:
         """Note which Gateways ask it."""
@@ -78,8 +85,9 @@ class LocalFirewall:
 
     async def _start(self) -> asyncio.subprocess.Process:
         assert self.address is not None
+        assert self._http is not None
         rules = ("--rules", str(self._rules)) if self._rules else ()
-        addresses = ("--address", str(self.address), "--http-address", str(_free()))
+        addresses = ("--address", str(self.address), "--http-address", str(self._http))
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "headgate", "waf", *addresses, *rules, "--end-with-input"),
             stdin=asyncio.subprocess.PIPE,

@@ -115,6 +115,7 @@ class _Run:
         self.firewall = None if translation.waf_service else LocalFirewall(settings.waf_rules)
         if self.firewall is not None:
             translation = replace(translation, waf_service=self.firewall.address)
+            own += self.firewall.own_addresses()
         translator = Translator(
             replace(
                 translation,

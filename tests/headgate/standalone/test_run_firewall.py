@@ -58,6 +58,46 @@ async def test_it_runs_once_a_policy_needs_it(headgate: Headgate) -> None:
     assert not any(each.is_running() for each in (after, *inspecting))
 
 
+OWN = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: own-{name}}}
+spec:
+  parentRefs: [{{name: web}}]
+  rules:
+  - matches: [{{path: {{value: {path}}}}}]
+    backendRefs: [{{name: own-{name}, port: 80}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: own-{name}}}
+spec:
+  ports: [{{name: http, port: 80}}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: own-{name}, labels: {{kubernetes.io/service-name: own-{name}}}}}
+addressType: IPv4
+endpoints: [{{addresses: [127.0.0.1]}}]
+ports: [{{name: http, port: {port}}}]
+"""
+
+
+async def test_no_route_leads_to_it(headgate: Headgate) -> None:
+    """No route leads to the service, which believes whoever asks it, or to its metrics."""
+    headgate.arguments = ("--waf-rules", str(rules()))
+    headgate.write("policy", POLICY)
+    await headgate.start()
+    await headgate.answers(ATTACK, 403, within=60)
+    (child,) = children(headgate)
+    arguments = child.cmdline()
+    for name, path, option in (("service", "/healthz", "--address"), ("metrics", "/metrics", "--http-address")):
+        port = arguments[arguments.index(option) + 1].rpartition(":")[2]
+        headgate.write(name, OWN.format(name=name, path=path, port=port))
+        await headgate.answers(path, 500, within=60)
+    assert "Headgate's web application firewall is or may be there" in " ".join(headgate.log.split())
+
+
 @pytest.mark.slow
 async def test_it_ends_if_headgate_is_killed(headgate: Headgate) -> None:
     """It does not outlive Headgate, however that ends."""
