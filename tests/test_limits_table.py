@@ -170,6 +170,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.explain.matches.DENOMINATORS",
     ),
     "the bounds of a histogram": ("headgate.observability.metrics.BUCKETS", "headgate.waf.metrics.BUCKETS"),
+    "how fast a measured time is forgotten": ("headgate.waf.turns.COOLING",),
     "the usual ports of schemes": ("translator.extensions.url_backends.PORTS",),
     "a number of Linux": (
         "watchers.files.inotify._*",
