@@ -54,7 +54,7 @@ class RuleFiles:
         looked = folder or " or ".join(map(str, FOLDERS))
         raise UserError(
             f"There is no OWASP Core Rule Set in {looked}: unpack a release of it there, install Debian's package "
-            f"modsecurity-crs, or name its folder with --rules."
+            "modsecurity-crs, or name its folder with --rules (--waf-rules of `headgate run`)."
         )
 
 
