@@ -20,6 +20,8 @@ from translator.waf_profile import METADATA, MOST_BYTES, Profile
 
 METHOD = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 DEFAULT = Profile()
+SECONDS = 30.0
+"""How long a call may take, so that one without an answer fails its test."""
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -63,7 +65,7 @@ async def ask(waf: Waf, *messages: ProcessingRequest, profile: Profile | str | N
     found: list[Any] = []
     async with grpc.aio.insecure_channel(f"127.0.0.1:{waf.port}") as channel:
         method = channel.stream_stream(METHOD, ProcessingRequest.SerializeToString, ProcessingResponse.FromString)
-        call = method(metadata=None if text is None else ((METADATA, text),))
+        call = method(metadata=None if text is None else ((METADATA, text),), timeout=SECONDS)
         with contextlib.suppress(grpc.aio.AioRpcError):
             for each in messages:
                 await call.write(each)
