@@ -6,7 +6,7 @@ A message is its lengths, a JSON object and the bytes of a body. Texts of header
 from __future__ import annotations
 
 import struct
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -93,7 +93,7 @@ class Verdict:
 
 def frame(found: Inspection | Verdict, body: bytes = b"") -> bytes:
     """Return a message."""
-    header = orjson.dumps(asdict(found))
+    header = orjson.dumps(found)
     return LENGTHS.pack(len(header), len(body)) + header + body
 
 
