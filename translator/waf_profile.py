@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal, get_args
 
 from translator.languages.seclang import Directives, SecLangError, read_directives
@@ -117,6 +118,7 @@ class Profile:
         return json.dumps(made, separators=(",", ":")).replace("%", "\\u0025")
 
     @classmethod
+    @lru_cache(maxsize=64)  # each request brings the text of its profile
     def parse(cls, text: str) -> Profile:
         """Parse the text of a profile.
 

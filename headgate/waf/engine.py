@@ -41,13 +41,13 @@ class Engine:
         # Matches are asked for; without this the library writes them to standard error.
         self._library.set_log_callback(_ignored)
         self._loaded: OrderedDict[tuple[Profile, bool], RulesSet | str] = OrderedDict()
-        self._profiles: dict[str, Profile | str] = {}
 
     def inspect(self, found: Inspection, body: bytes) -> Verdict:
         """Inspect a request with its body, or a response with its."""
-        profile = self._profile(found.profile)
-        if isinstance(profile, str):
-            return Verdict(error=profile)
+        try:
+            profile = Profile.parse(found.profile)
+        except ProfileError as error:
+            return Verdict(error=str(error))
         rules = self._rules(profile, found.response is not None)
         if isinstance(rules, str):
             return Verdict(error=rules)
@@ -58,16 +58,6 @@ class Engine:
         if not status and any(each.rule in UNREADABLE for each in matches):
             status = BAD_REQUEST if profile.mode == "Enforce" else 0
         return Verdict(status, matches, time.perf_counter() - begun, cpu=time.process_time() - worked)
-
-    def _profile(self, text: str) -> Profile | str:
-        if text not in self._profiles:
-            if len(self._profiles) >= 4 * MOST_RULE_SETS:
-                self._profiles.clear()
-            try:
-                self._profiles[text] = Profile.parse(text)
-            except ProfileError as error:
-                self._profiles[text] = str(error)
-        return self._profiles[text]
 
     def _rules(self, profile: Profile, response: bool) -> RulesSet | str:
         key = (profile.rules_key, response)
