@@ -35,11 +35,11 @@ def test_the_controller_imports_what_it_uses_of_its_libraries() -> None:
 
 
 def test_the_controller_imports_nothing_that_it_does_not_run() -> None:
-    """A controller loads nothing that draws on terminals, watches files, finds processes or compiles expressions."""
+    """A controller loads nothing that draws on terminals, watches files, finds processes or compiles texts of users."""
     found = imported("import headgate.cli, headgate.cluster.controller")
     assert found["structlog"] > 10
     assert found.keys() & {"rich", "pygments", "urllib3", "watchfiles", "psutil", "re2", "cel_expr_python"} == set()
-    assert found.keys() & {"botocore", "kubernetes", "multiprocessing", "unittest"} == set()
+    assert found.keys() & {"botocore", "kubernetes", "multiprocessing", "unittest", "jinja2", "lupa"} == set()
 
 
 def test_what_was_left_out_of_an_import_can_be_imported_later() -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from headgate_proto.envoy.extensions.filters.http.lua.v3.lua_pb2 import LuaPerRoute
 from translator.envoy.filter_entries import DiscoveredPart, FilterConfig, FilterEntry
 from translator.envoy.hooks import FilterHook
 from translator.envoy.http_filters import TRANSFORMATION
-from translator.envoy.transformation import PROGRAM
+from translator.envoy.transformation import program
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
 from translator.ir.http import RuleSetting
-from translator.languages.templates import Template, TemplateError, read_template
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.objects.headgate.transformations import (
     RequestTransformation,
@@ -23,6 +22,9 @@ from translator.objects.headgate.transformations import (
     TransformedBody,
 )
 from translator.outcome import Outcome, Problem
+
+if TYPE_CHECKING:
+    from translator.languages.templates import Template
 
 UNIT: Final = "transformation"
 VERSION: Final = 1
@@ -56,7 +58,7 @@ class Transformed(RuleSetting, FilterHook):
         config = LuaPerRoute()
         config.filter_context.update({"program": self.program})
         yield FilterConfig(TRANSFORMATION, config)
-        yield DiscoveredPart(TRANSFORMATION, UNIT, PROGRAM)
+        yield DiscoveredPart(TRANSFORMATION, UNIT, program())
 
 
 @dataclass(slots=True)
@@ -108,6 +110,8 @@ class _Direction:
         return made
 
     def _template(self, leaf: str, text: str) -> list[Any]:
+        from translator.languages.templates import TemplateError, read_template
+
         try:
             found = read_template(text)
         except TemplateError as error:

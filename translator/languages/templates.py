@@ -2,6 +2,7 @@
 
 A template becomes nested lists, which the program in `translator/envoy/transformation` runs in the proxy. What Jinja
 has beside is refused: whatever would load, define or call code. Unknown variables are no error, they are empty.
+This module is imported with the first template: it loads Jinja, which most configurations do not need.
 
 The lists of statements hold texts, which are written as they are, and lists:
 

@@ -14,7 +14,7 @@ from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from headgate_proto.envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua, LuaPerRoute
 from translator.envoy.filter_configs import UnitSettings, compose
 from translator.envoy.http_filters import CLOSED, TRANSFORMATION
-from translator.envoy.transformation import REFUSING, SCRIPT
+from translator.envoy.transformation import REFUSING, whole_script
 from translator.extensions.transformation import Transformed
 from translator.inputs import Settings
 from translator.objects.headgate.transformations import MAX_TEMPLATE
@@ -77,7 +77,7 @@ def test_the_script_is_there_where_it_is_needed() -> None:
     assert script(translator) == REFUSING
     translator.edit([edit(policy(request={"remove": ["x-a"]}))])
     translator.evaluate()
-    assert script(translator) == SCRIPT
+    assert script(translator) == whole_script()
     translator.edit([edit(policy(disable={}))])
     translator.evaluate()
     assert script(translator) == REFUSING

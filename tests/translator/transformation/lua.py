@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from lupa.luajit21 import LuaRuntime
 
-from translator.envoy.transformation import SCRIPT
+from translator.envoy.transformation import whole_script
 from translator.languages.templates import read_template
 
 MEGABYTE = 1 << 20
@@ -42,7 +42,7 @@ class Rendered(NamedTuple):
 
 @cache
 def _renderer() -> Any:
-    return LuaRuntime(encoding=None).execute((SCRIPT + _RENDER).encode())
+    return LuaRuntime(encoding=None).execute((whole_script() + _RENDER).encode())
 
 
 def render(template: str, data: Any = None, limit: int = MEGABYTE, headers: Mapping[str, str] = EMPTY) -> Rendered:

@@ -13,7 +13,7 @@ from lupa.luajit21 import LuaRuntime
 
 from tests.translator.transformation.lua import EMPTY, MEGABYTE, Rendered, render, render_body
 from tests.translator.transformation.random_templates import values
-from translator.envoy.transformation import SCRIPT
+from translator.envoy.transformation import whole_script
 
 
 def text(template: str, data: Any = None, headers: Mapping[str, str] = EMPTY) -> str:
@@ -215,12 +215,14 @@ def test_programs_are_kept_and_forgotten() -> None:
     """A program is made once, and after so many others anew: what is kept of them has a limit."""
     runtime = LuaRuntime(encoding=None)
     same = runtime.execute(
-        f"{SCRIPT}\nreturn function(one, other) return program_of(one) == program_of(other) end".encode()
+        f"{whole_script()}\nreturn function(one, other) return program_of(one) == program_of(other) end".encode()
     )
     texts = [json.dumps({"version": 1, "request": {"set": [["x-a", [f"{each}"]]]}}).encode() for each in range(2100)]
     assert same(texts[0], texts[0])
     assert not any(same(texts[0], each) for each in texts[1:2000])
-    kept = runtime.execute(f"{SCRIPT}\nreturn function(text) program_of(text) return number_of_programs end".encode())
+    kept = runtime.execute(
+        f"{whole_script()}\nreturn function(text) program_of(text) return number_of_programs end".encode()
+    )
     assert max(kept(each) for each in texts) == 2048
     assert kept(texts[-1]) == 52
 
@@ -229,6 +231,6 @@ def test_programs_are_kept_and_forgotten() -> None:
 def test_programs_of_other_versions(program: bytes) -> None:
     """A program that the script does not know is refused, and its messages with it."""
     run = LuaRuntime(encoding=None).execute(
-        f"{SCRIPT}\nreturn function(text) return pcall(program_of, text) end".encode()
+        f"{whole_script()}\nreturn function(text) return pcall(program_of, text) end".encode()
     )
     assert run(program)[0] is False

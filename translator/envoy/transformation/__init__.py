@@ -1,7 +1,8 @@
 """The program that runs templates in the proxy: a script of Envoy's Lua filter, the same for all routes.
 
 Routes give it what their policies say as text (`program` in the filter's context), never as code. It is one script of
-several files, read once. All connection managers of a worker share one virtual machine, named by the script's digest.
+several files, read with the first use. All connection managers of a worker share one virtual machine, named by the
+script's digest.
 
 While no route of a Gateway needs the program, the filter has a script that refuses everything: a route that runs the
 filter has its requests refused rather than passed on as they are.
@@ -11,6 +12,7 @@ Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_fil
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import blake2b
 from importlib import resources
 from typing import Final
@@ -20,15 +22,13 @@ from headgate_proto.envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 _PARTS: Final = ("values", "text", "json", "functions", "expressions", "statements", "message")
 
 
-def _read() -> str:
+@cache
+def whole_script() -> str:
     """Return the files as one, line by line, without comments and indentation, which proxies need not hold."""
     files = resources.files(__name__)
     lines = "".join(files.joinpath(f"{each}.lua").read_text(encoding="utf-8") for each in _PARTS).splitlines()
     return "\n".join("" if each.lstrip().startswith("--") else each.strip() for each in lines)
 
-
-SCRIPT: Final = _read()
-"""The script."""
 
 REFUSING: Final = """\
 function envoy_on_request(handle)
@@ -38,9 +38,9 @@ end
 """The script while nothing needs the program."""
 
 
-def _filter(script: str) -> Lua:
-    made = Lua(shared_vm_id=f"headgate.transformation/{blake2b(script.encode(), digest_size=16).hexdigest()}")
-    made.default_source_code.inline_string = script
+def _filter(text: str) -> Lua:
+    made = Lua(shared_vm_id=f"headgate.transformation/{blake2b(text.encode(), digest_size=16).hexdigest()}")
+    made.default_source_code.inline_string = text
     # The route stays the one that was chosen: its successor may protect what this one does not.
     made.clear_route_cache.value = False
     return made
@@ -51,5 +51,7 @@ def refusing_filter() -> Lua:
     return _filter(REFUSING)
 
 
-PROGRAM: Final = _filter(SCRIPT)
-"""The configuration of the filter with the program; nobody changes it."""
+@cache
+def program() -> Lua:
+    """Return the configuration of the filter with the program; nobody changes it."""
+    return _filter(whole_script())
