@@ -25,9 +25,8 @@ VALUE_CLASSES = ("Limits", "PoolLimits", "LeaseTimings", "Timing", "Timeouts", "
 NO_LIMIT: Mapping[str, tuple[str, ...]] = {
     "a port number": (
         "translator.proxy.*_PORT",
-        "translator.backends.rate_limit_service.PORT",
+        "translator.backends.own_service.PORT",
         "translator.infrastructure.rate_limit.*_PORT",
-        "translator.backends.waf_service.PORT",
         "translator.infrastructure.waf.*_PORT",
         "translator.extensions.redirect.DEFAULT_PORTS",
         "translator.extensions.aws_ec2.PORT",

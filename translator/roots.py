@@ -16,7 +16,7 @@ from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.refs import Ref
 from translator.resources.output_table import OutputTable
 from translator.resources.outputs import Outputs, gateway_outputs
-from translator.resources.rate_limit_service import deployed_manifests
+from translator.resources.own_services import deployed_manifests
 from translator.status.gateway import gateway_status
 from translator.status.invalid import invalid_status
 from translator.status.status_table import StatusTable

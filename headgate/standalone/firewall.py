@@ -16,9 +16,8 @@ from headgate.process.address import Address
 from headgate.process.errors import UserError
 from headgate.waf.rule_files import RuleFiles
 from headgate.waf.service import check_library
-from translator.backends.waf_service import external_service
+from translator.backends.waf_service import WAF_SERVICE
 from translator.envoy.names import cluster_name
-from translator.inputs import ServiceAddress
 from translator.own_addresses import OwnAddress
 from translator.refs import Ref
 from translator.translator import Changes
@@ -60,7 +59,7 @@ class LocalFirewall:
         """Note which Gateways ask it."""
         if self.address is None:
             return
-        name = Reference(CLUSTER, cluster_name(external_service(ServiceAddress(self.address.host, self.address.port))))
+        name = Reference(CLUSTER, cluster_name(WAF_SERVICE.at(self.address)))
         for gateway, snapshot in changes.snapshots.items():
             if snapshot is not None and snapshot.get(name) is not None:
                 self._wanted_by.add(gateway)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from translator.backends.own_service import OwnService
 from translator.objects.kubernetes.core import ConfigMap
 from translator.objects.kubernetes.service import Service
 from translator.objects.kubernetes.workloads import (
@@ -58,14 +59,12 @@ class ProxyManifests:
     Attributes:
         manifests: all of them, in the order in which they are applied; empty for self-managed proxies.
         paused: whether the manifests are unknown, so that existing objects are left as they are.
-        rate_limit: those of the Gateway's rate limit service, for a Gateway whose policies need one.
-        waf: those of its web application firewall, likewise.
+        services: those of services of Headgate's own, for a Gateway whose policies need them.
     """
 
     manifests: tuple[Manifest, ...] = ()
     paused: bool = False
-    rate_limit: tuple[Manifest, ...] = ()
-    waf: tuple[Manifest, ...] = ()
+    services: tuple[tuple[OwnService, tuple[Manifest, ...]], ...] = ()
 
 
 PAUSED: Final = ProxyManifests(paused=True)

@@ -6,14 +6,17 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from translator.backends.own_service import OwnService
+from translator.backends.rate_limit_service import RATE_LIMIT_SERVICE
+from translator.backends.waf_service import WAF_SERVICE
 from translator.db import Db
 from translator.engine.query import query
 from translator.gateway.gateways import is_managed
 from translator.gateway.ports import gateway_ports, has_listener
-from translator.infrastructure import bootstrap, rate_limit, waf
+from translator.infrastructure import bootstrap, own_service, rate_limit, waf
 from translator.infrastructure.addresses import IP, bind_addresses, in_cluster, requested
 from translator.infrastructure.manifest import DEPLOYED_KINDS, PAUSED, Manifest, ProxyManifests
-from translator.infrastructure.names import identity, rate_limit_name, selector, waf_name
+from translator.infrastructure.names import identity, own_service_name, selector
 from translator.infrastructure.parameters import parameters
 from translator.infrastructure.pod_disruption_budget import budget
 from translator.infrastructure.pod_template import strategy, template
@@ -60,13 +63,8 @@ def proxy_manifests(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
     controller = db.settings.controller_name
     plan = RenderInput(found, chosen.value, proxies, controller, ports, addresses, cluster_ip, only)
     try:
-        image = db.settings.waf_image
-        made = ProxyManifests(
-            tuple(manifests(plan)),
-            rate_limit=tuple(rate_limit_manifests(plan)),
-            waf=tuple(waf_manifests(plan, image)) if image else (),
-        )
-        return Outcome(made)
+        services = tuple(service_manifests(plan, db.settings.waf_image))
+        return Outcome(ProxyManifests(tuple(manifests(plan)), services=services))
     except InvalidParameters as error:
         return Outcome(PAUSED, (Problem("Accepted", "InvalidParameters", str(error)),))
 
@@ -101,26 +99,24 @@ def manifests(plan: RenderInput) -> Iterator[Manifest]:
         yield _manifest(plan, "VerticalPodAutoscaler", {"spec": vertical(plan, plan.parameters.vpa)})
 
 
-def rate_limit_manifests(plan: RenderInput) -> Iterator[Manifest]:
-    """Yield the manifests of the rate limit service of a Gateway, in the order in which they are applied.
+def service_manifests(plan: RenderInput, waf_image: str) -> Iterator[tuple[OwnService, tuple[Manifest, ...]]]:
+    """Yield Headgate's own services with their manifests, in the order in which these are applied.
+
+    Args:
+        plan: the inputs of the Gateway's manifests.
+        waf_image: the image of the web application firewall; "" for none.
 
     Raises:
-        InvalidParameters: it could not run with these parameters.
+        InvalidParameters: one could not run with these parameters.
     """
-    name, labels = rate_limit_name(plan.gateway.ref), rate_limit.identity(plan.gateway.ref, plan.controller)
-    for kind, content in rate_limit.objects(plan):
-        yield _named(plan, kind, name, content, plan.annotations, {**plan.labels, **labels})
-
-
-def waf_manifests(plan: RenderInput, image: str) -> Iterator[Manifest]:
-    """Yield the manifests of the web application firewall of a Gateway, in the order in which they are applied.
-
-    Raises:
-        InvalidParameters: it could not run with these parameters.
-    """
-    name, labels = waf_name(plan.gateway.ref), waf.identity(plan.gateway.ref, plan.controller)
-    for kind, content in waf.objects(plan, image):
-        yield _named(plan, kind, name, content, plan.annotations, {**plan.labels, **labels})
+    made = [(RATE_LIMIT_SERVICE, rate_limit.objects(plan))]
+    if waf_image:
+        made.append((WAF_SERVICE, waf.objects(plan, waf_image)))
+    gateway = plan.gateway.ref
+    for service, objects in made:
+        name = own_service_name(service.prefix, gateway)
+        labels = {**plan.labels, **own_service.identity(service, gateway, plan.controller)}
+        yield service, tuple(_named(plan, kind, name, each, plan.annotations, labels) for kind, each in objects)
 
 
 def _manifest(

@@ -34,15 +34,9 @@ def resource_name(gateway: Ref) -> str:
     return name if fit == name and len(name) <= LONGEST and not _HASHED.fullmatch(name) else _hashed(name, fit)
 
 
-def rate_limit_name(gateway: Ref) -> str:
-    """Return the name of the objects of a Gateway's rate limit service, which no proxies' objects have."""
-    name = f"ratelimit-{resource_name(gateway)}"
-    return name if len(name) <= LONGEST else _hashed(name, name)
-
-
-def waf_name(gateway: Ref) -> str:
-    """Return the name of the objects of a Gateway's web application firewall, which no other objects have."""
-    name = f"waf-{resource_name(gateway)}"
+def own_service_name(prefix: str, gateway: Ref) -> str:
+    """Return the name of the objects of a service of a Gateway, by its prefix; no proxies' objects have it."""
+    name = f"{prefix}-{resource_name(gateway)}"
     return name if len(name) <= LONGEST else _hashed(name, name)
 
 

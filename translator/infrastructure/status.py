@@ -7,14 +7,10 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.infrastructure.addresses import assigned
 from translator.infrastructure.manifests import proxy_manifests
+from translator.infrastructure.own_service import OWN_SERVICES
 from translator.infrastructure.parameters import parameters
 from translator.infrastructure.pod_disruption_budget import drain_blockers
-from translator.infrastructure.workload_health import (
-    has_ready_endpoint,
-    rate_limit_problem,
-    waf_problem,
-    workload_problems,
-)
+from translator.infrastructure.workload_health import has_ready_endpoint, service_problem, workload_problems
 from translator.outcome import Problem
 from translator.refs import Ref
 
@@ -56,7 +52,7 @@ def warned(db: Db, gateway: Ref, condition: Condition) -> Condition:
     chosen = parameters(db, gateway).value
     texts = [each.message for each in workload_problems(db, gateway)]
     texts += [] if chosen is None else drain_blockers(chosen)
-    texts += [rate_limit_problem(db, gateway), waf_problem(db, gateway)]
+    texts += [service_problem(db, gateway, each) for each in OWN_SERVICES]
     return condition._replace(message=" ".join(filter(None, (condition.message, *texts))))
 
 

@@ -7,11 +7,12 @@ from itertools import islice
 from operator import itemgetter
 from typing import Final
 
+from translator.backends.own_service import OwnService
 from translator.backends.service import Slices, slices
 from translator.db import Db
 from translator.engine.query import index, query
-from translator.infrastructure import rate_limit, waf
-from translator.infrastructure.names import GATEWAY_NAME, label_value, rate_limit_name, resource_name, waf_name
+from translator.infrastructure.names import GATEWAY_NAME, label_value, own_service_name, resource_name
+from translator.infrastructure.own_service import INSTANCE, NAME, OWN_SERVICES, app_name
 from translator.infrastructure.pod_failures import pod_failures
 from translator.objects.kubernetes.endpointslice import EndpointSlice
 from translator.objects.kubernetes.service import Service
@@ -21,6 +22,8 @@ from translator.refs import Ref
 
 MOST_FAILURES: Final = 3
 """Most different failures of pods in a condition."""
+
+_APPLICATIONS: Final = frozenset(map(app_name, OWN_SERVICES))
 
 SHORTAGES: Final = ("exceeded quota", "Insufficient ", "Unschedulable")
 """Words in messages that mean a lack of resources."""
@@ -35,12 +38,12 @@ def pods(db: Db, pod: Ref) -> Iterator[tuple[tuple[str, str], Ref]]:
 
 
 @index(Pod.kind, partitions=lambda _, pod: (pod.namespace,), partition_of=itemgetter(0))
-def rate_limit_pods(db: Db, pod: Ref) -> Iterator[tuple[tuple[str, str], Ref]]:
-    """Index the pods of rate limit services by namespace and the name of the service."""
+def service_pods(db: Db, pod: Ref) -> Iterator[tuple[tuple[str, str, str], Ref]]:
+    """Index the pods of Headgate's own services by namespace, name of the application and name of the service."""
     found = db.get(Pod, pod)
     labels = found.metadata.labels if found is not None else {}
-    if labels.get("app.kubernetes.io/name") == rate_limit.NAME and rate_limit.INSTANCE in labels:
-        yield (pod.namespace, labels[rate_limit.INSTANCE]), pod
+    if labels.get(NAME) in _APPLICATIONS and INSTANCE in labels:
+        yield (pod.namespace, labels[NAME], labels[INSTANCE]), pod
 
 
 def running(db: Db, gateway: Ref) -> Iterator[Pod]:
@@ -76,41 +79,17 @@ def has_ready_endpoint(db: Db, gateway: Ref) -> bool:
     return not _workloads(db, gateway) or any(_has_ready(db, each) for each in db.select(slices, Slices(service)))
 
 
-def rate_limit_problem(db: Db, gateway: Ref) -> str:
-    """Return why the rate limit service of a Gateway is not available, or some of its pods fail; "" if all is well."""
-    ref = Ref(Deployment.kind, gateway.namespace, rate_limit_name(gateway))
+def service_problem(db: Db, gateway: Ref, service: OwnService) -> str:
+    """Return why a service of a Gateway is not available, or some of its pods fail; "" if all is well."""
+    ref = Ref(Deployment.kind, gateway.namespace, own_service_name(service.prefix, gateway))
     found = db.get(Deployment, ref)
     bad = [each for each in found.status.conditions if _bad(each) or _unavailable(each)] if found is not None else []
-    failures = list(_of_pods(_there(db, db.select(rate_limit_pods, (gateway.namespace, ref.name)))))
+    failures = list(_of_pods(_there(db, db.select(service_pods, (gateway.namespace, app_name(service), ref.name)))))
     if not bad:
         return " ".join(failures)
     texts = (f"{each.reason}: {each.message}" for each in bad)
     reasons = "; ".join(each.rstrip(".") for each in (*texts, *failures))
-    effect = "requests are served without global limits, or refused where a GatewayExtension says failOpen: false"
-    return f"The rate limit service is not available ({ref}: {reasons}): {effect}."
-
-
-@index(Pod.kind, partitions=lambda _, pod: (pod.namespace,), partition_of=itemgetter(0))
-def waf_pods(db: Db, pod: Ref) -> Iterator[tuple[tuple[str, str], Ref]]:
-    """Index the pods of web application firewalls by namespace and the name of the service."""
-    found = db.get(Pod, pod)
-    labels = found.metadata.labels if found is not None else {}
-    if labels.get("app.kubernetes.io/name") == waf.NAME and waf.INSTANCE in labels:
-        yield (pod.namespace, labels[waf.INSTANCE]), pod
-
-
-def waf_problem(db: Db, gateway: Ref) -> str:
-    """Return why the web application firewall of a Gateway is not available, or some of its pods fail; "" if it is."""
-    ref = Ref(Deployment.kind, gateway.namespace, waf_name(gateway))
-    found = db.get(Deployment, ref)
-    bad = [each for each in found.status.conditions if _bad(each) or _unavailable(each)] if found is not None else []
-    failures = list(_of_pods(_there(db, db.select(waf_pods, (gateway.namespace, ref.name)))))
-    if not bad:
-        return " ".join(failures)
-    texts = (f"{each.reason}: {each.message}" for each in bad)
-    reasons = "; ".join(each.rstrip(".") for each in (*texts, *failures))
-    effect = "requests that it is to inspect get 500, or are served where a GatewayExtension says failOpen: true"
-    return f"The web application firewall is not available ({ref}: {reasons}): {effect}."
+    return f"The {service.noun} is not available ({ref}: {reasons}): {service.without}."
 
 
 def _has_ready(db: Db, ref: Ref) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from translator.backends import rate_limit_service, waf_service
+from translator.backends.own_service import OwnService
 from translator.db import Db
 from translator.engine.query import Query, query
 from translator.gateway.gateways import is_managed
 from translator.gateway.ports import gateway_ports
+from translator.infrastructure.own_service import OWN_SERVICES
 from translator.ir.backend import Backend
 from translator.ir.l4 import L4Chain
 from translator.ir.listener import HttpChain, PortListener, RouteConfigKey, table_part
@@ -37,20 +38,16 @@ from translator.resources.listeners import (
     served_trust_bundles,
     trust_bundle_resource,
 )
+from translator.resources.own_services import service_endpoints_resource
 from translator.resources.own_zones import compares_zones, no_proxies_resource, proxies_resource
-from translator.resources.rate_limit_service import rate_limit_endpoints_resource
 from translator.resources.routes import scope_configuration_resource, scope_resource, table_resource
-from translator.resources.waf_service import waf_endpoints_resource
 from xds import Resource
 
 Output = tuple[Query[..., Resource | None], tuple[object, ...]]
 """A query and its arguments, whose value is one resource."""
 
-_OWN_SERVICES: Final[Mapping[Backend, Query[..., Resource | None]]] = {
-    rate_limit_service.DEPLOYED: rate_limit_endpoints_resource,
-    waf_service.DEPLOYED: waf_endpoints_resource,
-}
-"""Headgate's own services, with the queries of the endpoints that they have for a Gateway."""
+_OWN_SERVICES: Final[Mapping[Backend, OwnService]] = {each.deployed: each for each in OWN_SERVICES}
+"""Headgate's own services, by their backends."""
 _OWN_KEYS: Final = frozenset(each.key for each in _OWN_SERVICES)
 
 Outputs = frozenset[Output]
@@ -104,7 +101,7 @@ def _port_outputs(db: Db, gateway: Ref, spec: PortListener) -> Iterator[Output]:
 def _of_own(gateway: Ref, backend: Backend) -> Iterator[Output]:
     """Yield the cluster of a service of Headgate's own, with the endpoints that it has for a Gateway."""
     yield cluster_resource, (backend,)
-    yield _OWN_SERVICES[backend], (gateway,)
+    yield service_endpoints_resource, (gateway, _OWN_SERVICES[backend])
 
 
 def cluster_outputs(backend: Backend) -> Iterator[Output]:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from translator.infrastructure.manifest import DEPLOYED_KINDS, WORKLOADS
-from translator.infrastructure.names import GATEWAY_NAME, MANAGER, owned_by, rate_limit_name, resource_name, waf_name
+from translator.infrastructure.names import GATEWAY_NAME, MANAGER, own_service_name, owned_by, resource_name
+from translator.infrastructure.own_service import OWN_SERVICES
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
@@ -71,7 +72,8 @@ def _gateway(ref: Ref, metadata: Mapping[str, Any]) -> Ref | None:
     owners = metadata.get("ownerReferences") or ()
     owner = next((each["name"] for each in owners if each.get("kind") == Gateway.kind), None)
     found = Ref(Gateway.kind, ref.namespace, owner or (metadata.get("labels") or {}).get(GATEWAY_NAME, ""))
-    return found if ref.name in (resource_name(found), rate_limit_name(found), waf_name(found)) else None
+    names = (own_service_name(each.prefix, found) for each in OWN_SERVICES)
+    return found if ref.name in (resource_name(found), *names) else None
 
 
 class Inventory:

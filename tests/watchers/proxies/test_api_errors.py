@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from translator.backends.rate_limit_service import RATE_LIMIT_SERVICE
 from translator.infrastructure.manifest import Manifest, ProxyManifests
-from translator.infrastructure.names import label_value, rate_limit_name, resource_name
+from translator.infrastructure.names import label_value, own_service_name, resource_name
 from translator.inputs import ApplyResult
 from translator.refs import Ref
 from watchers.controllers.reconciler import NotLeader
@@ -303,7 +304,7 @@ def test_the_rate_limit_service_of_a_gateway() -> None:
     inventory = Inventory()
     metadata = {"labels": LABELS, "resourceVersion": "1", "uid": "u"}
     body = {"metadata": metadata, "spec": {"replicas": 2}, "status": {"readyReplicas": 1}}
-    own = Ref("Deployment", GATEWAY.namespace, rate_limit_name(GATEWAY))
+    own = Ref("Deployment", GATEWAY.namespace, own_service_name(RATE_LIMIT_SERVICE.prefix, GATEWAY))
     proxies = own._replace(name=resource_name(GATEWAY))
     inventory.observe([ObjectChange(own, body), ObjectChange(proxies, body)])
     assert [ref for ref, _ in inventory.of(GATEWAY)] == [proxies, own]
