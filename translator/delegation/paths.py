@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from translator.db import Db
 from translator.delegation.relations import MOST_PATHS, delegators, weight_of, would_reach
 from translator.engine.query import query
-from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.objects.gateway_api.httproute import HTTPRoute, HTTPRouteRule
 from translator.refs import Ref
 
 DEPTH: Final = 16
@@ -33,6 +33,12 @@ class Step(NamedTuple):
 
 Path = tuple[Step, ...]
 """The rules that delegate, one to the route of the next, the first of a route that is attached to a Gateway."""
+
+
+def rule_of(db: Db, step: Step) -> HTTPRouteRule | None:
+    """Return the rule in the spec of its route; None if there is none at this place any more."""
+    found = db.get(HTTPRoute, step.parent)
+    return found.spec.rules[step.rule] if found is not None and step.rule < len(found.spec.rules) else None
 
 
 @query(firewall=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from translator.db import Db
-from translator.delegation.paths import Path, Step
+from translator.delegation.paths import Path, Step, rule_of
 from translator.engine.query import QueryError
 from translator.envoy.http_filters import CLOSED
 from translator.envoy.names import table_name, table_of_configuration
@@ -144,9 +144,8 @@ def _with_rule(db: Db, found: Explanation, gateway: Ref, outcome: RequestOutcome
 
 
 def _rule_title(db: Db, step: Step) -> str:
-    route = db.get(HTTPRoute, step.parent)
-    names = route.rule_names if route is not None else ()
-    return f"{step.parent}, rule {(names[step.rule] if step.rule < len(names) else '') or step.rule}"
+    rule = rule_of(db, step)
+    return f"{step.parent}, rule {(rule.name if rule is not None else '') or step.rule}"
 
 
 def _bindings(db: Db, found: Explanation, gateway: Ref, name: RouteName) -> Iterator[Binding]:

@@ -12,11 +12,10 @@ from typing import Final, NamedTuple
 from pydantic.fields import FieldInfo
 
 from translator.db import Db
-from translator.delegation.paths import DEPTH, Path
+from translator.delegation.paths import DEPTH, Path, rule_of
 from translator.engine.query import query
 from translator.kinds import Level
 from translator.objects.gateway_api.policy import Policy
-from translator.objects.gateway_api.route import Route
 from translator.objects.schema.base import Fields
 from translator.objects.schema.merging import is_atomic
 from translator.policies.attachment import (
@@ -134,12 +133,12 @@ def child_stack(db: Db, route: Ref, path: Path, gateway: Ref, listener: Listener
 def parents_stack(db: Db, path: Path) -> Stack:
     """Return the policies of the routes and rules by which a route is a child, the furthest up first."""
     found: list[StackedPolicy] = []
-    for depth, (parent, place) in enumerate(path):
+    for depth, step in enumerate(path):
+        parent = step.parent
         if not (any_policies(db, shard(parent)) and has_policies(db, parent)):
             continue
-        route = db.get(Route, parent)
-        names = route.rule_names if route is not None else ()
-        name = names[place] if place < len(names) else ""
+        rule = rule_of(db, step)
+        name = (rule.name or "") if rule is not None else ""
         here = "/".join(parent)
         found += (StackedPolicy(Level.PARENT_ROUTE, each, 0, depth, here) for each in policies_at(db, parent))
         for each in policies_at(db, parent, name) if name else ():

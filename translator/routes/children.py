@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from translator.db import Db
-from translator.delegation.paths import DEPTH, Path, Step, circle, has_too_many_paths, is_overrun
+from translator.delegation.paths import DEPTH, Path, Step, circle, has_too_many_paths, is_overrun, rule_of
 from translator.delegation.references import NAME, NAMESPACE, ChildReference, Children, delegation
 from translator.delegation.relations import MOST_PATHS, Child, Filed, child_of, relations, unfit, ungranted
 from translator.engine.query import query
@@ -55,10 +55,9 @@ class Delegates:
 @query
 def delegates(db: Db, parent: Ref, place: int) -> Delegates:
     """Return the children of a rule, whatever their matches are."""
-    found = db.get(HTTPRoute, parent)
-    rules = found.spec.rules if found is not None else ()
-    said = delegation(parent, rules[place]) if place < len(rules) else None
-    if said is None or said.fault:
+    rule = rule_of(db, Step(parent, place))
+    said = delegation(parent, rule) if rule is not None else None
+    if rule is None or said is None or said.fault:
         return Delegates()
     weights: dict[Ref, int] = {}
     reached: dict[Ref, None] = {}
@@ -66,7 +65,7 @@ def delegates(db: Db, parent: Ref, place: int) -> Delegates:
     broken = ""
     for each in said.references:
         field = f"spec.rules[{place}].backendRefs[{each.place}]"
-        meant = _meant(db, ReferencePlace(parent, rules[place].name or "", field), each)
+        meant = _meant(db, ReferencePlace(parent, rule.name or "", field), each)
         for child in meant.children:
             weights.setdefault(child, each.weight)
         problems += meant.problems

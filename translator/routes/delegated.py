@@ -16,7 +16,7 @@ from translator.delegation.matching import (
     is_any_inside,
     matches_inside,
 )
-from translator.delegation.paths import Path, has_too_many_paths
+from translator.delegation.paths import Path, has_too_many_paths, rule_of
 from translator.delegation.relations import is_relative
 from translator.engine.query import query
 from translator.ir.http import PathKind, RouteMatch, Rule
@@ -88,11 +88,10 @@ class ParentRule(NamedTuple):
 def parent_rules(db: Db, path: Path) -> tuple[ParentRule, ...]:
     """Return those rules of a path of which children inherit something, the furthest up first."""
     found: list[ParentRule] = []
-    for depth, (parent, place) in enumerate(path):
-        route = db.get(HTTPRoute, parent)
-        rule = route.spec.rules[place] if route is not None and place < len(route.spec.rules) else None
+    for depth, step in enumerate(path):
+        rule = rule_of(db, step)
         if rule is not None and has_inheritance(rule):
-            found.append(ParentRule(depth, parent, rule))
+            found.append(ParentRule(depth, step.parent, rule))
     return tuple(found)
 
 

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from translator.db import Db
-from translator.delegation.paths import DEPTH, Path, Step, paths, seniority
+from translator.delegation.paths import DEPTH, Path, Step, paths, rule_of, seniority
 from translator.delegation.references import delegation
 from translator.engine.query import query
 from translator.ir.http import EVERY_REQUEST, MILLION, RouteMatch, Rule, Share
-from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.outcome import Outcome
 from translator.refs import Ref
 from translator.routes.children import delegates, unserved
@@ -64,8 +63,8 @@ def _share(db: Db, match: RouteMatch, route: Ref, path: Path, sharing: list[int]
 @query(firewall=True)
 def shares(db: Db, step: Step) -> bool:
     """Return whether the children of a rule share requests by weight."""
-    found = db.get(HTTPRoute, step.parent)
-    said = delegation(step.parent, found.spec.rules[step.rule]) if found and step.rule < len(found.spec.rules) else None
+    rule = rule_of(db, step)
+    said = delegation(step.parent, rule) if rule is not None else None
     return said is not None and said.shares
 
 
