@@ -47,16 +47,12 @@ class RouteName(NamedTuple):
     @classmethod
     def parse(cls, name: str) -> RouteName | None:
         """Read the name of a route; None if it is of no object."""
-        own, *parents = name.removesuffix(PREFLIGHT).split("/via/")
-        parts = own.split("/")
-        if len(parts) != 7 or (parts[3], parts[5]) != ("rule", "match"):
+        parts = name.removesuffix(PREFLIGHT).split("/")
+        own, above = parts[:7], [parts[place : place + 4] for place in range(7, len(parts), 4)]
+        if len(own) != 7 or (own[3], own[5]) != ("rule", "match") or any(each[0] != "via" for each in above):
             return None
-        return cls(Ref(*parts[:3]), parts[4], parts[6], tuple(_step(each) for each in reversed(parents)))
-
-
-def _step(text: str) -> Step:
-    namespace, name, rule = text.split("/")
-    return Step(Ref(HTTPRoute.kind, namespace, name), int(rule))
+        path = (Step(Ref(HTTPRoute.kind, *parent), int(rule)) for _, *parent, rule in reversed(above))
+        return cls(Ref(*own[:3]), own[4], own[6], tuple(path))
 
 
 def with_facts(db: Db, found: Explanation, port: int) -> Explanation:

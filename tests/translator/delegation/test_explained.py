@@ -67,3 +67,13 @@ def test_why_nothing_below_a_rule_answers() -> None:
     assert "HTTPRoute default/gone does not exist" in lost.error
     assert served is not None
     assert served.parents == ("HTTPRoute default/p, rule second",)
+
+
+def test_names_may_be_those_of_parts_of_names() -> None:
+    """A route of the namespace `via`, and one of the name, is told by the name of Envoy's route as any other."""
+    objects = [service("a", "via"), root("top", under("/", child("via")), namespace="via")]
+    found = translated([gateway(), *objects, route("via", rule(to("a")), namespace="via")])
+    (told,) = explain(found.reader, found.snapshots, parse_request("GET", f"http://127.0.0.1:{PORT}/", []))
+    facts = told.outcomes[0].rule
+    assert facts is not None
+    assert (facts.route, facts.parents) == ("HTTPRoute via/via", ("HTTPRoute via/top, rule 0",))
