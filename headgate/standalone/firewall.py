@@ -14,8 +14,8 @@ import structlog
 from headgate.envoy.supervisor import pauses
 from headgate.process.address import Address
 from headgate.process.errors import UserError
+from headgate.waf.engine import check_library
 from headgate.waf.rule_files import RuleFiles
-from headgate.waf.service import check_library
 from translator.backends.waf_service import WAF_SERVICE
 from translator.envoy.names import cluster_name
 from translator.own_addresses import OwnAddress

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
+from headgate.process.errors import UserError
 from headgate.waf.inspection import Inspection, Match, Verdict
 from headgate.waf.rule_files import RuleFiles
 from headgate.waf.rule_text import UNREADABLE, directives
@@ -28,6 +30,18 @@ BAD_REQUEST: Final = 400
 
 class RulesError(ValueError):
     """Rules that libmodsecurity does not take; the text is what it says."""
+
+
+def check_library() -> None:
+    """Check that libmodsecurity is installed.
+
+    Raises:
+        UserError: it is not.
+    """
+    if find_spec("libmodsecurity") is None:
+        raise UserError(
+            "libmodsecurity is not installed: install Headgate with its extra `waf`, as by pip install 'headgate[waf]'."
+        )
 
 
 class Engine:

@@ -15,10 +15,10 @@ import structlog
 from aiohttp import web
 
 from headgate.process.address import Address
-from headgate.process.errors import UserError
 from headgate.process.lifecycle import run_until_stopped
 from headgate.process.ports import check_free
 from headgate.waf.audit import Audit
+from headgate.waf.engine import check_library
 from headgate.waf.metrics import WafMetrics
 from headgate.waf.pool import DEFAULTS, Pool, PoolLimits
 from headgate.waf.processor import WafProcessor
@@ -70,20 +70,6 @@ def run(settings: WafSettings) -> None:
     check_free(settings.address, "--address")
     check_free(settings.http, "--http-address")
     run_until_stopped(lambda: _serve(settings, files.version))
-
-
-def check_library() -> None:
-    """Check that libmodsecurity is installed.
-
-    Raises:
-        UserError: it is not.
-    """
-    from importlib.util import find_spec
-
-    if find_spec("libmodsecurity") is None:
-        raise UserError(
-            "libmodsecurity is not installed: install Headgate with its extra `waf`, as by pip install 'headgate[waf]'."
-        )
 
 
 async def _serve(settings: WafSettings, version: str) -> None:
