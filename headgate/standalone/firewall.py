@@ -19,7 +19,6 @@ from headgate.waf.rule_files import RuleFiles
 from translator.backends.waf_service import WAF_SERVICE
 from translator.envoy.names import cluster_name
 from translator.own_addresses import OwnAddress
-from translator.refs import Ref
 from translator.translator import Changes
 from xds import CLUSTER, Reference
 
@@ -44,7 +43,6 @@ class LocalFirewall:
 
     def __init__(self, rules: Path | None) -> None:
         self._rules = rules
-        self._wanted_by: set[Ref] = set()
         self._wanted = asyncio.Event()
         self.address = _free() if _can_run(rules) else None
         self._http = None if self.address is None else _free()
@@ -56,16 +54,11 @@ class LocalFirewall:
         return tuple(OwnAddress(each.port, use, (each.host,)) for each, use in found if each is not None)
 
     def evaluated(self, changes: Changes) -> None:
-        """Note which Gateways ask it."""
-        if self.address is None:
+        """Have it run once a Gateway asks it."""
+        if self.address is None or self._wanted.is_set():
             return
         name = Reference(CLUSTER, cluster_name(WAF_SERVICE.at(self.address)))
-        for gateway, snapshot in changes.snapshots.items():
-            if snapshot is not None and snapshot.get(name) is not None:
-                self._wanted_by.add(gateway)
-            else:
-                self._wanted_by.discard(gateway)
-        if self._wanted_by:
+        if any(each is not None and each.get(name) is not None for each in changes.snapshots.values()):
             self._wanted.set()
 
     async def run(self) -> None:
