@@ -10,7 +10,7 @@ Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_fil
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 _BEFORE: Final = "local loaded, fault = pcall(function(...) "
@@ -44,6 +44,7 @@ _FAULT: Final = re.compile(r"^script:(?:(\d+): )?(.*)", re.DOTALL)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
+@lru_cache(maxsize=64)  # the same script is checked for each route that inherits it beside its own
 def check_script(text: str) -> str | None:
     """Return what is wrong with a script, with its line; None if Envoy compiles it. It is not run."""
     if found := _CONTROL.search(text):
