@@ -7,7 +7,8 @@ whose route says a name that is not there, so nothing that protects may depend o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 
 from google.protobuf.message import Message
 
@@ -16,7 +17,7 @@ from headgate_proto.envoy.extensions.filters.http.composite.v3.composite_pb2 imp
     CompositePerRoute,
     ExecuteFilterAction,
 )
-from translator.envoy.filter_entries import DiscoveredPart, FilterConfig, FilterEntry
+from translator.envoy.filter_entries import DiscoveredPart, FilterConfig, FilterEntry, Passage
 
 
 def named_chain(name: str, chain: str, *configs: Message) -> Iterator[FilterEntry]:
@@ -38,3 +39,18 @@ def named_chain(name: str, chain: str, *configs: Message) -> Iterator[FilterEntr
         member = part.named_filter_chains[chain].typed_config.add(name=named)
         member.typed_config.Pack(config, deterministic=True)
     yield DiscoveredPart(name, chain, part)
+
+
+def passed_chain(name: str, key: str, configs: Iterable[Message]) -> tuple[list[FilterEntry], Passage]:
+    """Return what has routes run a chain whose name is by its content, and that requests must have passed it.
+
+    Args:
+        name: the name of the discovered filter that holds the chain (`translator.envoy.http_filters`).
+        key: the key of the trace that the chain writes behind its filters.
+        configs: the configurations of the filters in it, in their order.
+    """
+    filters, digest = list(configs), blake2b(digest_size=16)
+    for each in filters:
+        digest.update(each.SerializeToString(deterministic=True))
+    passage = Passage(key, digest.hexdigest())
+    return list(named_chain(name, passage.value, *filters, passage.trace)), passage

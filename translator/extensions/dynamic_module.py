@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Final
 
 from google.protobuf.wrappers_pb2 import StringValue
 
 from headgate_proto.envoy.extensions.filters.http.dynamic_modules.v3.dynamic_modules_pb2 import DynamicModuleFilter
-from translator.envoy.filter_entries import FilterEntry, Passage
+from translator.envoy.filter_entries import FilterEntry
 from translator.envoy.hooks import FilterHook
 from translator.envoy.http_filters import DYNAMIC_MODULES
-from translator.envoy.named_chains import named_chain
+from translator.envoy.named_chains import passed_chain
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
 from translator.extensions.filter_stages import BODY_BYTES
 from translator.ir.http import RuleSetting
@@ -67,12 +66,8 @@ class Libraries(RuleSetting, FilterHook):
 
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the chain, whose name is by its content, and that requests must have passed it."""
-        filters = [each.filter() for each in self.libraries]
-        digest = blake2b(digest_size=16)
-        for each in filters:
-            digest.update(each.SerializeToString(deterministic=True))
-        passage = Passage(KEY, digest.hexdigest())
-        yield from named_chain(DYNAMIC_MODULES, passage.value, *filters, passage.trace)
+        chain, passage = passed_chain(DYNAMIC_MODULES, KEY, (each.filter() for each in self.libraries))
+        yield from chain
         yield passage
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Final
 
-from translator.envoy.filter_entries import FilterEntry, ModuleUse, Passage
+from translator.envoy.filter_entries import FilterEntry, ModuleUse
 from translator.envoy.hooks import FilterHook
 from translator.envoy.http_filters import WASM
-from translator.envoy.named_chains import named_chain
+from translator.envoy.named_chains import passed_chain
 from translator.envoy.wasm import Plugin
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
 from translator.extensions.filter_stages import BODY_BYTES
@@ -47,12 +46,8 @@ class Plugins(RuleSetting, FilterHook):
 
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the chain, whose name is by its content, and the modules in it."""
-        filters = [plugin.filter() for plugin, _ in self.plugins]
-        digest = blake2b(digest_size=16)
-        for each in filters:
-            digest.update(each.SerializeToString(deterministic=True))
-        passage = Passage(NAME, digest.hexdigest())
-        yield from named_chain(WASM, passage.value, *filters, passage.trace)
+        chain, passage = passed_chain(WASM, NAME, (plugin.filter() for plugin, _ in self.plugins))
+        yield from chain
         yield from (ModuleUse(plugin.digest, source) for plugin, source in self.plugins)
         if not all(plugin.fail_open for plugin, _ in self.plugins):
             yield passage
