@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +14,7 @@ from translator.envoy.hooks import FilterHook
 from translator.envoy.http_filters import DYNAMIC_MODULES
 from translator.envoy.named_chains import passed_chain
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
-from translator.extensions.filter_stages import BODY_BYTES
+from translator.extensions.filter_stages import BODY_BYTES, object_text, too_many
 from translator.ir.http import RuleSetting
 from translator.objects.headgate.dynamicmodules import MOST_LIBRARIES, DynamicModule
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
@@ -77,9 +76,8 @@ def read(context: PolicyContext) -> FilterOutcome:
     wanted = [each for each in found if each.disable is None]
     if not wanted:
         return Outcome(())
-    if len(wanted) > MOST_LIBRARIES:
-        text = f"{context.field} has {len(wanted)} libraries, and {MOST_LIBRARIES} are the most: name fewer."
-        return Outcome(None, (Problem("Accepted", "Invalid", text),))
+    if excess := too_many(context.field, wanted, MOST_LIBRARIES, "libraries"):
+        return Outcome(None, excess)
     allowed = dict(sorted(context.db.settings.dynamic_modules))
     others = [each.name for each in wanted if each.name not in allowed]
     if problems := tuple(_not_allowed(f"{context.field}[{each}]", allowed) for each in others):
@@ -94,8 +92,7 @@ def _not_allowed(field: str, allowed: dict[str, str]) -> Problem:
 
 
 def _library(found: DynamicModule, path: str) -> Library:
-    config = "" if found.config is None else json.dumps(found.config, ensure_ascii=False, sort_keys=True)
-    return Library(found.name, path, found.filter_name or "", config)
+    return Library(found.name, path, found.filter_name or "", object_text(found.config))
 
 
 EXTENSION = Extension(

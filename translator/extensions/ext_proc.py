@@ -16,7 +16,7 @@ from translator.envoy.filter_entries import FilterEntry, SlotFilter
 from translator.envoy.grpc_service import GrpcCall, grpc_service
 from translator.envoy.hooks import FilterHook
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
-from translator.extensions.filter_stages import placed
+from translator.extensions.filter_stages import placed, too_many
 from translator.ir.backend import Backend
 from translator.ir.http import RuleSetting
 from translator.objects.headgate.extproc import MOST_PROCESSORS, ExternalProcessing, MetadataOptions, ProcessingMode
@@ -195,9 +195,8 @@ def read(context: PolicyContext) -> FilterOutcome:
     closed = False
     found: tuple[ExternalProcessing, ...] = context.effective.value
     asked = [each for each in found if each.extension_ref is not None]
-    if len(asked) > MOST_PROCESSORS:
-        text = f"{context.field} has {len(asked)} processors, and {MOST_PROCESSORS} are the most: name fewer."
-        return Outcome(None, (Problem("Accepted", "Invalid", text),))
+    if excess := too_many(context.field, asked, MOST_PROCESSORS, "processors"):
+        return Outcome(None, excess)
     for each in asked:
         assert each.extension_ref is not None
         leaf = f"[{each.name}]"

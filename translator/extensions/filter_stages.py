@@ -1,8 +1,9 @@
-"""What filters of the user's choice have in common: their places among Envoy's, and how much they may hold."""
+"""What filters of the user's choice have in common: their places among Envoy's, how many there are, what they get."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from google.protobuf.message import Message
@@ -10,6 +11,8 @@ from google.protobuf.message import Message
 from translator.envoy import http_filters
 from translator.envoy.filter_entries import SlotFilter
 from translator.objects.headgate.filterentries import FilterStage
+from translator.objects.headgate.responses import JsonObject
+from translator.outcome import Problem
 
 BODY_BYTES: Final = 1024 * 1024
 """How long a body may be that a user's code in the proxy gets as a whole."""
@@ -47,3 +50,23 @@ def placed(stage: FilterStage | None, own_slot: str, unit: str, name: str, confi
     found = stage or FilterStage()
     slot = _SLOTS.get((found.stage or _LAST[0], found.predicate or _LAST[1]), own_slot)
     return SlotFilter(slot, f"{unit}/{name}" if name else unit, config, found.weight or 0)
+
+
+def too_many(field: str, found: Collection[object], most: int, items: str) -> tuple[Problem, ...]:
+    """Return the problem of a merged list that is longer than that of one policy may be.
+
+    Args:
+        field: the path of the list, for messages.
+        found: the items that are not switched off.
+        most: how many there may be.
+        items: what they are, in the plural.
+    """
+    if len(found) <= most:
+        return ()
+    text = f"{field} has {len(found)} {items}, and {most} are the most: name fewer."
+    return (Problem("Accepted", "Invalid", text),)
+
+
+def object_text(found: JsonObject | None) -> str:
+    """Return an object that a filter gets as JSON, the same for equal ones; "" for none."""
+    return "" if found is None else json.dumps(found, ensure_ascii=False, sort_keys=True)

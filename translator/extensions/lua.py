@@ -13,7 +13,7 @@ from translator.envoy import http_filters
 from translator.envoy.filter_entries import FilterEntry
 from translator.envoy.hooks import FilterHook
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
-from translator.extensions.filter_stages import BODY_BYTES, placed
+from translator.extensions.filter_stages import BODY_BYTES, object_text, placed, too_many
 from translator.gateway.config_maps import config_map_text
 from translator.ir.http import RuleSetting
 from translator.languages.lua import check_script, guarded
@@ -86,9 +86,8 @@ def read(context: PolicyContext) -> FilterOutcome:
         return Outcome(())
     if not context.db.settings.allow_lua:
         return Outcome(None, (Problem("Accepted", "NotAllowed", f"{context.field}: {NOT_ALLOWED}."),))
-    if len(wanted) > MOST_SCRIPTS:
-        text = f"{context.field} has {len(wanted)} scripts, and {MOST_SCRIPTS} are the most: name fewer."
-        return Outcome(None, (Problem("Accepted", "Invalid", text),))
+    if excess := too_many(context.field, wanted, MOST_SCRIPTS, "scripts"):
+        return Outcome(None, excess)
     made: list[Script] = []
     problems: list[Problem] = []
     for each in wanted:
@@ -96,9 +95,8 @@ def read(context: PolicyContext) -> FilterOutcome:
         problems += source.problems
         owner = context.origin(_leaf(each)).namespace
         if source.value is not None:
-            stated = each.filter_context
-            filter_context = "" if stated is None else json.dumps(stated, ensure_ascii=False, sort_keys=True)
-            made.append(Script(each.name, owner, guarded(source.value), filter_context, each.filter_stage))
+            text, filter_context = guarded(source.value), object_text(each.filter_context)
+            made.append(Script(each.name, owner, text, filter_context, each.filter_stage))
     return Outcome(None if problems else (Scripts(tuple(made)),), tuple(problems))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +12,7 @@ from translator.envoy.http_filters import WASM
 from translator.envoy.named_chains import passed_chain
 from translator.envoy.wasm import Plugin
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
-from translator.extensions.filter_stages import BODY_BYTES
+from translator.extensions.filter_stages import BODY_BYTES, object_text, too_many
 from translator.gateway.modules import module_digest
 from translator.gateway.pull_secrets import pull_credentials
 from translator.ir.http import RuleSetting
@@ -70,9 +69,8 @@ def read(context: PolicyContext) -> FilterOutcome:
         return Outcome(())
     if not context.db.settings.allow_wasm:
         return Outcome(None, (Problem("Accepted", "NotAllowed", f"{context.field}: {NOT_ALLOWED}."),))
-    if len(wanted) > MOST_MODULES:
-        text = f"{context.field} has {len(wanted)} modules, and {MOST_MODULES} are the most: name fewer."
-        return Outcome(None, (Problem("Accepted", "Invalid", text),))
+    if excess := too_many(context.field, wanted, MOST_MODULES, "modules"):
+        return Outcome(None, excess)
     made: list[tuple[Plugin, ModuleSource]] = []
     problems: list[Problem] = []
     closed = False
@@ -98,14 +96,13 @@ def _leaf(found: WasmModule) -> str:
 
 def _plugin(context: PolicyContext, found: WasmModule, digest: bytes) -> Plugin:
     """Return the filter of a module."""
-    config = "" if found.config is None else json.dumps(found.config, ensure_ascii=False, sort_keys=True)
     keys = found.env.host_keys if found.env is not None else None
     return Plugin(
         found.name or NAME,
         context.origin(_leaf(found)).namespace,
         digest,
         found.root_id or "",
-        config,
+        object_text(found.config),
         bool(found.fail_open),
         tuple(sorted(set(keys or ()))),
     )
