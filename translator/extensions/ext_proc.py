@@ -16,7 +16,7 @@ from translator.envoy.filter_entries import FilterEntry, SlotFilter
 from translator.envoy.grpc_service import GrpcCall, grpc_service
 from translator.envoy.hooks import FilterHook
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
-from translator.extensions.filter_stages import placed, too_many
+from translator.extensions.filter_stages import placed, some_closed, too_many
 from translator.ir.backend import Backend
 from translator.ir.http import RuleSetting
 from translator.objects.headgate.extproc import MOST_PROCESSORS, ExternalProcessing, MetadataOptions, ProcessingMode
@@ -179,12 +179,6 @@ def alone(found: ProvidedProcessor) -> tuple[Processors, ...]:
     return (Processors((Processor(found),)),)
 
 
-def is_closed(value: object) -> bool:
-    """Return whether some processor has to be asked, as far as the policies say."""
-    assert isinstance(value, tuple)
-    return any(each.disable is None and not each.fail_open for each in value)
-
-
 def read(context: PolicyContext) -> FilterOutcome:
     """Read the effective processors, in the order in which they are asked.
 
@@ -212,6 +206,6 @@ def read(context: PolicyContext) -> FilterOutcome:
 
 EXTENSION = Extension(
     "external processors",
-    units=(PolicyUnit(TrafficPolicy, MEMBER, read, Processors, closed=is_closed, inherit=TABLE),),
+    units=(PolicyUnit(TrafficPolicy, MEMBER, read, Processors, closed=some_closed, inherit=TABLE),),
     providers=(ProviderKind(MEMBER, read_provider, alone),),
 )

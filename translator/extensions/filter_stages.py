@@ -67,6 +67,12 @@ def too_many(field: str, found: Collection[object], most: int, items: str) -> tu
     return (Problem("Accepted", "Invalid", text),)
 
 
+def some_closed(value: object) -> bool:
+    """Return whether requests must pass some filter of a list, as far as the policies say."""
+    assert isinstance(value, tuple)
+    return any(each.disable is None and not each.fail_open for each in value)
+
+
 def object_text(found: JsonObject | None) -> str:
     """Return an object that a filter gets as JSON, the same for equal ones; "" for none."""
     return "" if found is None else json.dumps(found, ensure_ascii=False, sort_keys=True)

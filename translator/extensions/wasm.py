@@ -12,7 +12,7 @@ from translator.envoy.http_filters import WASM
 from translator.envoy.named_chains import passed_chain
 from translator.envoy.wasm import Plugin
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
-from translator.extensions.filter_stages import BODY_BYTES, object_text, too_many
+from translator.extensions.filter_stages import BODY_BYTES, object_text, some_closed, too_many
 from translator.gateway.modules import module_digest
 from translator.gateway.pull_secrets import pull_credentials
 from translator.ir.http import RuleSetting
@@ -50,12 +50,6 @@ class Plugins(RuleSetting, FilterHook):
         yield from (ModuleUse(plugin.digest, source) for plugin, source in self.plugins)
         if not all(plugin.fail_open for plugin, _ in self.plugins):
             yield passage
-
-
-def is_closed(value: object) -> bool:
-    """Return whether requests must pass some module, as far as the policies say."""
-    assert isinstance(value, tuple)
-    return any(each.disable is None and not each.fail_open for each in value)
 
 
 def read(context: PolicyContext) -> FilterOutcome:
@@ -146,6 +140,6 @@ def _image(context: PolicyContext, found: WasmModule, image: ModuleImage, field:
 
 EXTENSION = Extension(
     "modules of WebAssembly",
-    units=(PolicyUnit(TrafficPolicy, NAME, read, Plugins, closed=is_closed, inherit=TABLE, discovered=WASM),),
+    units=(PolicyUnit(TrafficPolicy, NAME, read, Plugins, closed=some_closed, inherit=TABLE, discovered=WASM),),
 )
 """The unit `wasm`."""
