@@ -98,6 +98,12 @@ def provider(db: Db, ref: Ref) -> Outcome[Any]:
     return kind.read(ProviderContext(db, ref, field, getattr(found.spec, found.spec.member)))
 
 
+def named_extension(db: Db, owner: Ref, reference: ExtensionReference) -> GatewayExtensionSpec | None:
+    """Return what the GatewayExtension says that an object names, usable or not; None if there is none."""
+    found = db.get(GatewayExtension, Ref(GatewayExtension.kind, reference.namespace or owner.namespace, reference.name))
+    return None if found is None else found.spec
+
+
 def provider_of(db: Db, owner: Ref, reference: ExtensionReference, member: str, field: str) -> Outcome[Any]:
     """Return what the GatewayExtension provides that an object refers to; None with the problems if that is nothing.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from headgate_proto.envoy.config.core.v3 import base_pb2, grpc_service_pb2
@@ -37,6 +38,10 @@ class GrpcCall(NamedTuple):
     authority: str = ""
     timeout: int = 0
     retry: CallRetry | None = None
+
+    def with_backend(self, change: Callable[[Backend], Backend]) -> GrpcCall:
+        """Change the service."""
+        return self._replace(backend=change(self.backend))
 
 
 def grpc_service(call: GrpcCall) -> grpc_service_pb2.GrpcService:

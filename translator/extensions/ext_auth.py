@@ -120,7 +120,7 @@ class ExternalAuthorization(RuleSetting, FilterHook):
 def _with_backend(found: Authorizer, change: Callable[[Backend], Backend]) -> Authorizer:
     call = found.call
     if isinstance(call, GrpcCall):
-        return replace(found, call=call._replace(backend=change(call.backend)))
+        return replace(found, call=call.with_backend(change))
     return replace(found, call=replace(call, backend=change(call.backend)))
 
 

@@ -29,7 +29,6 @@ from translator.extensions.client_selectors import (
 )
 from translator.ir.backend import Backend
 from translator.ir.http import RuleSetting
-from translator.objects.headgate.gatewayextension import GatewayExtension
 from translator.objects.headgate.globallimit import (
     Cost,
     Descriptor,
@@ -40,7 +39,7 @@ from translator.objects.headgate.globallimit import (
 )
 from translator.objects.headgate.ratelimitproviders import DOMAIN, RateLimitProvider
 from translator.outcome import Outcome, Problem
-from translator.providers import ProviderContext, ProviderKind, provider_of
+from translator.providers import ProviderContext, ProviderKind, named_extension, provider_of
 from translator.refs import Ref
 
 MEMBER: Final = "rate_limit"
@@ -102,8 +101,7 @@ class GlobalLimits(RuleSetting, FilterHook):
 
     def with_backends(self, change: Callable[[Backend], Backend]) -> GlobalLimits:
         """Change the service."""
-        call = self.service.call._replace(backend=change(self.service.call.backend))
-        return replace(self, service=replace(self.service, call=call))
+        return replace(self, service=replace(self.service, call=self.service.call.with_backend(change)))
 
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the filters, that in the shadow first."""
@@ -223,10 +221,8 @@ def _fails_closed(context: PolicyContext, found: GlobalRateLimit) -> bool:
     """Return whether requests are refused while the provider cannot be used; one that is not known may say so."""
     if found.extension_ref is None:
         return False
-    owner, reference = context.origin("global.extensionRef"), found.extension_ref
-    ref = Ref(GatewayExtension.kind, reference.namespace or owner.namespace, reference.name)
-    extension = context.db.get(GatewayExtension, ref)
-    provider = None if extension is None else extension.spec.rate_limit
+    extension = named_extension(context.db, context.origin("global.extensionRef"), found.extension_ref)
+    provider = None if extension is None else extension.rate_limit
     return provider is None or not provider.fail_open
 
 

@@ -59,7 +59,7 @@ class AssignedQuota(RuleSetting, FilterHook):
 
     def with_backends(self, change: Callable[[Backend], Backend]) -> AssignedQuota:
         """Change the service."""
-        return replace(self, call=self.call._replace(backend=change(self.call.backend)))
+        return replace(self, call=self.call.with_backend(change))
 
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the filter.

@@ -27,11 +27,10 @@ from translator.objects.headgate.firewalls import (
     WafProvider,
     WebApplicationFirewall,
 )
-from translator.objects.headgate.gatewayextension import GatewayExtension
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.objects.kubernetes.core import ConfigMap
 from translator.outcome import Outcome, Problem
-from translator.providers import ProviderContext, ProviderKind, provider_of
+from translator.providers import ProviderContext, ProviderKind, named_extension, provider_of
 from translator.refs import Ref
 from translator.waf_profile import BODY_BYTES, METADATA, MOST_BYTES, THRESHOLD, Exclusion, Profile
 
@@ -77,8 +76,7 @@ class Firewall(RuleSetting, FilterHook):
 
     def with_backends(self, change: Callable[[Backend], Backend]) -> Firewall:
         """Change the service."""
-        call = self.service.call._replace(backend=change(self.service.call.backend))
-        return replace(self, service=replace(self.service, call=call))
+        return replace(self, service=replace(self.service, call=self.service.call.with_backend(change)))
 
     @property
     def buffered_bytes(self) -> int:
@@ -171,11 +169,8 @@ def _fails_open(context: PolicyContext, found: WebApplicationFirewall) -> bool:
     """Return whether the extension lets requests go on without the service; one that is not known does not."""
     if found.extension_ref is None:
         return False
-    owner, reference = context.origin("extensionRef"), found.extension_ref
-    ref = Ref(GatewayExtension.kind, reference.namespace or owner.namespace, reference.name)
-    extension = context.db.get(GatewayExtension, ref)
-    provider = None if extension is None else extension.spec.waf
-    return provider is not None and provider.fail_open
+    extension = named_extension(context.db, context.origin("extensionRef"), found.extension_ref)
+    return extension is not None and extension.waf is not None and extension.waf.fail_open
 
 
 def _profile(context: PolicyContext, found: WebApplicationFirewall) -> Outcome[Profile | None]:
