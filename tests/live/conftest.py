@@ -16,7 +16,7 @@ from tests.live.modules import compile_library
 from tests.live.objects import endpoints, gateway, service
 from tests.live.openid import client, running_provider, secret
 from tests.live.processor import Processor, extension, processor
-from tests.live.proxy import Proxy, running_proxy
+from tests.live.proxy import DEFAULTS, Proxy, running_proxy
 from tests.live.rate_limit_service import RateLimitService, running_service
 from tests.live.upstream import Upstream, upstream
 from tests.live.waf_service import Waf, running_waf
@@ -39,14 +39,23 @@ async def upstreams() -> AsyncIterator[dict[str, Upstream]]:
         yield {name: await stack.enter_async_context(upstream(name)) for name in NAMES}
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def shared(envoy_path: Path, upstreams: dict[str, Upstream]) -> AsyncIterator[tuple[Proxy, Path]]:
-    """Yield the proxy that all tests share, and its log."""
-    async with running_proxy(envoy_path) as (proxy, log):
+@contextlib.asynccontextmanager
+async def _serving(
+    envoy_path: Path, upstreams: dict[str, Upstream], settings: Settings = DEFAULTS
+) -> AsyncIterator[tuple[Proxy, Path]]:
+    """Run a proxy with one HTTP listener for any host and the Services of the upstreams; yield its log, too."""
+    async with running_proxy(envoy_path, settings) as (proxy, log):
         services = [service(name) for name in NAMES]
         slices = [each for name in NAMES for each in endpoints(name, [upstreams[name].port])]
         await proxy.begin(gateway({"name": "http", "protocol": "HTTP", "port": proxy.port}), services, slices)
         yield proxy, log
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared(envoy_path: Path, upstreams: dict[str, Upstream]) -> AsyncIterator[tuple[Proxy, Path]]:
+    """Yield the proxy that all tests share, and its log."""
+    async with _serving(envoy_path, upstreams) as found:
+        yield found
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -112,14 +121,8 @@ async def limited(
     """Yield two proxies of the same objects, whose policies mean the service where they name none."""
     settings = Settings(rate_limit_service=ServiceAddress("127.0.0.1", limiter.port))
     async with contextlib.AsyncExitStack() as stack:
-        found = []
-        for _ in range(2):
-            proxy, _ = await stack.enter_async_context(running_proxy(envoy_path, settings))
-            slices = [each for name in NAMES for each in endpoints(name, [upstreams[name].port])]
-            listener = {"name": "http", "protocol": "HTTP", "port": proxy.port}
-            await proxy.begin(gateway(listener), [service(name) for name in NAMES], slices)
-            found.append(proxy)
-        yield found
+        both = [await stack.enter_async_context(_serving(envoy_path, upstreams, settings)) for _ in range(2)]
+        yield [proxy for proxy, _ in both]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -143,10 +146,7 @@ async def allowed(
     folder = tmp_path_factory.mktemp("libraries")
     libraries = frozenset({("absent", str(folder / "absent.so")), ("probe", str(folder / "libprobe.so"))})
     settings = Settings(allow_lua=True, allow_wasm=True, allow_http_issuers=True, dynamic_modules=libraries)
-    async with running_proxy(envoy_path, settings) as (found, _):
-        slices = [each for name in NAMES for each in endpoints(name, [upstreams[name].port])]
-        listener = {"name": "http", "protocol": "HTTP", "port": found.port}
-        await found.begin(gateway(listener), [service(name) for name in NAMES], slices)
+    async with _serving(envoy_path, upstreams, settings) as (found, _):
         yield found
 
 
@@ -173,22 +173,19 @@ async def waf() -> AsyncIterator[Waf]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def _inspected(envoy_path: Path, upstreams: dict[str, Upstream], waf: Waf) -> AsyncIterator[tuple[Proxy, Path]]:
-    async with running_proxy(envoy_path, Settings(waf_service=ServiceAddress("127.0.0.1", waf.port))) as (found, log):
-        slices = [each for name in NAMES for each in endpoints(name, [upstreams[name].port])]
-        listener = {"name": "http", "protocol": "HTTP", "port": found.port}
-        await found.begin(gateway(listener), [service(name) for name in NAMES], slices)
-        yield found, log
+async def _inspected(envoy_path: Path, upstreams: dict[str, Upstream], waf: Waf) -> AsyncIterator[Proxy]:
+    settings = Settings(waf_service=ServiceAddress("127.0.0.1", waf.port))
+    async with _serving(envoy_path, upstreams, settings) as (found, _):
+        yield found
 
 
 @pytest.fixture
-def inspected(_inspected: tuple[Proxy, Path], upstreams: dict[str, Upstream]) -> Iterator[Proxy]:
+def inspected(_inspected: Proxy, upstreams: dict[str, Upstream]) -> Iterator[Proxy]:
     """Yield a proxy whose policies mean that service where they name none, without routes."""
-    found, _ = _inspected
     for each in upstreams.values():
         each.reset()
-    yield found
-    found.restore()
+    yield _inspected
+    _inspected.restore()
 
 
 @pytest.fixture
