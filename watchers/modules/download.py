@@ -8,7 +8,7 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
-from watchers.outward import LOCAL, OutwardResolver, is_local, reason
+from watchers.outward import FAILURES, LOCAL, bounded_body, is_local, outward_session, reason
 from watchers.polling import PollError
 
 SECONDS: Final = 30.0
@@ -48,13 +48,7 @@ class Downloads:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        resolver = None if self.allow_http else OutwardResolver()
-        # A name may resolve to another address at each request: what is checked must be what is connected to.
-        connector = aiohttp.TCPConnector(resolver=resolver, force_close=True)
-        timeout = aiohttp.ClientTimeout(total=SECONDS)
-        self._session = aiohttp.ClientSession(
-            connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
-        )
+        self._session = outward_session(allow_local=self.allow_http, seconds=SECONDS, auto_decompress=False)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -76,14 +70,10 @@ class Downloads:
         where = f"GET {url.partition('?')[0]}"
         try:
             return await self._follow(url, most_bytes, dict(headers))
-        except TimeoutError:
-            raise ModuleError(f"{where}: no answer within {SECONDS:.0f} s") from None
-        except aiohttp.ClientConnectorCertificateError:
-            raise ModuleError(f"{where}: the certificate of the server is not trusted") from None
         except ModuleError as error:
             raise ModuleError(f"{where}: {error}") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise ModuleError(f"{where}: {reason(error)}") from None
+        except FAILURES as error:
+            raise ModuleError(f"{where}: {reason(error, SECONDS)}") from None
 
     async def _follow(self, url: str, most_bytes: int, headers: dict[str, str]) -> Fetched:
         assert self._session is not None, "outside of its context"
@@ -101,7 +91,10 @@ class Downloads:
                     return Fetched(401, found, b"")
                 if response.status != 200:
                     raise ModuleError(f"HTTP {response.status}")
-                return Fetched(200, found, await _body(response, most_bytes))
+                body = await bounded_body(response, most_bytes)
+                if body is None:
+                    raise ModuleError(f"the answer is longer than {most_bytes} bytes")
+                return Fetched(200, found, body)
         raise ModuleError(f"more than {MOST_REDIRECTS} redirections")
 
     def _check(self, url: str) -> None:
@@ -112,12 +105,3 @@ class Downloads:
             raise ModuleError("it leads to a URL without TLS")
         if not self.allow_http and is_local(parts.hostname or ""):
             raise ModuleError(LOCAL)
-
-
-async def _body(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > most_bytes:
-            raise ModuleError(f"the answer is longer than {most_bytes} bytes")
-    return bytes(body)

@@ -10,7 +10,7 @@ import aiohttp
 
 from translator.ir.oidc import ProviderMetadata
 from watchers.oidc.document import DiscoveryError, document_url, parse
-from watchers.outward import LOCAL, OutwardResolver, is_local, reason
+from watchers.outward import FAILURES, LOCAL, bounded_body, is_local, outward_session, reason
 
 MOST_BYTES: Final = 64 << 10
 """Longest document that is read."""
@@ -33,14 +33,7 @@ class DiscoveryClient:
         self._turns = asyncio.Semaphore(MOST_REQUESTS)
 
     async def __aenter__(self) -> Self:
-        resolver = None if self._allow_http else OutwardResolver()
-        # A name may resolve to another address at each request: what is checked must be what is connected to.
-        connector = aiohttp.TCPConnector(resolver=resolver, force_close=True)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        self._session = outward_session(allow_local=self._allow_http, seconds=SECONDS)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -58,12 +51,8 @@ class DiscoveryClient:
         async with self._turns:
             try:
                 body = await self._body(url)
-            except TimeoutError:
-                raise DiscoveryError(f"GET {url}: no answer within {SECONDS:.0f} s") from None
-            except aiohttp.ClientConnectorCertificateError:
-                raise DiscoveryError(f"GET {url}: the certificate of the server is not trusted") from None
-            except (aiohttp.ClientError, OSError, ValueError) as error:
-                raise DiscoveryError(f"GET {url}: {reason(error)}") from None
+            except FAILURES as error:
+                raise DiscoveryError(f"GET {url}: {reason(error, SECONDS)}") from None
         try:
             return parse(issuer, body, allow_http=self._allow_http)
         except DiscoveryError as error:
@@ -82,9 +71,7 @@ class DiscoveryClient:
         async with self._session.get(url, headers=headers, allow_redirects=False) as response:
             if response.status != 200:
                 raise DiscoveryError(f"GET {url}: HTTP {response.status}")
-            body = bytearray()
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    raise DiscoveryError(f"GET {url}: the document is longer than {MOST_BYTES} bytes")
-            return bytes(body)
+            body = await bounded_body(response, MOST_BYTES)
+            if body is None:
+                raise DiscoveryError(f"GET {url}: the document is longer than {MOST_BYTES} bytes")
+            return body
