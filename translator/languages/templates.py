@@ -292,10 +292,7 @@ class _TemplateReader:
             _fail(node, "'*' before arguments is not supported: write each argument")
         if isinstance(node, nodes.Call):
             return self._function(node, self._called(node), list(node.args), scope)
-        if node.node is None:
-            raise _refusal(
-                node, "'filter' blocks are not supported: use the filter on each value, like {{ x | upper }}"
-            )
+        assert node.node is not None, "only in blocks, which are refused"
         if isinstance(node, nodes.Filter):
             return self._function(node, node.name, [node.node, *node.args], scope)
         if node.name not in TESTS or node.args:

@@ -51,7 +51,7 @@ def _exports(code: bytes) -> Iterator[str]:
     """Yield the names of the functions that a module exports."""
     at = 8
     while at < len(code):
-        section, size = code[at], 0
+        section = code[at]
         size, at = _number(code, at + 1)
         if section > LAST_SECTION or at + size > len(code):
             raise _WasmError(_DAMAGED)

@@ -53,11 +53,6 @@ class ImageName(NamedTuple):
     repository: str
     reference: str
 
-    @property
-    def is_pinned(self) -> bool:
-        """Whether the reference is a digest, so that it is one image for ever."""
-        return self.reference.startswith("sha256:")
-
 
 def parse_name(text: str) -> ImageName:
     """Return the image that a reference names.
