@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 from translator.db import Db
@@ -121,6 +121,22 @@ def has_too_many_paths(db: Db, child: Ref) -> bool:
     return len(_paths(db, child)) > MOST_PATHS
 
 
+class SiblingPlace(NamedTuple):
+    """Sorts a child, or one of those on the way to it, among all that its parent serves.
+
+    Attributes:
+        rule: the place of the rule that leads to it.
+        weight: its route-weight, negated: the greater sorts first.
+        creation_time: when it was created.
+        name: its "namespace/name".
+    """
+
+    rule: int
+    weight: int
+    creation_time: str
+    name: str
+
+
 @query(firewall=True)
 def seniority(db: Db, route: Ref) -> tuple[int, str, str]:
     """Return what sorts a route among its siblings: its weight, the greater the smaller; age; "namespace/name"."""
@@ -134,11 +150,7 @@ def sibling_rank(db: Db, route: Ref) -> tuple[int, str, str]:
     return -weight, created, f"{route.namespace}/{route.name}"
 
 
-def order(db: Db, path: Path, child: Ref) -> tuple[int | str, ...]:
+def order(db: Db, path: Path, child: Ref) -> tuple[SiblingPlace, ...]:
     """Return what sorts a child among all that its root serves: by each rule on the way, and what it leads to."""
-    found: list[int | str] = []
-    below = (*(each.parent for each in path[1:]), child)
-    for step, next_ in zip(path, below, strict=True):
-        rank = sibling_rank(db, next_) if next_ == child else seniority(db, next_)
-        found += (step.rule, *rank)
-    return tuple(found)
+    between = [SiblingPlace(step.rule, *seniority(db, below.parent)) for step, below in pairwise(path)]
+    return (*between, SiblingPlace(path[-1].rule, *sibling_rank(db, child)))

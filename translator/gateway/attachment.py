@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from translator.db import Db
-from translator.delegation.paths import Path, order, paths
+from translator.delegation.paths import Path, SiblingPlace, order, paths
 from translator.delegation.relations import may_be_child
 from translator.engine.query import QueryError, index, query
 from translator.gateway.gateways import gateway_spec, is_managed
@@ -289,7 +289,7 @@ class RouteOnDomain(NamedTuple):
     has_stack: bool
     stack: Stack
     path: Path = ()
-    order: tuple[Any, ...] = ()
+    order: tuple[SiblingPlace, ...] = ()
 
     @property
     def known_stack(self) -> Stack | None:

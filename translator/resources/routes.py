@@ -221,11 +221,11 @@ def _in_order(
     if not any(served.path for served, _ in found):
         return (entry for _, entries in found for entry in entries)
     keyed = [
-        ((served.creation_time, served.name, *served.order, entry.place, inf), entry)
+        ((served.creation_time, served.name), (*served.order, (entry.place, inf)), entry)
         for served, entries in found
         for entry in entries
     ]
-    return (entry for _, entry in sorted(keyed, key=itemgetter(0)))
+    return (entry for *_, entry in sorted(keyed, key=itemgetter(0, 1)))
 
 
 def _entries(

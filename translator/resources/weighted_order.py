@@ -51,8 +51,8 @@ def by_weight(ordered: Sequence[E], found: Iterable[tuple[RouteOnDomain, tuple[E
 
 
 def _weights(served: RouteOnDomain) -> tuple[int, ...]:
-    """Return the weights on the way to a child, as they sort: of each level the rule, the weight, the age, the name."""
-    return tuple(int(each) for each in served.order[1::4])
+    """Return the weights on the way to a child, as they sort."""
+    return tuple(each.weight for each in served.order)
 
 
 def _padded(weights: tuple[int, ...], level: int) -> tuple[int, ...]:
