@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from translator.objects.gateway_api.httproute import HTTPRoute
-from translator.objects.gateway_api.references import GATEWAY_GROUP, BackendObjectReference
+from translator.objects.gateway_api.references import GATEWAY_GROUP, BackendObjectReference, ParentReference
 from translator.objects.gateway_api.rules import RouteRule
 from translator.refs import Ref
 
@@ -82,10 +82,20 @@ class Delegation:
         return len({each.weight for each in self.references}) > 1
 
 
+def is_route(reference: BackendObjectReference | ParentReference) -> bool:
+    """Return whether a reference names an HTTPRoute."""
+    return reference.kind == HTTPRoute.kind and reference.group == GATEWAY_GROUP
+
+
+def parent_route(child: Ref, reference: ParentReference) -> Ref:
+    """Return the HTTPRoute that a parentRef of a child names."""
+    return Ref(HTTPRoute.kind, reference.namespace or child.namespace, reference.name)
+
+
 def children(route: Ref, reference: BackendObjectReference) -> Children | None:
     """Return the children that a backendRef of a route means; None if it is a backend."""
     namespace = reference.namespace or route.namespace
-    if (reference.group, reference.kind) == (GATEWAY_GROUP, HTTPRoute.kind):
+    if is_route(reference):
         return (
             Children(NAMESPACE, namespace) if reference.name in ("*", "") else Children(NAME, namespace, reference.name)
         )

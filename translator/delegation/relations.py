@@ -7,7 +7,17 @@ from heapq import merge
 from typing import Any, Final, NamedTuple
 
 from translator.db import Db
-from translator.delegation.references import GROUPS, LABEL, LABELS, NAME, NAMESPACE, Children, delegation
+from translator.delegation.references import (
+    GROUPS,
+    LABEL,
+    LABELS,
+    NAME,
+    NAMESPACE,
+    Children,
+    delegation,
+    is_route,
+    parent_route,
+)
 from translator.engine.query import index, query
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.gateway_api.references import GATEWAY_GROUP
@@ -122,15 +132,11 @@ def _of_route(found: HTTPRoute) -> Iterator[Relation]:
 
 def child_of(found: HTTPRoute) -> Child:
     """Return what lets parents delegate to a route."""
-    references = found.spec.parent_refs
-    parents = (
-        NamedParent(Ref(HTTPRoute.kind, each.namespace or found.metadata.namespace, each.name), each.section_name or "")
-        for each in references
-        if (each.group, each.kind) == (GATEWAY_GROUP, HTTPRoute.kind)
-    )
+    ref, references = found.ref, found.spec.parent_refs
+    parents = (NamedParent(parent_route(ref, each), each.section_name or "") for each in references if is_route(each))
     default = found.spec.use_default_gateways == "All"
     is_open = not references and not default
-    return Child(found.ref, bool(found.hostnames), is_open, tuple(dict.fromkeys(parents)))
+    return Child(ref, bool(found.hostnames), is_open, tuple(dict.fromkeys(parents)))
 
 
 def label_of(found: HTTPRoute) -> str:
@@ -163,7 +169,7 @@ def may_be_child(found: object) -> bool:
     references = found.spec.parent_refs
     if not references:
         return found.spec.use_default_gateways != "All"
-    return any(each.kind == HTTPRoute.kind and each.group == GATEWAY_GROUP for each in references)
+    return any(is_route(each) for each in references)
 
 
 def names(child: Child, parent: Ref, rule: str) -> bool:

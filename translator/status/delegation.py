@@ -8,10 +8,11 @@ from typing import Final
 
 from translator.db import Db
 from translator.delegation.paths import circle, has_too_many_paths
+from translator.delegation.references import is_route, parent_route
 from translator.delegation.relations import ReachingRule, reaching
 from translator.gateway.attachment import Binding, ParentStatus, delegated, parent_state
 from translator.objects.gateway_api.httproute import HTTPRoute
-from translator.objects.gateway_api.references import GATEWAY_GROUP, ParentReference
+from translator.objects.gateway_api.references import ParentReference
 from translator.outcome import Problem
 from translator.refs import Ref
 from translator.routes.children import TOO_MANY, TOO_WIDE
@@ -48,25 +49,17 @@ def delegating_parents(db: Db, child: Ref, most: int) -> tuple[DelegatingParent,
     """
     found = db.get(HTTPRoute, child)
     reached = reaching(db, child)
-    references = [each for each in (found.spec.parent_refs if found is not None else ()) if _is_route(each)]
-    named = {_route(child, each) for each in references}
+    references = [each for each in (found.spec.parent_refs if found is not None else ()) if is_route(each)]
+    named = {parent_route(child, each) for each in references}
     others = dict.fromkeys(each.by.parent for each in reached if each.by.parent not in named)
     unnamed = (ParentReference(kind=HTTPRoute.kind, namespace=each.namespace, name=each.name) for each in others)
     known = chain(references, unnamed)
-    ours = (each for each in known if db.settings.standalone or parent_state(db, _route(child, each)).ours)
+    ours = (each for each in known if db.settings.standalone or parent_state(db, parent_route(child, each)).ours)
     return tuple(_parent(db, child, each, reached) for each in islice(ours, most))
 
 
-def _is_route(reference: ParentReference) -> bool:
-    return (reference.group, reference.kind) == (GATEWAY_GROUP, HTTPRoute.kind)
-
-
-def _route(child: Ref, reference: ParentReference) -> Ref:
-    return Ref(HTTPRoute.kind, reference.namespace or child.namespace, reference.name)
-
-
 def _parent(db: Db, child: Ref, reference: ParentReference, reached: tuple[ReachingRule, ...]) -> DelegatingParent:
-    parent = _route(child, reference)
+    parent = parent_route(child, reference)
     section = reference.section_name or ""
     reaches = [each for each in reached if each.by.parent == parent and section in ("", each.by.name)]
     problem = _problem(db, child, parent, section, reaches)

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from translator.api_group import CONTROLLER_NAME
-from translator.delegation.references import Children, delegation
+from translator.delegation.references import Children, delegation, is_route
 from translator.delegation.relations import meaning
 from translator.gateway.listener_sets import parent_of
 from translator.inputs import Edit
@@ -184,7 +184,7 @@ class Relations:
         return isinstance(found, HTTPRoute) and any(_key(_DELEGATES, each) in self._sources for each in meaning(found))
 
     def _of_other_parent(self, found: Route, field: str, reference: ParentReference) -> Iterator[Message]:
-        if (reference.group, reference.kind, found.kind) == (HTTPRoute.group, HTTPRoute.kind, HTTPRoute.kind):
+        if found.kind == HTTPRoute.kind and is_route(reference):
             return  # the route's status says whether that one delegates to it
         if (reference.group, reference.kind) != (Service.group, Service.kind):
             yield f"{field}: Headgate does not serve a {reference.kind}; name a Gateway or a ListenerSet"
