@@ -120,12 +120,15 @@ def _of_route(found: HTTPRoute) -> Iterator[Relation]:
         said = delegation(ref, rule)
         for each in said.references if said is not None and not said.fault else ():
             yield each.children, Delegator(ref, place, each.place, each.weight, rule.name or "")
+    label = label_of(found)
+    if not (label or may_be_child(found)):
+        return  # as nearly every route
     child = child_of(found)
     if not child.hostnames:
         routes = dict.fromkeys(each.route for each in child.parents)
         for parent in ("",) if child.is_open else tuple(f"{each.namespace}/{each.name}" for each in routes):
             yield Filed(Children(NAMESPACE, ref.namespace, parent)), child
-    if label := label_of(found):
+    if label:
         for namespace in (ref.namespace, ""):
             yield Filed(Children(LABEL, namespace, label)), child
 
