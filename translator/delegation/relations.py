@@ -148,10 +148,15 @@ def label_of(found: HTTPRoute) -> str:
     return next((labels[each] for each in LABELS if labels.get(each)), "") if labels else ""
 
 
+def _annotation(found: HTTPRoute, keys: tuple[str, ...]) -> str:
+    """Return the value of the first of some annotations that a route has; "" if it has none of them."""
+    annotations = found.metadata.annotations
+    return next((annotations[each] for each in keys if each in annotations), "") if annotations else ""
+
+
 def weight_of(found: HTTPRoute) -> int:
     """Return the place of a child among others whose matches are equal: the greater is before; 0 if it says none."""
-    annotations = found.metadata.annotations
-    text = next((annotations[each] for each in WEIGHTS if each in annotations), "") if annotations else ""
+    text = _annotation(found, WEIGHTS)
     try:
         return max(-HEAVIEST, min(HEAVIEST, int(text[:16]))) if text else 0
     except ValueError:
@@ -160,9 +165,7 @@ def weight_of(found: HTTPRoute) -> int:
 
 def is_relative(found: HTTPRoute) -> bool:
     """Return whether the paths of a child follow those of its parent."""
-    annotations = found.metadata.annotations
-    text = next((annotations[each] for each in INHERITS if each in annotations), "") if annotations else ""
-    return text.lower() in TRUE
+    return _annotation(found, INHERITS).lower() in TRUE
 
 
 def may_be_child(found: object) -> bool:
