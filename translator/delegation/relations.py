@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from heapq import merge
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from translator.db import Db
@@ -87,6 +89,11 @@ class Filed(NamedTuple):
 
     children: Children
 
+    @property
+    def namespace(self) -> str:
+        """That of the children."""
+        return self.children.namespace
+
 
 Relation = tuple[Children | Filed, Delegator | Child]
 
@@ -100,13 +107,13 @@ def _namespaces(db: Db, ref: Ref) -> Iterator[str]:
     """Yield the namespaces of a route and of all that it may mean, "" for all namespaces."""
     yield from (ref.namespace, "")
     for key, _ in _relations(db.get(HTTPRoute, ref)) or ():
-        yield (key.children if isinstance(key, Filed) else key).namespace
+        yield key.namespace
 
 
 @index(
     HTTPRoute.kind,
     partitions=_namespaces,
-    partition_of=lambda key: (key.children if isinstance(key, Filed) else key).namespace,
+    partition_of=attrgetter("namespace"),
     projection=_relations,
 )
 def relations(db: Db, ref: Ref) -> Iterator[Relation]:
@@ -232,21 +239,14 @@ def reaching(db: Db, ref: Ref) -> tuple[ReachingRule, ...]:
         return ()
     child = child_of(found)
     found_rules: list[ReachingRule] = []
-    for each in _firsts(merge(*(db.select(relations, means) for means in meaning(found)))):
+    meant: Iterator[Any] = merge(*(db.select(relations, means) for means in meaning(found)))
+    for _, of_rule in groupby(meant, key=attrgetter("parent", "rule")):
+        each: Delegator = next(of_rule)
         if each.parent != ref and not ungranted(db, child, each.parent):
             found_rules.append(ReachingRule(each, unfit(child, each.parent, each.name)))
             if len(found_rules) > MOST_PATHS and child.is_open:  # each is a path: it is served by none
                 break
     return tuple(found_rules)
-
-
-def _firsts(found: Iterable[Any]) -> Iterator[Delegator]:
-    """Yield of each rule the first reference."""
-    last: tuple[Ref, int] | None = None
-    for each in found:
-        if (each.parent, each.rule) != last:
-            last = each.parent, each.rule
-            yield each
 
 
 def would_reach(db: Db, ref: Ref) -> Iterator[Delegator]:
@@ -255,11 +255,12 @@ def would_reach(db: Db, ref: Ref) -> Iterator[Delegator]:
     A namespace means its children only.
     """
     found = db.get(HTTPRoute, ref)
-    child = child_of(found) if found is not None else None
-    for means in meaning(found) if found is not None else ():
+    if found is None:
+        return
+    child = child_of(found)
+    for means in meaning(found):
         for each in db.select(relations, means):
             assert isinstance(each, Delegator)
-            assert child is not None
             fits = means.by != NAMESPACE or (each.parent != ref and not unfit(child, each.parent, each.name))
             if each.weight and fits and not ungranted(db, child, each.parent):
                 yield each
