@@ -9,14 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.endtoend import edited, free_port
-from bench.filters import in_turns, members, quartiles, running
+from bench.filters import in_turns, members, quartiles, running, translated
 from bench.workload import Options, Table
-from bench.world import GATEWAY, NAMESPACE, edit, gateway, world
-from headgate.envoy.static import static_bootstrap
-from headgate.reporting.proto_json import resources
+from bench.world import edit, gateway, world
 from translator.inputs import Settings
-from translator.refs import Ref
-from translator.translator import Translator
 
 ROUTES, HOSTS, SERVICES = 10_000, 1_000, 100
 ROUNDS = 8
@@ -43,11 +39,8 @@ class Cost:
 def measure() -> Cost:
     """Send requests to the three, in turns."""
     port = free_port()
-    made = Translator(Settings(offline=True, scoped_hostnames=0))  # whose filters what is by hand has not
-    made.edit([*world(ROUTES, HOSTS, SERVICES), edit(gateway(port)), edit(edited(0))])
-    made.evaluate()
-    snapshot = made.snapshots[Ref("Gateway", NAMESPACE, GATEWAY)]
-    ours = static_bootstrap(resources(snapshot, redacted=False))
+    settings = Settings(offline=True, scoped_hostnames=0)  # whose filters what is by hand has not
+    ours = translated([*world(ROUTES, HOSTS, SERVICES), edit(gateway(port)), edit(edited(0))], settings)
     by_hand, without = json.loads(json.dumps(ours)), json.loads(json.dumps(ours))
     _keep_the_router(by_hand)
     _remove_logs(without)

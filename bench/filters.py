@@ -8,9 +8,10 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from bench.world import GATEWAY, NAMESPACE, edit, gateway
 from build_proto import envoy_binary
 from headgate.envoy.static import static_bootstrap
 from headgate.reporting.proto_json import resources
-from translator.inputs import Settings
+from translator.inputs import Edit, Settings
 from translator.refs import Ref
 from translator.translator import Translator
 
@@ -28,6 +29,7 @@ ROUNDS = 12
 REQUESTS = 4_000
 REQUEST = f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
 RESPONSE = b"HTTP/1.1 302 "
+OFFLINE = Settings(offline=True)
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,7 @@ class Cost:
 def measure() -> Cost:
     """Send requests to an Envoy that has the filters and to one that has not, in turns."""
     port = free_port()
-    made = Translator(Settings(offline=True))
-    made.edit([edit(gateway(port)), edit(edited(0))])
-    made.evaluate()
-    snapshot = made.snapshots[Ref("Gateway", NAMESPACE, GATEWAY)]
-    whole = static_bootstrap(resources(snapshot, redacted=False))
+    whole = translated([edit(gateway(port)), edit(edited(0))])
     other = free_port()
     bare = json.loads(json.dumps(whole))
     disabled = remove_disabled(bare)
@@ -91,6 +89,14 @@ def quartiles(ratio: Sequence[float]) -> str:
     return f"{ratio[0]:.3f} to {ratio[2]:.3f}"
 
 
+def translated(edits: Iterable[Edit], settings: Settings = OFFLINE) -> dict[str, Any]:
+    """Return the configuration of an Envoy that serves the Gateway with these objects."""
+    made = Translator(settings)
+    made.edit(edits)
+    made.evaluate()
+    return static_bootstrap(resources(made.snapshots[Ref("Gateway", NAMESPACE, GATEWAY)], redacted=False))
+
+
 def in_turns(proxies: Sequence[tuple[int, int]], rounds: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the median CPU time a request of each proxy, and the quartiles of the ratios of the first to the second.
 
@@ -98,15 +104,26 @@ def in_turns(proxies: Sequence[tuple[int, int]], rounds: int) -> tuple[tuple[flo
         proxies: the process ids and ports of the proxies.
         rounds: how often each gets requests, after one round that does not count.
     """
-    for each in proxies:
-        _cpu_of_requests(*each)
+    found = measured_in_turns([partial(_cpu_of_requests, *each) for each in proxies], rounds)
+    return tuple(map(statistics.median, found)), ratios(found[0], found[1])
+
+
+def measured_in_turns(measures: Sequence[Callable[[], float]], rounds: int) -> list[tuple[float, ...]]:
+    """Return what each measure gave in the rounds, after one round that does not count."""
+    for each in measures:
+        each()
     found = []
     for number in range(rounds):
         # What comes first changes, so that none has the warmer caches.
-        times = {each: _cpu_of_requests(*each) for each in proxies[:: 1 if number % 2 else -1]}
-        found.append([times[each] for each in proxies])
-    ratio = tuple(statistics.quantiles([one / two for one, two, *_ in found], n=4))
-    return tuple(map(statistics.median, zip(*found, strict=True))), ratio
+        order = range(len(measures))[:: 1 if number % 2 else -1]
+        given = {each: measures[each]() for each in order}
+        found.append([given[each] for each in range(len(measures))])
+    return list(zip(*found, strict=True))
+
+
+def ratios(own: Iterable[float], other: Iterable[float]) -> tuple[float, ...]:
+    """Return the quartiles of the ratios of one measure to another one, by round."""
+    return tuple(statistics.quantiles([one / two for one, two in zip(own, other, strict=True)], n=4))
 
 
 def remove_disabled(value: Any) -> int:

@@ -18,16 +18,12 @@ from typing import Any, Final
 import psutil
 
 from bench.endtoend import PATIENCE_SECONDS, free_port
-from bench.filters import running
+from bench.filters import ratios, running, translated
 from bench.upstream import upstream
 from bench.usage import cpu_seconds
 from bench.workload import Options, Table
-from bench.world import GATEWAY, NAMESPACE, Raw, edit, endpoint_slice, gateway, manifest, route, service
-from headgate.envoy.static import static_bootstrap
-from headgate.reporting.proto_json import resources
+from bench.world import Raw, edit, endpoint_slice, gateway, policy, route, service
 from translator.inputs import ServiceAddress, Settings
-from translator.refs import Ref
-from translator.translator import Translator
 
 ROUNDS = 6
 REQUESTS = 200
@@ -72,10 +68,9 @@ def measure_all(_: Options) -> list[InspectionCost]:
         "1 KB of JSON": _message("POST", DOCUMENT, "json"),
     }
     with upstream(HEAD) as backend, _inspecting(asked) as inspecting:
-        made = Translator(Settings(offline=True, waf_service=ServiceAddress("127.0.0.1", asked)))
-        made.edit(map(edit, (gateway(port), service(0), endpoint_slice(0, "127.0.0.1", backend), *_routes())))
-        made.evaluate()
-        config = static_bootstrap(resources(made.snapshots[Ref("Gateway", NAMESPACE, GATEWAY)], redacted=False))
+        settings = Settings(offline=True, waf_service=ServiceAddress("127.0.0.1", asked))
+        objects = (gateway(port), service(0), endpoint_slice(0, "127.0.0.1", backend), *_routes())
+        config = translated(map(edit, objects), settings)
         found: list[InspectionCost] = []
         with running(config, port) as envoy:
             for name, message in messages.items():
@@ -83,10 +78,9 @@ def measure_all(_: Options) -> list[InspectionCost]:
                 for number, level in ((1, 1), (2, 4)):
                     plain = [each[0][0] for each in rounds]
                     own = [sum(each[number]) for each in rounds]
-                    ratio = statistics.quantiles([one / other for one, other in zip(own, plain, strict=True)], n=4)
                     envoys = statistics.median(each[number][0] for each in rounds)
                     medians = statistics.median(own), envoys, statistics.median(plain)
-                    found.append(InspectionCost(f"{name}, paranoia level {level}", *medians, tuple(ratio)))
+                    found.append(InspectionCost(f"{name}, paranoia level {level}", *medians, ratios(own, plain)))
     return found
 
 
@@ -130,13 +124,8 @@ def _message(method: str, body: bytes = b"", kind: str = "x-www-form-urlencoded"
 
 
 def _routes() -> list[Raw]:
-    made: list[Raw] = [route(number, 1, 1) for number in range(len(POLICIES))]
-    for number, fields in enumerate(POLICIES):
-        if fields is not None:
-            targets = [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": f"route-{number}"}]
-            spec = {"targetRefs": targets, "waf": fields}
-            made.append(manifest("gateway.headgate.dev/v1alpha1", "TrafficPolicy", f"policy-{number}", spec=spec))
-    return made
+    routes = [route(number, 1, 1) for number in range(len(POLICIES))]
+    return routes + [policy(number, waf=each) for number, each in enumerate(POLICIES) if each is not None]
 
 
 @contextlib.contextmanager

@@ -7,18 +7,14 @@ import socket
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from bench.endtoend import PATIENCE_SECONDS, free_port
-from bench.filters import cpu_nanoseconds, quartiles, running
+from bench.filters import cpu_nanoseconds, measured_in_turns, quartiles, ratios, running, translated
 from bench.upstream import upstream
 from bench.workload import Options, Table
-from bench.world import GATEWAY, NAMESPACE, Raw, edit, endpoint_slice, gateway, manifest, route, service
-from headgate.envoy.static import static_bootstrap
-from headgate.reporting.proto_json import resources
-from translator.inputs import Settings
-from translator.refs import Ref
-from translator.translator import Translator
+from bench.world import Raw, edit, endpoint_slice, gateway, policy, route, service
 
 ROUNDS = 12
 REQUESTS = 2_000
@@ -26,7 +22,6 @@ ITEMS: Final = [{"id": number, "name": f"item {number}", "price": 1.5, "tags": [
 BODY: Final = json.dumps({"total": len(ITEMS), "items": ITEMS}).encode()
 """About 1 KB of JSON."""
 HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY)
-PLAIN: Final = "plain"
 LIST: Final = "[{% for item in items %}{{ item.name | tojson }}{% if not loop.last %}, {% endif %}{% endfor %}]"
 CASES: Final[dict[str, Raw]] = {
     "a header of the request": {"request": {"set": [{"name": "x-path", "value": "{{ path() }}"}]}},
@@ -57,39 +52,24 @@ class TemplateCost:
 
 def measure_all(_: Options) -> list[TemplateCost]:
     """Send requests to the routes of one Envoy, in turns."""
-    port, names = free_port(), [PLAIN, *CASES]
+    port = free_port()
     with upstream(HEAD + BODY) as backend:
-        made = Translator(Settings(offline=True))
         slices = endpoint_slice(0, "127.0.0.1", backend)
-        made.edit(map(edit, (gateway(port), service(0), slices, *_routes())))
-        made.evaluate()
-        config = static_bootstrap(resources(made.snapshots[Ref("Gateway", NAMESPACE, GATEWAY)], redacted=False))
-        rounds: list[list[float]] = []
+        config = translated(map(edit, (gateway(port), service(0), slices, *_routes())))
         with running(config, port) as process:
-            for number in range(ROUNDS + 1):
-                order = range(len(names))[:: 1 if number % 2 else -1]
-                times = {each: _cpu_of_requests(process, port, f"/route-{each}") for each in order}
-                rounds.append([times[each] for each in range(len(names))])
-    columns = list(zip(*rounds[1:], strict=True))
-    plain = columns[0]
+            paths = [f"/route-{number}" for number in range(len(CASES) + 1)]
+            plain, *others = measured_in_turns(
+                [partial(_cpu_of_requests, process, port, each) for each in paths], ROUNDS
+            )
     return [
-        TemplateCost(
-            name,
-            statistics.median(own),
-            statistics.median(plain),
-            tuple(statistics.quantiles([one / other for one, other in zip(own, plain, strict=True)], n=4)),
-        )
-        for name, own in zip(names[1:], columns[1:], strict=True)
+        TemplateCost(name, statistics.median(own), statistics.median(plain), ratios(own, plain))
+        for name, own in zip(CASES, others, strict=True)
     ]
 
 
 def _routes() -> list[Raw]:
-    made: list[Raw] = [route(number, 1, 1) for number in range(len(CASES) + 1)]
-    for number, fields in enumerate(CASES.values(), start=1):
-        targets = [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": f"route-{number}"}]
-        spec = {"targetRefs": targets, "transformation": fields}
-        made.append(manifest("gateway.headgate.dev/v1alpha1", "TrafficPolicy", f"policy-{number}", spec=spec))
-    return made
+    routes = [route(number, 1, 1) for number in range(len(CASES) + 1)]
+    return routes + [policy(number, transformation=each) for number, each in enumerate(CASES.values(), start=1)]
 
 
 def table(results: Sequence[TemplateCost]) -> Table:

@@ -61,6 +61,13 @@ def route(number: int, hosts: int, services: int, path: str | None = None) -> Ra
     return manifest("gateway.networking.k8s.io/v1", "HTTPRoute", f"route-{number}", spec=spec)
 
 
+def policy(number: int, **units: Any) -> Raw:
+    """Return a TrafficPolicy of the route of a number."""
+    targets = [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": f"route-{number}"}]
+    spec = {"targetRefs": targets, **units}
+    return manifest("gateway.headgate.dev/v1alpha1", "TrafficPolicy", f"policy-{number}", spec=spec)
+
+
 def service(number: int) -> Raw:
     """Return the Service of a number."""
     return manifest("v1", "Service", f"service-{number}", spec={"ports": [{"name": "http", "port": 80}]})
