@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
@@ -22,6 +22,7 @@ import pytest
 from aiohttp import web
 
 from tests.live.objects import Manifest, traffic_policy
+from tests.watchers.loopback import serving
 
 SOURCE = Path(__file__).parent / "wasm" / "filter.wat"
 WASM = "application/vnd.module.wasm.content.layer.v1+wasm"
@@ -147,20 +148,6 @@ async def registry() -> AsyncIterator[Registry]:
     async with serving(found.answer) as url:
         found.url = url
         yield found
-
-
-@contextlib.asynccontextmanager
-async def serving(answer: Callable[[web.Request], Any]) -> AsyncIterator[str]:
-    """Run a server that answers all requests in one way; gives its URL."""
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 def module_map(name: str = "modules", **keys: bytes) -> Manifest:

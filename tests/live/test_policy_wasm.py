@@ -18,12 +18,12 @@ from tests.live.modules import (
     modules,
     pull_secret,
     registry,
-    serving,
     with_section,
 )
 from tests.live.objects import Manifest, exact, prefix, route, rule, traffic_policy
 from tests.live.proxy import WITHIN, Proxy, Response
 from tests.live.upstream import Upstream
+from tests.watchers.loopback import serving
 from translator.refs import Ref
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.watchers.oidc.issuers import Waiter
+from tests.watchers.loopback import Waiter
 from translator.ir.aws import FoundInstances, Instance, InstanceQuery
 from watchers.ec2 import watcher as module
 from watchers.ec2.watcher import instance_watcher

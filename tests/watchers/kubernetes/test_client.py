@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,29 +12,19 @@ from aiohttp import web
 
 from headgate.cluster.reader import PAGE, _list
 from tests.ports import unaccepting
+from tests.watchers import loopback
 from tests.watchers.relay import kubeconfig
 from translator.objects.kubernetes.core import Namespace
 from watchers.kubernetes import client as module
 from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.errors import ApiError, Malformed, TooLarge, Unreachable
 
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 
 @asynccontextmanager
-async def serving(folder: Path, answer: Answer) -> AsyncIterator[ApiClient]:
+async def serving(folder: Path, answer: loopback.Answer) -> AsyncIterator[ApiClient]:
     """Run a server that answers every request in one way, and yield a client of it."""
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = runner.addresses[0][1]
-    try:
-        async with ApiClient(await kubeconfig(folder, f"http://127.0.0.1:{port}", "token: abc")) as client:
-            yield client
-    finally:
-        await runner.cleanup()
+    async with loopback.serving(answer) as url, ApiClient(await kubeconfig(folder, url, "token: abc")) as client:
+        yield client
 
 
 async def test_an_unreachable_server_is_named(tmp_path: Path) -> None:
@@ -78,17 +68,7 @@ async def test_redirections_are_errors(tmp_path: Path) -> None:
 async def test_responses_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The read of an endless response or event ends at its limit."""
     monkeypatch.setattr(module, "MOST_BYTES", 1 << 16)
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        try:
-            while True:
-                await response.write(b"x" * 5000)
-        except ConnectionError:
-            return response
-
-    async with serving(tmp_path, answer) as client:
+    async with serving(tmp_path, loopback.endless) as client:
         with pytest.raises(TooLarge, match=r"The answer to GET /endless is longer than 65536 bytes"):
             await client.get("/endless")
         async with client.watch("/endless", {}) as stream:

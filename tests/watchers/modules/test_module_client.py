@@ -22,10 +22,10 @@ from tests.live.modules import (
     archive,
     empty_module,
     registry,
-    serving,
     with_section,
 )
 from tests.ports import free_port
+from tests.watchers.loopback import endless, serving
 from translator.ir.modules import FetchedModule, FetchedSource, ModuleAtUrl, ModuleInImage
 from watchers.modules import client as client_module
 from watchers.modules import download, image
@@ -98,17 +98,7 @@ async def test_what_is_no_module() -> None:
 
 async def test_a_module_that_is_too_long() -> None:
     """The read of an endless answer ends at the limit."""
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        try:
-            while True:
-                await response.write(b" " * 65536)
-        except ConnectionError:
-            return response
-
-    async with serving(answer) as url:
+    async with serving(endless) as url:
         assert f"longer than {MOST_MODULE_BYTES} bytes" in await error_of(at(url))
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.watchers.oidc.issuers import Waiter
+from tests.watchers.loopback import Waiter
 from translator.ir.modules import FetchedModule, FetchedSource, ModuleAtUrl
 from watchers.modules import watcher as watcher_module
 from watchers.modules.download import ModuleError

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from tests.ports import free_port, unaccepting
-from tests.watchers.oidc.issuers import serving
+from tests.watchers.loopback import endless, serving
 from translator.ir.oidc import ProviderMetadata
 from watchers.oidc import client as module
 from watchers.oidc.client import MOST_BYTES, DiscoveryClient
@@ -46,17 +46,7 @@ async def test_the_metadata_of_an_issuer() -> None:
 
 async def test_a_document_that_is_too_long() -> None:
     """The read of an endless document ends at the limit."""
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        try:
-            while True:
-                await response.write(b" " * 5000)
-        except ConnectionError:
-            return response
-
-    async with serving(answer) as url, DiscoveryClient(allow_http=True) as client:
+    async with serving(endless) as url, DiscoveryClient(allow_http=True) as client:
         with pytest.raises(DiscoveryError, match=f"longer than {MOST_BYTES} bytes"):
             await client.fetch(url)
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.watchers.oidc.issuers import Waiter
+from tests.watchers.loopback import Waiter
 from translator.ir.oidc import Discovered, ProviderMetadata
 from watchers.oidc import watcher as module
 from watchers.oidc.document import DiscoveryError

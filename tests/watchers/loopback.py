@@ -1,4 +1,4 @@
-"""An issuer on loopback, which answers as tests want."""
+"""Servers on loopback, which answer as tests want, and counts that tests wait for."""
 
 from __future__ import annotations
 
@@ -23,6 +23,17 @@ async def serving(answer: Answer) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+async def endless(request: web.Request) -> web.StreamResponse:
+    """Answer without an end, until the client closes the connection."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    try:
+        while True:
+            await response.write(b" " * 5000)
+    except ConnectionError:
+        return response
 
 
 class Waiter:
