@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.watchers.loopback import Waiter
+from tests.watchers.polled import running
 from translator.ir.oidc import Discovered, ProviderMetadata
 from watchers.oidc import watcher as module
 from watchers.oidc.document import DiscoveryError
@@ -65,13 +66,8 @@ class Issuers:
 async def watching(issuers: Issuers, refresh: float = 0.001) -> AsyncIterator[DiscoveryWatcher]:
     """Run a watcher."""
     watcher = DiscoveryWatcher(issuers.fetch, issuers.discovered, issuers.sync, refresh, lambda: 0.5)
-    task = asyncio.create_task(watcher.run())
-    try:
+    async with running(watcher):
         yield watcher
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
 
 
 async def test_issuers_that_are_asked_for() -> None:
