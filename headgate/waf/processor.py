@@ -8,7 +8,7 @@ since a client can see to that.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, NoReturn
 
 import grpc
 import grpc.aio
@@ -16,7 +16,6 @@ import structlog
 
 from headgate.waf.audit import Audit
 from headgate.waf.exchange import InspectedExchange, NextStep
-from headgate.waf.inspection import Inspection, Verdict
 from headgate.waf.metrics import WafMetrics
 from headgate.waf.pool import Overloaded, Pool, PoolError, TooSlow
 from headgate_proto.envoy.extensions.filters.http.ext_proc.v3.processing_mode_pb2 import ProcessingMode
@@ -78,45 +77,37 @@ class WafProcessor:
             exchange = InspectedExchange(text, Profile.parse(text))
         except ProfileError as error:
             await self._fail(context, grpc.StatusCode.INVALID_ARGUMENT, f"the profile cannot be used: {error}")
-            return
         async for message in messages:
             part = message.WhichOneof("request")
             if part is None:
                 await self._fail(context, grpc.StatusCode.INVALID_ARGUMENT, "a message has no part of a request")
-                return
             step = exchange.take(part, message)
-            made = await self._answer(step, part, exchange.route, context)
-            if made is None:
-                return
-            yield made
+            status = await self._status(step, exchange.route, context)
+            yield _refusal(status) if status else _continued(part, step.mode)
 
-    async def _answer(self, step: NextStep, part: str, route: str, context: Context) -> ProcessingResponse | None:
+    async def _status(self, step: NextStep, route: str, context: Context) -> int:
+        """Return the status with which a request is refused; 0 if it goes on."""
         if step.refusal:
             self._metrics.refused_unseen(step.refusal)
-            return _refusal(step.refusal)
-        if step.inspection is not None:
-            try:
-                verdict = await self._pool.inspect(step.inspection, step.body, _owner(route))
-            except TooSlow:
-                self._metrics.failed("too_slow")
-                return _refusal(FORBIDDEN)
-            except PoolError as error:
-                reason = "overloaded" if isinstance(error, Overloaded) else "crashed"
-                self._metrics.failed(reason)
-                await context.abort(grpc.StatusCode.UNAVAILABLE, reason)
-            if verdict.error:
-                await self._fail(context, grpc.StatusCode.FAILED_PRECONDITION, verdict.error)
-                return None
-            self._told(step.inspection, verdict, route)
-            if verdict.status:
-                return _refusal(verdict.status)
-        return _continued(part, step.mode)
-
-    def _told(self, found: Inspection, verdict: Verdict, route: str) -> None:
+            return step.refusal
+        if step.inspection is None:
+            return 0
+        try:
+            verdict = await self._pool.inspect(step.inspection, step.body, _owner(route))
+        except TooSlow:
+            self._metrics.failed("too_slow")
+            return FORBIDDEN
+        except PoolError as error:
+            reason = "overloaded" if isinstance(error, Overloaded) else "crashed"
+            self._metrics.failed(reason)
+            await context.abort(grpc.StatusCode.UNAVAILABLE, reason)
+        if verdict.error:
+            await self._fail(context, grpc.StatusCode.FAILED_PRECONDITION, verdict.error)
         self._metrics.inspected(verdict)
-        self._audit.report(found, verdict, route)
+        self._audit.report(step.inspection, verdict, route)
+        return verdict.status
 
-    async def _fail(self, context: Context, code: grpc.StatusCode, text: str) -> None:
+    async def _fail(self, context: Context, code: grpc.StatusCode, text: str) -> NoReturn:
         self._metrics.failed("profile")
         if text != self._logged:
             # The same with each request of a route.
