@@ -79,6 +79,10 @@ class Stage(IntEnum):
     RBAC_ENFORCED = auto()
     """Has the claims, headers and metadata of all filters above."""
     RBAC = auto()
+    AI = auto()
+    """Finds the model that a request asks for and picks its route; limits may be by model."""
+    AGENTS = auto()
+    """Checks what agents ask for: calls of tools, and messages to other agents."""
     BEFORE_RATE_LIMIT = auto()
     LOCAL_RATE_LIMIT = auto()
     RATE_LIMIT = auto()
@@ -101,8 +105,10 @@ class Stage(IntEnum):
     """After all that could change the route."""
     CREDENTIALS = auto()
     """No filter before it can see or replace what it adds."""
-    FORWARD_PROXY = auto()
-    """Needs the final Host."""
+    BACKEND = auto()
+    """What a kind of backend needs of its routes: it sees requests as they are sent, with their final Host."""
+    AI_USAGE = auto()
+    """Next to the backend, so that all filters above know how many tokens a response has cost."""
     AFTER_ROUTE = auto()
     GUARD = auto()
     """Refuses requests that were moved to a route with other security than their own."""

@@ -58,6 +58,8 @@ BEFORE_AUTHZ: Final = "headgate.slot.before_authz"
 EXT_AUTHZ: Final = "headgate.ext_authz"
 RBAC_ENFORCED: Final = "headgate.rbac.enforced"
 AUTHORIZATION: Final = "envoy.filters.http.rbac"
+AI: Final = "headgate.ai"
+AGENTS: Final = "headgate.agents"
 BEFORE_RATE_LIMIT: Final = "headgate.slot.before_rate_limit"
 LOCAL_RATE_LIMIT: Final = "headgate.local_rate_limit"
 RATE_LIMIT: Final = "headgate.rate_limit"
@@ -73,7 +75,8 @@ DYNAMIC_MODULES: Final = "headgate.dynamic_modules"
 HEADER_MUTATION: Final = "envoy.filters.http.header_mutation"
 STATEFUL_SESSION: Final = "envoy.filters.http.stateful_session"
 CREDENTIALS: Final = "headgate.credentials"
-FORWARD_PROXY: Final = "headgate.forward_proxy"
+BACKEND: Final = "headgate.backend"
+AI_USAGE: Final = "headgate.ai.usage"
 AFTER_ROUTE: Final = "headgate.slot.after_route"
 GUARD: Final = "headgate.guard"
 
@@ -149,6 +152,9 @@ FILTERS: Final = (
     HttpFilter(Stage.EXT_AUTHZ, EXT_AUTHZ, FilterChainConfig),
     HttpFilter(Stage.RBAC_ENFORCED, RBAC_ENFORCED, FilterChainConfig),
     HttpFilter(Stage.RBAC, AUTHORIZATION, RBAC),
+    # In slots: Envoy calls the filters for AI alpha, so they are only in routes that need them.
+    HttpFilter(Stage.AI, AI, FilterChainConfig),
+    HttpFilter(Stage.AGENTS, AGENTS, FilterChainConfig),
     HttpFilter(Stage.BEFORE_RATE_LIMIT, BEFORE_RATE_LIMIT, FilterChainConfig),
     HttpFilter(Stage.LOCAL_RATE_LIMIT, LOCAL_RATE_LIMIT, Composite, discovered=True),
     HttpFilter(Stage.RATE_LIMIT, RATE_LIMIT, FilterChainConfig),
@@ -164,7 +170,8 @@ FILTERS: Final = (
     HttpFilter(Stage.HEADER_MUTATION, HEADER_MUTATION, HeaderMutation),
     HttpFilter(Stage.STATEFUL_SESSION, STATEFUL_SESSION, StatefulSession),
     HttpFilter(Stage.CREDENTIALS, CREDENTIALS, FilterChainConfig),
-    HttpFilter(Stage.FORWARD_PROXY, FORWARD_PROXY, FilterChainConfig),
+    HttpFilter(Stage.BACKEND, BACKEND, FilterChainConfig),
+    HttpFilter(Stage.AI_USAGE, AI_USAGE, FilterChainConfig),
     HttpFilter(Stage.AFTER_ROUTE, AFTER_ROUTE, FilterChainConfig),
     # Does nothing where no route gives it rules.
     HttpFilter(Stage.GUARD, GUARD, RBAC, disabled=False),

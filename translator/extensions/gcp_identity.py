@@ -23,7 +23,7 @@ from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_muta
 from headgate_proto.envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from translator.envoy.cluster import http_options
 from translator.envoy.hooks import ClusterHook, RouteHook
-from translator.envoy.http_filters import FORWARD_PROXY
+from translator.envoy.http_filters import BACKEND
 from translator.envoy.names import cluster_name
 from translator.envoy.upstream_filters import add_filter
 from translator.ir.backend import LAST, Backend, BackendSetting
@@ -160,7 +160,7 @@ class FetchedToken(RuleSetting, RouteHook):
         return replace(self, server=change(self.server))
 
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
-        """Write the ``GcpAuthnFilterConfig`` into a slot that nothing else uses, and the Host."""
+        """Write the ``GcpAuthnFilterConfig`` into the slot of what kinds of backends need, and the Host."""
         for each in route.route.weighted_clusters.clusters:
             each.ClearField("host_rewrite_literal")
         route.route.host_rewrite_literal = self.host
@@ -173,4 +173,4 @@ class FetchedToken(RuleSetting, RouteHook):
         made.cache_config.cache_size.value = 1
         chain = FilterChainConfigPerRoute()
         chain.filter_chain.filters.add(name=NAME).typed_config.Pack(made, deterministic=True)
-        route.typed_per_filter_config[FORWARD_PROXY].Pack(chain, deterministic=True)
+        route.typed_per_filter_config[BACKEND].Pack(chain, deterministic=True)
