@@ -1,0 +1,27 @@
+"""The APIs of AI that clients speak."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+
+class ClientApi(Enum):
+    """An API that a client speaks: which shape its requests, answers and errors have."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+
+
+ANTHROPIC_ENDINGS: Final = ("/messages", "/messages/count_tokens", "/messages/batches")
+"""The ends of the paths of Anthropic's API."""
+
+
+def client_api(path: str) -> ClientApi:
+    """Return the API that a request's path is of: Anthropic's by its end, OpenAI's otherwise.
+
+    Args:
+        path: the path; a query, and a slash at the end, do not count.
+    """
+    bare = path.partition("?")[0].rstrip("/")
+    return ClientApi.ANTHROPIC if bare.endswith(ANTHROPIC_ENDINGS) else ClientApi.OPENAI
