@@ -98,6 +98,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.objects.schema.scalars._UNIT",
         "translator.extensions.backend_groups.FINEST",
         "translator.ir.http.MILLION",
+        "translator.ir.ai.PER_USD",
         "translator.envoy.fractions._PERCENT",
         "translator.extensions.faults.BITS_OF_KIB",
         "translator.extensions.ext_auth.FIRST",

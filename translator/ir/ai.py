@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -25,3 +26,22 @@ def client_api(path: str) -> ClientApi:
     """
     bare = path.partition("?")[0].rstrip("/")
     return ClientApi.ANTHROPIC if bare.endswith(ANTHROPIC_ENDINGS) else ClientApi.OPENAI
+
+
+PER_USD: Final = 10**6
+"""Prices are in millionths of a USD for a million tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What tokens of a model cost, in millionths of a USD for a million of them: at most 2,000 USD.
+
+    Attributes:
+        input: those of the request.
+        output: those of the response.
+        cached_input: those of the request that the provider had in a cache; None if they cost what others do.
+    """
+
+    input: int
+    output: int
+    cached_input: int | None = None
