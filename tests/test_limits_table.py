@@ -31,6 +31,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.redirect.DEFAULT_PORTS",
         "translator.extensions.aws_ec2.PORT",
         "translator.extensions.backend_gcp.HTTPS",
+        "translator.extensions.mcp_backend.USUAL",
         "translator.explain.request.DEFAULT_PORTS",
     ),
     "the version of a form": ("translator.extensions.transformation.VERSION",),
@@ -68,6 +69,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.endpoint_health.TIMEOUT",
         "translator.extensions.endpoint_health.INTERVAL",
         "translator.extensions.endpoint_health.*HEALTHY",
+        "translator.extensions.mcp_backend.SILENCE",
     ),
     "a default that a policy changes": ("translator.waf_profile.BODY_BYTES", "translator.waf_profile.THRESHOLD"),
     "how many arguments a directive has, or a range of ids": (

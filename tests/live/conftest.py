@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -21,6 +22,9 @@ from tests.live.rate_limit_service import RateLimitService, running_service
 from tests.live.upstream import Upstream, upstream
 from tests.live.waf_service import Waf, running_waf
 from translator.inputs import ServiceAddress, Settings
+
+if TYPE_CHECKING:
+    from tests.live.mcp_tools import ToolServer
 
 NAMES = ("alpha", "beta", "gamma")
 
@@ -233,3 +237,37 @@ async def delegating(proxy: Proxy, upstreams: dict[str, Upstream]) -> Proxy:
     """Return the proxy with the Services of two teams, in namespaces of their own."""
     await proxy.apply(teams(upstreams))
     return proxy
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def tool_machine(envoy_path: Path) -> AsyncIterator[Proxy]:
+    """Yield a proxy for MCP servers, which are on its own machine."""
+    async with running_proxy(envoy_path, Settings(local_backends=True)) as (found, _):
+        await found.begin(gateway({"name": "http", "protocol": "HTTP", "port": found.port}))
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def tool_proxy(tool_machine: Proxy) -> Proxy:
+    """Return that proxy, without routes."""
+    tool_machine.restore()
+    return tool_machine
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def tool_servers() -> AsyncIterator[dict[str, ToolServer]]:
+    """Run MCP servers: `one` and `two` answer by streams of events, `whole` with JSON."""
+    from tests.live.mcp_tools import tool_server  # the SDK takes a second to import
+
+    async with contextlib.AsyncExitStack() as stack:
+        named = {name: tool_server(name, whole=name == "whole") for name in ("one", "two", "whole")}
+        yield {name: await stack.enter_async_context(each) for name, each in named.items()}
+
+
+@pytest.fixture
+def mcp(tool_servers: dict[str, ToolServer]) -> dict[str, ToolServer]:
+    """Return these servers, which have seen nothing yet."""
+    for each in tool_servers.values():
+        each.seen.clear()
+        each.called.clear()
+    return tool_servers

@@ -39,6 +39,8 @@ def rewritten_path(action: RewritesPath, match: RouteMatch, path: str) -> str:
     """Return the path of a request, with its query, after an action."""
     plain = without_query(path)
     query = path[len(plain) :]
+    if isinstance(action, RouteAction) and action.path_rewrite:
+        return f"{action.path_rewrite.replace('%%', '%')}{query}"  # Headgate writes no other format
     if action.prefix_rewrite:
         return f"{action.prefix_rewrite}{plain[_matched(match, plain) :]}{query}"
     if pattern := action.regex_rewrite.pattern.regex:

@@ -14,7 +14,14 @@ from translator.backends.service import TLS_PROTOCOLS
 from translator.db import Db
 from translator.engine.query import query
 from translator.extension import Extension
-from translator.extensions import backend_aws, backend_forward_proxy, backend_gcp, backend_groups, backend_static
+from translator.extensions import (
+    backend_aws,
+    backend_forward_proxy,
+    backend_gcp,
+    backend_groups,
+    backend_static,
+    mcp_backend,
+)
 from translator.extensions.backend_members import BackendMember
 from translator.ir.backend import Backend, BackendEndpoint
 from translator.kinds import BackendKind
@@ -31,6 +38,7 @@ MEMBERS: Final = {
         backend_gcp.MEMBER,
         backend_forward_proxy.MEMBER,
         backend_groups.MEMBER,
+        mcp_backend.MEMBER,
     )
 }
 """The members of Backends, by their names in the model."""
@@ -71,8 +79,8 @@ def backend(db: Db, ref: Ref, port: int) -> Outcome[Backend | None]:
     """Return the backend that a Backend is, whatever port a reference names, or why it can be none."""
     resolved = _resolved(db, ref)
     found = db.get(HeadgateBackend, ref)
-    if found is not None and found.spec.priority_groups is not None:
-        return resolved  # its members have policies of their own
+    if found is not None and _member(found)[0].own_policies:
+        return resolved
     resolved = with_policies(db, ref, "", resolved)
     fault = _unencrypted(db, ref, resolved.value)
     return Outcome(None, (*resolved.problems, fault)) if fault is not None else resolved

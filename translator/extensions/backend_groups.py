@@ -223,4 +223,4 @@ def _mixed(found: Backend, other: Backend | None, field: str) -> Problem | None:
     return Problem("Accepted", "Invalid", text)
 
 
-MEMBER: Final = BackendMember("priority_groups", read)
+MEMBER: Final = BackendMember("priority_groups", read, own_policies=True)

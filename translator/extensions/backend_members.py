@@ -22,6 +22,8 @@ class BackendMember:
             what is wrong with it: problems whose messages begin with the path below the member. None instead of a
             backend if requests to it are refused.
         endpoints: takes the same, returns its endpoints; None if the cluster finds them by itself.
+        own_policies: whether `read` applies the policies for backends: not all that it is made of has those of the
+            Backend.
         connections: takes the member, returns whether connections that are no requests may be forwarded to it.
     """
 
@@ -29,3 +31,4 @@ class BackendMember:
     read: Callable[[Db, Ref, Any], Outcome[Backend | None]]
     endpoints: Callable[[Db, Ref, Any], tuple[BackendEndpoint, ...]] | None = None
     connections: Callable[[Any], bool] = lambda _: False
+    own_policies: bool = False

@@ -10,6 +10,7 @@ from translator.backends.host_names import absolute
 from translator.db import Db
 from translator.extensions.backend_guard import GuardedHosts
 from translator.extensions.backend_members import BackendMember
+from translator.inputs import Settings
 from translator.ir.backend import Backend, BackendEndpoint, BackendKey, Protocol
 from translator.objects.headgate.staticbackend import StaticBackend, StaticHost
 from translator.objects.schema.scalars import is_ip_address
@@ -53,15 +54,20 @@ def endpoints(db: Db, _ref: Ref, found: StaticBackend) -> tuple[BackendEndpoint,
 def _faults(db: Db, found: StaticBackend) -> Iterator[Problem]:
     for place, each in enumerate(found.hosts):
         field = f"hosts[{place}]"
-        if each.host is not None and (fault := address_fault(db.settings, each.host, each.port or 0)):
+        if each.host is not None and (fault := host_fault(db.settings, each.host, each.port or 0)):
             yield _invalid(f"{field}.host: {fault}.")
         if each.unix is not None and (fault := socket_fault(db.settings, each.unix)):
             yield _invalid(f"{field}.unix: {fault}.")
-        if each.host is not None and _is_malformed(each.host):
-            yield _invalid(f"{field}.host: {each.host} is neither a DNS name nor an IP address; correct it.")
     sockets = any(each.unix is not None for each in found.hosts)
     if sockets and any(each.host is not None and not is_ip_address(each.host) for each in found.hosts):
         yield _invalid("hosts: names and sockets of Unix cannot be in one Backend; make two Backends of them.")
+
+
+def host_fault(settings: Settings, host: str, port: int) -> str:
+    """Return why a host can be no backend, and the way out; "" if it can."""
+    if fault := address_fault(settings, host, port):
+        return fault
+    return f"{host} is neither a DNS name nor an IP address; correct it" if _is_malformed(host) else ""
 
 
 def _is_malformed(host: str) -> bool:

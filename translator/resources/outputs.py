@@ -118,6 +118,8 @@ def _of_backend(gateway: Ref, backend: Backend) -> Iterator[Output]:
     for setting in backend.settings:
         for each in setting.certificates:
             yield secret_resource, (Ref(*each),)
+        for text in setting.secret_texts:
+            yield generic_secret_resource, (text,)
         if anchors := setting.trust_anchors:
             yield trust_bundle_resource, (tuple(Ref(*each) for each in anchors),)
 

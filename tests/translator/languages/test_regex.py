@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from translator.languages.regex import check_regex, check_substitution, fully_matches
+from translator.languages.regex import check_regex, check_substitution, fully_matches, other_words
 
 
 @pytest.mark.parametrize("text", ["a", "^/(a|b)+$", "(?i)x", r"\C", "[^:]*"])
@@ -54,3 +56,13 @@ def test_whole_texts() -> None:
     """An expression matches a text if it matches all of it."""
     assert fully_matches("a.*", "abc")
     assert not fully_matches("b", "abc")
+
+
+LETTERS = st.text("ab-.", max_size=4)
+
+
+@given(st.sets(LETTERS, min_size=1, max_size=4), st.sets(LETTERS.filter(bool), max_size=2), LETTERS)
+def test_all_but_some_words(words: set[str], beginnings: set[str], text: str) -> None:
+    """An expression for other words matches all texts but these words, and but those with certain beginnings."""
+    found = fully_matches(other_words(words, beginnings), text)
+    assert found == (text not in words and not text.startswith(tuple(beginnings)))

@@ -8,13 +8,14 @@ from translator.api_group import GROUP
 from translator.objects.headgate.awsbackend import AwsBackend
 from translator.objects.headgate.forwardproxybackend import DynamicForwardProxy
 from translator.objects.headgate.gcpbackend import GcpBackend
+from translator.objects.headgate.mcpbackend import McpBackend
 from translator.objects.headgate.members import OneMember
 from translator.objects.headgate.prioritygroups import MOST_GROUPS, PriorityGroup
 from translator.objects.headgate.staticbackend import StaticBackend
 from translator.objects.schema.base import NamespacedObject
 from translator.objects.schema.documentation import Doc
 
-MEMBERS: Final[tuple[str, ...]] = ("static", "aws", "gcp", "dynamic_forward_proxy", "priority_groups")
+MEMBERS: Final[tuple[str, ...]] = ("static", "aws", "gcp", "dynamic_forward_proxy", "priority_groups", "mcp")
 """The members, by their names in the model: exactly one is set."""
 
 
@@ -35,6 +36,8 @@ class HeadgateBackendSpec(OneMember):
     """A service in Google Cloud that asks for an identity token, such as one of Cloud Run."""
     priority_groups: Annotated[tuple[PriorityGroup, ...], Field(min_length=1, max_length=MOST_GROUPS)] | None = None
     """Groups of Services and Backends: a request that fails at one is sent to the next."""
+    mcp: McpBackend | None = None
+    """Servers of the Model Context Protocol, whose tools agents call."""
 
 
 class HeadgateBackend(NamespacedObject):

@@ -1,0 +1,101 @@
+"""Servers of the Model Context Protocol (MCP) as backends: what agents call tools at."""
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Final
+
+from pydantic import Field, StringConstraints
+
+from translator.objects.gateway_api.references import BackendObjectReference
+from translator.objects.headgate.references import SecretReference
+from translator.objects.headgate.staticbackend import HostName
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, unique
+from translator.objects.schema.documentation import Doc
+from translator.objects.schema.header_names import ALL_CHANGEABLE, ChangeableHeader
+from translator.objects.schema.scalars import (
+    AUTHORIZER_PATH,
+    PRINTABLE_OR_EMPTY,
+    DnsLabel,
+    HeaderName,
+    PortNumber,
+    PositiveMilliseconds,
+)
+
+MOST_TARGETS: Final = 1
+"""The most servers of a Backend."""
+MOST_FORWARDED: Final = 32
+"""The most headers that a server gets beside those of the protocol."""
+MCP_PATH: Final = "/mcp"
+"""The path of servers that say none."""
+
+_AGAIN: Final = "is there twice: remove one of them"
+
+
+class McpHost(Fields):
+    """A server by its address."""
+
+    host: Annotated[HostName, Doc(envoy="Endpoint.address.socket_address.address")]
+    """An IP address, or a DNS name that the proxies resolve. It is the Host of requests."""
+    port: Annotated[PortNumber, Doc(envoy="Endpoint.address.socket_address.port_value")]
+    """The port to connect to."""
+
+
+class McpAuth(Fields):
+    """The credential that a server asks for; what clients send in its header is removed."""
+
+    secret_ref: Annotated[SecretReference, Doc(envoy="Generic.credential")]
+    """A Secret with the credential, by default under the key `apiKey`."""
+    header_name: Annotated[ChangeableHeader | None, Doc(envoy="Generic.header", default="authorization")] = None
+    """The header."""
+    prefix: Annotated[
+        Annotated[str, StringConstraints(max_length=256, pattern=PRINTABLE_OR_EMPTY)] | None,
+        Doc(envoy="Generic.header_value_prefix", default="`Bearer ` in Authorization, or nothing"),
+    ] = None
+    """What stands before the credential."""
+
+
+class McpTarget(CheckedFields):
+    """An MCP server."""
+
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule("has(self.backendRef) != has(self.static)", "exactly one of backendRef and static must be set"),
+    )
+
+    name: DnsLabel
+    """The name of the server, for conditions."""
+    backend_ref: Annotated[BackendObjectReference | None, Doc(envoy="RouteAction.cluster")] = None
+    """A Service, or a Backend with policies of its own; those of another namespace need a ReferenceGrant there, from
+    Backend."""
+    static: McpHost | None = None
+    """An address. Policies that target this Backend, such as a BackendTLSPolicy, are for these."""
+    path: Annotated[
+        Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=AUTHORIZER_PATH)] | None,
+        Doc(envoy="RouteAction.path_rewrite", default="/mcp"),
+    ] = None
+    """The path of the server, whatever that of the request; the query stays."""
+    timeout: Annotated[PositiveMilliseconds | None, Doc(envoy="RouteAction.idle_timeout", default="30s")] = None
+    """How long nothing may be heard of the server: a call that is silent for so long gets 504, and a stream of events
+    ends."""
+    auth: McpAuth | None = None
+    """The credential that the server asks for. Without it the server gets none."""
+    forward_headers: Annotated[
+        tuple[HeaderName, ...] | None,
+        Field(max_length=MOST_FORWARDED),
+        unique(None, _AGAIN),
+        ALL_CHANGEABLE,
+        Doc(envoy="HeaderMutation.remove_on_match"),
+    ] = None
+    """Headers that the server gets, beside those of the protocol, of tracing, and of who the client is. All others are
+    removed, those too that policies add: the client's Authorization and cookies go to no server unless they are
+    here."""
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Yield a violation unless it is at one place."""
+        if (self.backend_ref is None) == (self.static is None):
+            yield FieldViolation((), "must have exactly one of backendRef and static: add it, or remove one of them")
+
+
+class McpBackend(Fields):
+    """MCP servers: agents call their tools, read their resources and get their prompts."""
+
+    targets: Annotated[tuple[McpTarget, ...], Field(min_length=1, max_length=MOST_TARGETS), unique("name", _AGAIN)]
+    """The servers."""
