@@ -8,11 +8,13 @@ from deploy.schema import structural
 from translator.api_group import GROUP
 from translator.kinds import Registry
 from translator.objects.gateway_api.policy import Policy
+from translator.objects.gateway_api.route import Route
 from translator.objects.headgate.gatewayextension import GatewayExtension
 from translator.objects.schema.base import KubernetesObject, PrinterColumn
 from translator.objects.schema.scalars import CONTROLLER
 from translator.registry import KINDS, REGISTRY
 from translator.status.ancestors import MAX_ANCESTORS
+from translator.status.route import MAX_PARENTS
 
 CATEGORIES: Final = ("gateway-api", "headgate")
 ACCEPTED: Final = PrinterColumn("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].status')
@@ -22,6 +24,12 @@ ANCESTORS_ACCEPTED: Final = PrinterColumn(
 RESOLVED: Final = PrinterColumn("ResolvedRefs", "string", '.status.conditions[?(@.type=="ResolvedRefs")].status')
 ANCESTORS_RESOLVED: Final = PrinterColumn(
     "ResolvedRefs", "string", '.status.ancestors[*].conditions[?(@.type=="ResolvedRefs")].status'
+)
+PARENTS_ACCEPTED: Final = PrinterColumn(
+    "Accepted", "string", '.status.parents[*].conditions[?(@.type=="Accepted")].status'
+)
+PARENTS_RESOLVED: Final = PrinterColumn(
+    "ResolvedRefs", "string", '.status.parents[*].conditions[?(@.type=="ResolvedRefs")].status'
 )
 AGE: Final = PrinterColumn("Age", "date", ".metadata.creationTimestamp")
 
@@ -61,6 +69,14 @@ STATUS_SCHEMA: Final[dict[str, Any]] = {
 REFERENCE: Final = {"group": 253, "kind": 63, "namespace": 63, "name": 253, "sectionName": 253}
 """The fields of a ParentReference, and the maximum length of each."""
 
+_REFERENCE_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {name: {"type": "string", "maxLength": most} for name, most in REFERENCE.items()}
+    | {"port": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 65535}},
+}
+_CONTROLLER: Final = {"type": "string", "minLength": 1, "maxLength": 253, "pattern": CONTROLLER}
+
 POLICY_STATUS_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "description": "The status of the policy for each Gateway that it affects (PolicyStatus).",
@@ -73,19 +89,32 @@ POLICY_STATUS_SCHEMA: Final[dict[str, Any]] = {
                 "type": "object",
                 "required": ["ancestorRef", "conditions", "controllerName"],
                 "properties": {
-                    "ancestorRef": {
-                        "type": "object",
-                        "required": ["name"],
-                        "properties": {name: {"type": "string", "maxLength": most} for name, most in REFERENCE.items()}
-                        | {"port": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 65535}},
-                    },
-                    "controllerName": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": CONTROLLER},
+                    "ancestorRef": _REFERENCE_SCHEMA,
+                    "controllerName": _CONTROLLER,
                     "conditions": CONDITIONS,
                 },
             },
         }
     },
 }
+
+ROUTE_STATUS_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "The status of the route for each parent that it attaches to (RouteStatus).",
+    "required": ["parents"],
+    "properties": {
+        "parents": {
+            "type": "array",
+            "maxItems": MAX_PARENTS,
+            "items": {
+                "type": "object",
+                "required": ["parentRef", "conditions", "controllerName"],
+                "properties": {"parentRef": _REFERENCE_SCHEMA, "controllerName": _CONTROLLER, "conditions": CONDITIONS},
+            },
+        }
+    },
+}
+"""The status of a route."""
 
 
 def own_kinds() -> tuple[type[KubernetesObject], ...]:
@@ -97,7 +126,15 @@ def _condition_columns(model: type[KubernetesObject]) -> tuple[PrinterColumn, ..
     """Return the columns of conditions: those that tell of routes that are closed, too."""
     if issubclass(model, Policy):
         return (ANCESTORS_ACCEPTED, ANCESTORS_RESOLVED)
+    if issubclass(model, Route):
+        return (PARENTS_ACCEPTED, PARENTS_RESOLVED)
     return (ACCEPTED, RESOLVED) if model is GatewayExtension else (ACCEPTED,)
+
+
+def _status_schema(model: type[KubernetesObject]) -> dict[str, Any]:
+    if issubclass(model, Policy):
+        return POLICY_STATUS_SCHEMA
+    return ROUTE_STATUS_SCHEMA if issubclass(model, Route) else STATUS_SCHEMA
 
 
 def definition(model: type[KubernetesObject], registry: Registry = REGISTRY) -> dict[str, Any]:
@@ -109,7 +146,7 @@ def definition(model: type[KubernetesObject], registry: Registry = REGISTRY) -> 
         "kind": {"type": "string"},
         "metadata": {"type": "object"},
         **{name: each for name, each in fields.items() if name not in ("metadata", "status")},
-        "status": POLICY_STATUS_SCHEMA if issubclass(model, Policy) else STATUS_SCHEMA,
+        "status": _status_schema(model),
     }
     schema["required"] = [each for each in schema.get("required", ()) if each != "metadata"]
     if not schema["required"]:

@@ -21,7 +21,7 @@ LEVELS: Final[Mapping[Level, str]] = {
     Level.GATEWAY: "Gateway",
     Level.LISTENER_SET: "ListenerSet",
     Level.LISTENER: "listener of these",
-    Level.ROUTE: "HTTPRoute, GRPCRoute",
+    Level.ROUTE: "HTTPRoute, GRPCRoute, ModelRoute",
     Level.RULE: "rule of these",
     Level.EXTENSION_REF: "ExtensionRef filter of a rule",
     Level.BACKEND_REF: "ExtensionRef filter of a backendRef",

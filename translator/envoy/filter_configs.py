@@ -90,11 +90,11 @@ def compose(units: Iterable[UnitSettings]) -> Composed:
     error = ""
     for unit in units:
         written = _entries(unit.settings)
-        own = [entry for _, found in written for entry in found]
         error = error or unit.error
-        entries += own
+        entries += (entry for _, found in written for entry in found)
         by_setting += written
         if unit.closed:
+            own = [entry for setting, found in written if setting.protects for entry in found]
             # An edit of a part of a discovered filter is no other protection: routes name it as before.
             protection += (_bytes(each) for each in own if not isinstance(each, DiscoveredPart))
             passages += (each for each in own if isinstance(each, Passage))

@@ -7,7 +7,7 @@ derives from is looked up once. Messages are written from the outside in and may
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from headgate_proto.envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
@@ -133,9 +133,13 @@ class FilterHook(Protocol):
 
     Nothing writes the configurations of filters by itself: those of all settings of a route are composed, and a route
     says only what it does not inherit (`translator.envoy.filter_configs`).
+
+    Attributes:
+        protects: in a closed unit, whether requests may only be moved to its routes from those with the same.
     """
 
     __slots__ = ()
+    protects: ClassVar[bool] = True
 
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield what this setting gives the filters."""

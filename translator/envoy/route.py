@@ -11,13 +11,25 @@ from typing import NamedTuple
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from headgate_proto.envoy.type.matcher.v3 import string_pb2
 from headgate_proto.envoy.type.v3.percent_pb2 import FractionalPercent
+from translator.envoy.ai.model_filters import match_model
 from translator.envoy.hooks import PREFLIGHT, ROUTE, WEIGHTED_CLUSTER
 from translator.envoy.names import cluster_name
 from translator.envoy.own_paths import own_paths, path_route
 from translator.envoy.proxyless import write_for_clients
 from translator.envoy.retry import BUFFER_BYTES
 from translator.envoy.route_policies import RoutePolicies, filter_needs
-from translator.ir.http import EVERY_REQUEST, EXPRESSION, MILLION, PathKind, Rank, RouteMatch, Rule, ValueMatch
+from translator.ir.http import (
+    EVERY_REQUEST,
+    EXPRESSION,
+    MILLION,
+    ModelKind,
+    ModelMatch,
+    PathKind,
+    Rank,
+    RouteMatch,
+    Rule,
+    ValueMatch,
+)
 from translator.ir.listener import ListenerContext
 from translator.languages.regex import quoted
 from translator.refs import Ref
@@ -31,6 +43,7 @@ PRIME = 999_983
 
 MISSING = route_components_pb2.RouteAction.INTERNAL_SERVER_ERROR
 
+_MODEL_RANK = {ModelKind.REGEX: -2 * MILLION, ModelKind.EXACT: -MILLION, ModelKind.READ: 0, ModelKind.OTHER: 1}
 _PATH_RANK = {PathKind.EXACT: 0, PathKind.REGEX: EXPRESSION, PathKind.PREFIX: 2, PathKind.CONNECT: 2}
 
 
@@ -46,14 +59,23 @@ class Precedence(NamedTuple):
     path: int
     request: bool
     method: int
+    model: int
     headers: int
     query: int
 
 
 def precedence(match: RouteMatch) -> Precedence:
-    """Rank a match: exact paths, then the longest, then a method, then most headers, then most query parameters."""
+    """Rank a match: exact paths, then the longest, a method, the model, then most headers and query parameters."""
     rank = match.rank or _rank(match)
-    return Precedence(rank.kind, rank.path, True, rank.method, -len(match.headers), -len(match.query))
+    headers = len(match.headers) + (match.model is not None and match.model.as_header)
+    return Precedence(rank.kind, rank.path, True, rank.method, _model_rank(match.model), -headers, -len(match.query))
+
+
+def _model_rank(model: ModelMatch | None) -> int:
+    """Rank a model: exact ones, then the longest beginning, then any."""
+    if model is None or model.as_header:
+        return 0
+    return _MODEL_RANK.get(model.kind, -len(model.value))
 
 
 def _rank(match: RouteMatch) -> Rank:
@@ -254,6 +276,8 @@ def route_match(match: RouteMatch) -> route_components_pb2.RouteMatch:
         _match_value(made.headers.add(name=header.name.lower()).string_match, header)
     for parameter in match.query:
         _match_value(made.query_parameters.add(name=parameter.name).string_match, parameter)
+    if match.model is not None:
+        match_model(made, match.model)
     return made
 
 

@@ -16,13 +16,16 @@ from translator.ir.backend import Backend
 from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.l4 import L4Setting
 from translator.ir.listener import ListenerContext
-from translator.objects.gateway_api.httproute import HTTPRouteRule, HTTPRouteTimeouts
+from translator.objects.gateway_api.httproute import HTTPRouteTimeouts
 from translator.objects.headgate.timeouts import RequestTimeouts
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.outcome import Outcome
 
 IDLE_MILLISECONDS: Final = 300_000
 """Envoy ends what was silent for so long, unless a route says otherwise: a longer timeout must."""
+
+_OWN: Final = ("request", "backend_request", "stream_idle")
+"""The fields of rules themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +136,11 @@ def connections(found: RequestTimeouts) -> tuple[L4Setting, ...]:
 
 def own(rule: object) -> RequestTimeouts | None:
     """Return what a rule's own fields say; None if it has none."""
-    if not isinstance(rule, HTTPRouteRule) or rule.timeouts is None or rule.timeouts == HTTPRouteTimeouts():
+    found = getattr(rule, "timeouts", None)
+    if not isinstance(found, HTTPRouteTimeouts):
         return None
-    given = {
-        name: each for name in ("request", "backend_request") if (each := getattr(rule.timeouts, name)) is not None
-    }
-    return RequestTimeouts.model_construct(set(given), **given)
+    given = {name: each for name in _OWN if (each := getattr(found, name, None)) is not None}
+    return None if not given else RequestTimeouts.model_construct(set(given), **given)
 
 
 def read(site: FilterContext) -> FilterOutcome:

@@ -24,7 +24,6 @@ from translator.gateway.protocols import SNI_PROTOCOLS, wire_protocol
 from translator.ir.listener import RouteConfigKey, SocketPort
 from translator.objects.gateway_api.gateway import Gateway, GatewaySpec, gateway_of, key_of
 from translator.objects.gateway_api.listener import AllowedRoutes, Listener, ListenerOwner, ListenerRequestFilter
-from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.outcome import Problem
 from translator.own_addresses import overlap, taken
 from translator.proxy import OWN_PORTS
@@ -234,8 +233,9 @@ def _kinds(db: Db, listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, 
     asked = listener.allowed_routes.kinds or ()
     if not asked:
         return served, ()
-    names = [each.kind for each in asked if each.group == GATEWAY_GROUP and each.kind in served]
-    wrong = [f"{each.kind}.{each.group}" for each in asked if each.group != GATEWAY_GROUP or each.kind not in served]
+    groups = {each: db.registry.route(each).model.group for each in served}
+    names = [each.kind for each in asked if each.group == groups.get(each.kind)]
+    wrong = [f"{each.kind}.{each.group}" for each in asked if each.group != groups.get(each.kind)]
     if not wrong:
         return tuple(dict.fromkeys(names)), ()
     text = (

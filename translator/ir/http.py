@@ -33,6 +33,38 @@ class ValueMatch(NamedTuple):
     regex: bool = False
 
 
+class ModelKind(Enum):
+    """What a match asks of the model of a request, which its body names.
+
+    The model is known once the filters of a route have read it (`translator.envoy.ai.model_filters`); then routes are
+    chosen anew.
+    """
+
+    PENDING = "pending"
+    """It has not been read yet."""
+    READ = "read"
+    """It has been read, whether there is one or not."""
+    EXACT = "exact"
+    PREFIX = "prefix"
+    REGEX = "regex"
+    OTHER = "other"
+    """Whatever no other match of the same path takes."""
+
+
+class ModelMatch(NamedTuple):
+    """The model that a request must ask for.
+
+    Attributes:
+        kind: how it is compared.
+        value: what it is compared with; "" where only counts whether it has been read.
+        as_header: whether it is written as a header that is matched, and counts as one.
+    """
+
+    kind: ModelKind
+    value: str = ""
+    as_header: bool = False
+
+
 class Rank(NamedTuple):
     """Sorts matches of one domain by their paths, the first to be tried first.
 
@@ -81,6 +113,7 @@ class RouteMatch:
         rank: its rank among the matches of its domain; None for the one that its path and method have in HTTP.
         share: the share of the requests that match; None for all.
         within: the path, without a slash at its end, that a regular expression matches only at and below; "" for any.
+        model: what the model of the request must be; None for any, and for requests whose model nobody reads.
     """
 
     path_kind: PathKind = PathKind.PREFIX
@@ -92,6 +125,7 @@ class RouteMatch:
     rank: Rank | None = None
     share: Share | None = None
     within: str = ""
+    model: ModelMatch | None = None
 
     @property
     def numbers(self) -> Share:
@@ -101,7 +135,7 @@ class RouteMatch:
     @property
     def catches_all(self) -> bool:
         """Whether every request matches."""
-        partial = self.headers or self.query or self.method or self.grpc or self.numbers.end < MILLION
+        partial = self.headers or self.query or self.method or self.grpc or self.model or self.numbers.end < MILLION
         return self.path_kind is PathKind.PREFIX and self.path == "/" and not partial
 
     @property
@@ -109,7 +143,8 @@ class RouteMatch:
         """What stands for the requests that match: equal for matches of the same requests, however they are written."""
         path = self.path.rstrip("/") if self.path_kind is PathKind.PREFIX else self.path
         headers = tuple(sorted(each._replace(name=each.name.lower()) for each in self.headers))
-        return self.path_kind.value, path, headers, tuple(sorted(self.query)), self.method, self.grpc, self.within
+        query, model = tuple(sorted(self.query)), self.model and (self.model.kind.value, self.model.value)
+        return self.path_kind.value, path, headers, query, self.method, self.grpc, self.within, model
 
 
 class RuleSetting:

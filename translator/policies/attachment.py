@@ -36,10 +36,12 @@ def names_policies(db: Db, route: Ref) -> bool:
 
 
 def composes_filters(db: Db, route: Ref) -> bool:
-    """Return whether filters of a route configure Envoy's HTTP filters, as policies do."""
+    """Return whether filters of a route, or its matches, configure Envoy's HTTP filters, as policies do."""
     found, types = db.get(Route, route), db.registry.composed_filters
-    rules = getattr(found.spec, "rules", ()) if found is not None else ()
-    return any(each.type in types for rule in rules for each in getattr(rule, "filters", ()))
+    if found is None:
+        return False
+    rules = getattr(found.spec, "rules", ())
+    return found.reads_model or any(each.type in types for rule in rules for each in getattr(rule, "filters", ()))
 
 
 def policies_at(db: Db, ref: Ref, section: str = "") -> tuple[Ref, ...]:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from translator.kinds import RouteKind
-from translator.routes import grpc, http, l4
+from translator.routes import grpc, http, l4, model
 
-ROUTES: tuple[RouteKind, ...] = (http.ROUTE, grpc.ROUTE, l4.TCP_ROUTE, l4.TLS_ROUTE, l4.UDP_ROUTE)
+ROUTES: tuple[RouteKind, ...] = (http.ROUTE, grpc.ROUTE, model.ROUTE, l4.TCP_ROUTE, l4.TLS_ROUTE, l4.UDP_ROUTE)

@@ -103,7 +103,8 @@ def _with_policies(db: Db, route: Ref, stack: Stack | None, path: Path) -> tuple
     if stack is None or not rules_:
         return rules_
     found = db.get(Route, route)
-    specs: tuple[RouteRule[Any], ...] = getattr(found.spec, "rules", ()) if found is not None else ()
+    assert found is not None, "a route without rules has none here"
+    specs: tuple[RouteRule[Any], ...] = tuple(found.rule_spec(place) for place in range(len(rules_)))
     above = parent_rules(db, path) if path else ()
     return tuple(
         _with_settings(db, RuleContext(route, spec, stack, own_policies(db, route, spec, path), above), each)

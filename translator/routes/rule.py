@@ -11,8 +11,9 @@ from translator.db import Db
 from translator.delegation.references import Delegation, delegation
 from translator.extension import FilterContext
 from translator.ir.http import PathKind, RouteMatch, Rule, RuleSetting, WeightedBackend
+from translator.objects.gateway_api.filters import RouteFilter
 from translator.objects.gateway_api.references import GATEWAY_GROUP
-from translator.objects.gateway_api.rules import FilteredBackendRef, RouteRule
+from translator.objects.gateway_api.rules import BackendRef, RouteRule
 from translator.objects.schema.base import Fields
 from translator.outcome import Outcome, Problem, gather
 from translator.refs import Ref
@@ -84,7 +85,7 @@ def _rule(
     usable = tuple(each for each in matches.value if each is not None)
     settings = read_filters(site)
     backends = gather(
-        _weighted(site.db, site.route, each, f"{site.field}.backendRefs[{number}]")
+        weighted_backend(site.db, site.group, site.route, each, f"{site.field}.backendRefs[{number}]", each.filters)
         for number, each in enumerate(rule.backend_refs)
     )
     problems = (*matches.problems, *settings.problems, *backends.problems)
@@ -96,9 +97,21 @@ def _rule(
     return Outcome(Rule(name, usable, settings.value, backends.value, error), problems)
 
 
-def _weighted(db: Db, route: Ref, reference: FilteredBackendRef, field: str) -> Outcome[WeightedBackend]:
-    found = backend(db, GATEWAY_GROUP, route, reference, field)
-    settings = read_filters(FilterContext(db, GATEWAY_GROUP, route, field, reference.filters))
+def weighted_backend(
+    db: Db, group: str, route: Ref, reference: BackendRef, field: str, filters: tuple[RouteFilter, ...] = ()
+) -> Outcome[WeightedBackend]:
+    """Return the share of a rule's requests that a backendRef gets; without a backend where it is broken.
+
+    Args:
+        db: the database.
+        group: the API group of the route's kind.
+        route: the route.
+        reference: the backendRef.
+        field: where it stands, for messages.
+        filters: its filters.
+    """
+    found = backend(db, group, route, reference, field)
+    settings = read_filters(FilterContext(db, group, route, field, filters))
     if settings.value is None:
         return Outcome(WeightedBackend(None, reference.weight), (*found.problems, *settings.problems))
     made = WeightedBackend(found.value, reference.weight, settings.value)

@@ -13,7 +13,6 @@ from translator.gateway.certificates import listener_certificates
 from translator.gateway.client_validation import listener_validation
 from translator.gateway.hostnames import wider
 from translator.gateway.listeners import ListenerState, hostnames, listeners
-from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.resources.listeners import is_served
@@ -60,7 +59,7 @@ def listener_status(db: Db, state: ListenerState, known: Programming, generation
     conditions += policy_affected(db, state.ref.owner, state.name)
     return {
         "name": state.name,
-        "supportedKinds": [{"group": GATEWAY_GROUP, "kind": each} for each in state.kinds],
+        "supportedKinds": [{"group": db.registry.route(each).model.group, "kind": each} for each in state.kinds],
         "attachedRoutes": db.count(attached, (state.gateway, state.ref)),
         "conditions": [each.json((each is programmed and observed) or generation) for each in conditions],
     }

@@ -1,7 +1,7 @@
 """HTTPRoute (Gateway API, `apis/v1/httproute_types.go`), without its matches and filters."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, StrictInt
 
@@ -16,6 +16,9 @@ from translator.objects.schema.base import (
     unique,
 )
 from translator.objects.schema.scalars import Count, Milliseconds, SectionName
+
+MODEL_HEADER: Final = "x-gateway-model-name"
+"""The header that tells the model which the body of a request names; it is the proxy that writes it."""
 
 
 class HTTPBackendRef(FilteredBackendRef):
@@ -103,3 +106,13 @@ class HTTPRoute(HostnameRoute):
     plural = "httproutes"
 
     spec: HTTPRouteSpec
+
+    @property
+    def reads_model(self) -> bool:
+        """Whether filters read the model of requests, since a match compares the header that tells it."""
+        return any(
+            header.name.lower() == MODEL_HEADER
+            for rule in self.spec.rules
+            for match in rule.matches
+            for header in match.headers
+        )

@@ -63,6 +63,16 @@ class Route(NamespacedObject):
         rules: tuple[Any, ...] = getattr(self.spec, "rules", ())
         return tuple(each.name or "" for each in rules)
 
+    @property
+    def reads_model(self) -> bool:
+        """Whether filters read the model of requests, since rules depend on it."""
+        return False
+
+    def rule_spec(self, place: int) -> Any:
+        """Return the spec of a rule, by its place among those that are served."""
+        rules: tuple[Any, ...] = getattr(self.spec, "rules", ())
+        return rules[place]
+
 
 class HostnameRouteSpec(RouteSpec):
     """What a route attaches to, and the names it serves (none stands for all)."""

@@ -95,6 +95,8 @@ IMAGE: Final = (
 SHA256: Final = "^[0-9a-f]{64}$"
 VARIABLE: Final = "^[A-Za-z_][A-Za-z0-9_]*$"
 GRPC_NAME: Final = "^[A-Za-z_][A-Za-z0-9_.]*$"
+MODEL_PATTERN: Final = r"^[!-)+-~]+[*]?$"
+MODEL_PREFIX: Final = r"^(/[-A-Za-z0-9._~!$&'()*+,;=:@]*[-A-Za-z0-9_~!$&'()*+,;=:@])+$"
 
 PATTERNS: Final[Mapping[str, str]] = {
     DNS_LABEL: "may hold lower-case letters, digits and '-', and starts and ends with a letter or digit",
@@ -166,6 +168,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     METADATA_NAME: "may hold letters, digits, '-', '.', '_' and '/'",
     DATABASE_FILE: "must be the absolute path of a database, like /geo/city.mmdb",
     GRPC_NAME: "must be the name of a service or method in its .proto file, like shop.Checkout",
+    MODEL_PATTERN: "must be the name of a model, or its beginning with '*' behind it: visible ASCII characters",
+    MODEL_PREFIX: "must be a path, like /v1, without '/' at its end, of the characters of a URL path",
     BUNDLE_NAME: "must not hold '/', '%' and control characters",
 }
 """What each pattern asks for, in words, for the messages."""

@@ -1,0 +1,139 @@
+"""ModelRoutes: the model that a body names decides the route, and nothing else that a client says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.live.objects import GATEWAY, Manifest
+from tests.live.proxy import Proxy, Response
+
+LONG = 8 << 20
+
+
+def model_route(*rules: Manifest, name: str = "llm", **spec: Any) -> Manifest:
+    """Return a ModelRoute of the Gateway."""
+    return {
+        "apiVersion": "gateway.headgate.dev/v1alpha1",
+        "kind": "ModelRoute",
+        "metadata": {"name": name, "creationTimestamp": "2026-03-01T10:00:00Z"},
+        "spec": {"parentRefs": [{"name": GATEWAY}], **spec, "rules": list(rules)},
+    }
+
+
+def models(*names: str, to: str, **fields: Any) -> Manifest:
+    """Return a rule for models, all of whose requests go to one Service."""
+    return {**({"models": list(names)} if names else {}), "backendRefs": [{"name": to, "port": 80}], **fields}
+
+
+async def ask(proxy: Proxy, model: object, path: str = "/v1/chat/completions", **fields: Any) -> Response:
+    """Ask a model for something."""
+    return await post(proxy, json.dumps({"model": model, "messages": []}).encode(), path, **fields)
+
+
+async def post(proxy: Proxy, body: bytes, path: str = "/v1/chat/completions", **headers: str) -> Response:
+    """Send a body."""
+    fields = {"Content-Type": "application/json", **{name.replace("_", "-"): each for name, each in headers.items()}}
+    return await proxy.request(path, method="POST", headers=fields, body=body)
+
+
+RULES = (
+    models("gpt-*", to="alpha"),
+    models("gpt-4o", "org/own", to="beta"),
+    models("gpt-4o-*", to="gamma"),
+)
+
+
+@pytest.mark.parametrize(
+    ("model", "backend"),
+    [("gpt-4o", "beta"), ("org/own", "beta"), ("gpt-4o-mini", "gamma"), ("gpt-5", "alpha"), ("gpt-", "alpha")],
+)
+async def test_the_most_specific_rule(proxy: Proxy, model: str, backend: str) -> None:
+    """The name of a model goes before its beginnings, of which the longest counts; backends hear the name."""
+    await proxy.apply(model_route(*RULES))
+    for path in ("/v1/chat/completions", "/v1/embeddings", "/v1/responses", "/v1/messages", "/v1/completions"):
+        found = await ask(proxy, model, path)
+        assert (found.backend, found.path, found.sent("x-gateway-model-name")) == (backend, path, [model])
+
+
+@pytest.mark.parametrize("own", ["gpt-4o", "gpt-5", ""])
+async def test_no_rule_for_a_model(proxy: Proxy, own: str) -> None:
+    """Where no rule is for a model, nor one without models, the answer is 404, whatever header the client sends."""
+    await proxy.apply(model_route(*RULES))
+    for model in ("gpt", "GPT-4o", "", None, 4, ["gpt-4o"], "gpt-4o\n", "x" * 5000):
+        found = await ask(proxy, model, X_Gateway_Model_Name=own)
+        error = json.loads(found.body)["error"]
+        assert (found.status, found.headers["content-type"]) == (404, "application/json")
+        assert error["code"] == "model_not_found"
+
+
+async def test_requests_without_a_model(proxy: Proxy) -> None:
+    """What names no model goes where the rule without models says; what is no JSON is refused."""
+    await proxy.apply(model_route(*RULES, models(to="alpha")))
+    for body in (b"", b"{}", b"[]", b'{"model": null}', b'{"a": {"model": "gpt-4o"}}'):
+        found = await post(proxy, body, X_Gateway_Model_Name="gpt-4o")
+        assert (found.backend, found.sent("x-gateway-model-name")) == ("alpha", [])
+    assert (await proxy.request("/v1/files", headers={"X-Gateway-Model-Name": "gpt-4o"})).backend == "alpha"
+    for body in (b'{"model": "gpt-4o"', b"gpt-4o", b'{"model": "other", "model": "gpt-4o"}', b"\x1f\x8b\x08"):
+        assert (await post(proxy, body)).status == 400
+
+
+async def test_a_header_of_the_client_decides_nothing(proxy: Proxy) -> None:
+    """The model of the body counts, and its name replaces what the client has sent under the same header."""
+    await proxy.apply(model_route(models("open", to="alpha"), models("secret", to="beta")))
+    for own in ("secret", "SECRET", "secret, secret"):
+        found = await ask(proxy, "open", X_Gateway_Model_Name=own)
+        assert (found.backend, found.sent("x-gateway-model-name")) == ("alpha", ["open"])
+
+
+async def test_long_and_odd_bodies(proxy: Proxy) -> None:
+    """A body of megabytes arrives as it was, wherever in it the model is; escapes are read as what they mean."""
+    await proxy.apply(model_route(*RULES))
+    text = "a" * LONG
+    for fields in ({"model": "gpt-4o", "input": text}, {"input": text, "model": "gpt-4o"}):
+        body = json.dumps(fields).encode()
+        found = await post(proxy, body)
+        assert (found.backend, found.sent("content-length")) == ("beta", [str(len(body))])
+    for body in (
+        b'{"mod\\u0065l": "gpt-4o"}',
+        b'{"model": "gpt\\u002d4o"}',
+        b' {"x": {"model": "no"}, "model":"gpt-4o"}',
+    ):
+        assert (await post(proxy, body)).backend == "beta"
+
+
+async def test_headers_in_addition(proxy: Proxy) -> None:
+    """A rule with headers takes requests that have them; others go on to the next rule of the model."""
+    team = models("gpt-4o", to="alpha", headers=[{"name": "X-Team", "value": "red"}])
+    await proxy.apply(model_route(models("gpt-4o", to="beta"), team))
+    assert (await ask(proxy, "gpt-4o", X_Team="red")).backend == "alpha"
+    assert (await ask(proxy, "gpt-4o", X_Team="blue")).backend == "beta"
+
+
+async def test_the_list_of_models(proxy: Proxy) -> None:
+    """The proxy itself lists the models that rules name, but for hidden ones, and says what it knows of each."""
+    hidden = models("secret", to="beta", hidden=True)
+    await proxy.apply(model_route(models("gpt-*", "gpt-4o", "org/own", to="alpha", ownedBy="us"), hidden))
+    found = await proxy.request("/v1/models")
+    assert (found.status, found.headers["content-type"]) == (200, "application/json")
+    listed = json.loads(found.body)
+    assert [(each["id"], each["owned_by"], each["created"]) for each in listed["data"]] == [
+        ("gpt-4o", "us", 1772359200),
+        ("org/own", "us", 1772359200),
+    ]
+    assert json.loads((await proxy.request("/v1/models/org/own")).body)["id"] == "org/own"
+    assert (await proxy.request("/v1/models/org%2Fown")).headers["location"].endswith("/v1/models/org/own")
+    for path in ("/v1/models/secret", "/v1/models/nobody", "/v1/models/gpt-"):
+        assert (await proxy.request(path)).status == 404
+    assert (await ask(proxy, "secret")).backend == "beta"
+
+
+async def test_other_paths_are_not_concerned(proxy: Proxy) -> None:
+    """What is not below the prefix is no request for a model; another prefix than /v1 is as good."""
+    await proxy.apply(model_route(*RULES, pathPrefix="/llm/v1"))
+    assert (await ask(proxy, "gpt-4o", "/llm/v1/chat/completions")).backend == "beta"
+    for path in ("/v1/chat/completions", "/llm/v1x", "/llm"):
+        assert b"error" not in (found := await ask(proxy, "gpt-4o", path)).body
+        assert found.status == 404

@@ -1,0 +1,120 @@
+"""What routes by models do beside forwarding: they read the model, list the models, and say that there is none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final, NamedTuple
+
+from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
+from translator.envoy.ai.model_filters import MODEL_STATE, reading_filters
+from translator.envoy.filter_entries import FilterEntry
+from translator.envoy.hooks import FilterHook, RouteHook
+from translator.ir.http import ModelKind, ModelMatch, RouteMatch, RuleSetting
+from translator.ir.listener import ListenerContext
+
+PENDING: Final = ModelMatch(ModelKind.PENDING, as_header=True)
+FOUND: Final = 200
+NOT_FOUND: Final = 404
+
+
+@dataclass(frozen=True, slots=True)
+class ReadModel(RuleSetting, FilterHook):
+    """Requests have their model read from their body, and then their route picked again."""
+
+    protects: ClassVar[bool] = False
+
+    @property
+    def proxyless_fault(self) -> str:
+        """All of it: such clients read no bodies."""
+        return ": a match by the model that the body names is not supported"
+
+    def parts(self, match: RouteMatch, answered: bool) -> tuple[RouteMatch, ...]:
+        """Have a match that asks for a model take requests whose model has not been read, before all others."""
+        if match.model is None or not match.model.as_header:
+            return (match,)
+        return (replace(match, model=PENDING), match)
+
+    def filter_configs(self) -> Iterator[FilterEntry]:
+        """Yield the filters that read it."""
+        return reading_filters()
+
+
+class ListedModel(NamedTuple):
+    """A model of a list.
+
+    Attributes:
+        name: its name.
+        owned_by: whose it is.
+        created: since when it has been there, in seconds since 1970.
+        created_at: the same as a time of RFC 3339.
+    """
+
+    name: str
+    owned_by: str
+    created: int
+    created_at: str
+
+    @property
+    def json(self) -> dict[str, object]:
+        """What the list says of it, in the fields of both OpenAI's and Anthropic's API."""
+        return {
+            "id": self.name,
+            "object": "model",
+            "created": self.created,
+            "owned_by": self.owned_by,
+            "type": "model",
+            "display_name": self.name,
+            "created_at": self.created_at,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ListModels(RuleSetting, RouteHook):
+    """The list of models, or what it says of one.
+
+    Attributes:
+        path: the path of the list; those of the models are below it.
+        models: the models.
+    """
+
+    terminal: ClassVar[bool] = True
+    path: str
+    models: tuple[ListedModel, ...]
+
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
+        """Write the ``DirectResponseAction``."""
+        one = next((each for each in self.models if match.path == f"{self.path}/{each.name}"), None)
+        found: dict[str, object] = {
+            "object": "list",
+            "data": [each.json for each in self.models],
+            "has_more": False,
+            "first_id": self.models[0].name if self.models else None,
+            "last_id": self.models[-1].name if self.models else None,
+        }
+        route.direct_response.status = FOUND
+        route.direct_response.body.inline_string = json.dumps(one.json if one is not None else found)
+        say_json(route)
+
+
+@dataclass(frozen=True, slots=True)
+class NoSuchModel(RuleSetting, RouteHook):
+    """The answer to requests for which there is no rule, in the shapes of both OpenAI's and Anthropic's errors."""
+
+    terminal: ClassVar[bool] = True
+
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
+        """Write the ``DirectResponseAction``."""
+        text = f"There is no model '%FILTER_STATE({MODEL_STATE}:PLAIN)%' here; the list of models says which there are."
+        error = {"message": text, "type": "not_found_error", "param": "model", "code": "model_not_found"}
+        route.direct_response.status = NOT_FOUND
+        route.direct_response.body_format.json_format.update({"type": "error", "error": error})
+        say_json(route)
+
+
+def say_json(route: Route) -> None:
+    """Have a direct response say that it is JSON."""
+    made = route.response_headers_to_add.add(append_action=HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD)
+    made.header.key, made.header.value = "content-type", "application/json"

@@ -1,0 +1,101 @@
+"""ModelRoutes: the rules of their spec, and those that list the models and answer for what no rule serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, cast
+
+from translator.api_group import GROUP
+from translator.db import Db
+from translator.engine.query import query
+from translator.envoy.ai.model_settings import ListedModel, ListModels, NoSuchModel, ReadModel
+from translator.extension import FilterContext
+from translator.ir.http import ModelKind, ModelMatch, PathKind, RouteMatch, Rule
+from translator.kinds import RouteKind
+from translator.objects.gateway_api.rules import RouteRule
+from translator.objects.headgate.modelroute import ModelRoute, ModelRule
+from translator.objects.schema.base import Fields
+from translator.outcome import Outcome, gather
+from translator.refs import Ref
+from translator.routes.filters import read_filters
+from translator.routes.rule import NO_BACKENDS, weighted_backend
+from translator.routes.values import header_matches, value_problems
+
+LIST: Final = "_models"
+"""The names of the rules that are in no spec: no rule of a spec can have them."""
+UNKNOWN: Final = "_unknown"
+UNPRINTABLE: Final = r"(?s).*[\x00-\x1f\x7f].*"
+"""Models that no header can hold: Envoy would end their requests with 503."""
+EPOCH: Final = "1970-01-01T00:00:00Z"
+
+
+@query
+def rules(db: Db, route: Ref) -> tuple[Outcome[Rule], ...]:
+    """Return each rule of a route with the problems in it, then those that it has by itself."""
+    found = db.get(ModelRoute, route)
+    if found is None:
+        return ()
+    own = (_rule(db, found, place) for place in range(len(found.spec.rules)))
+    return (*own, Outcome(_list(found)), Outcome(_unknown(found)))
+
+
+def _rule(db: Db, found: ModelRoute, place: int) -> Outcome[Rule]:
+    route, spec, field = found.ref, found.spec.rules[place], f"spec.rules[{place}]"
+    # Its backendRefs are of a class of their own, without filters.
+    site = FilterContext(db, GROUP, route, field, (), cast(RouteRule[Fields], spec))
+    settings = read_filters(site)
+    backends = gather(
+        weighted_backend(db, GROUP, route, each, f"{field}.backendRefs[{number}]")
+        for number, each in enumerate(spec.backend_refs)
+    )
+    wrong = tuple(value_problems(spec.headers, f"{field}.headers"))
+    matches = () if wrong else tuple(_matches(found.spec.path_prefix, spec))
+    problems = (*wrong, *settings.problems, *backends.problems)
+    name = spec.name or str(place)
+    if settings.value is None:
+        return Outcome(Rule(name, matches, error=settings.problems[0].message), problems)
+    error = "" if any(each.works and each.weight for each in backends.value) else NO_BACKENDS
+    return Outcome(Rule(name, matches, settings.value, backends.value, error), problems)
+
+
+def _matches(prefix: str, spec: ModelRule) -> Iterator[RouteMatch]:
+    """Yield the matches of a rule: one for each model."""
+    headers = header_matches(spec.headers)
+    for model in map(_model, spec.models) if spec.models else (ModelMatch(ModelKind.READ),):
+        yield RouteMatch(path=prefix, headers=headers, model=model)
+
+
+def _model(written: str) -> ModelMatch:
+    if written.endswith("*"):
+        return ModelMatch(ModelKind.PREFIX, written[:-1])
+    return ModelMatch(ModelKind.EXACT, written)
+
+
+def _list(found: ModelRoute) -> Rule:
+    """Return the rule that lists the models."""
+    path = f"{found.spec.path_prefix}/models"
+    since = found.creation_time or EPOCH
+    created = int(datetime.fromisoformat(since).timestamp())
+    models = {
+        name: ListedModel(name, rule.owned_by or found.metadata.namespace, created, since)
+        for rule in reversed(found.spec.rules)
+        if not rule.hidden
+        for name in reversed(rule.models)
+        if not name.endswith("*")
+    }
+    listed = tuple(reversed(models.values()))
+    paths = (path, *(f"{path}/{each.name}" for each in listed))
+    matches = tuple(RouteMatch(PathKind.EXACT, each, method="GET") for each in paths)
+    return Rule(LIST, matches, (ListModels(path, listed),))
+
+
+def _unknown(found: ModelRoute) -> Rule:
+    """Return the rule that takes all requests first, and those in the end that no other takes."""
+    path = found.spec.path_prefix
+    models = ModelMatch(ModelKind.OTHER), ModelMatch(ModelKind.REGEX, UNPRINTABLE)
+    return Rule(UNKNOWN, tuple(RouteMatch(path=path, model=each) for each in models), (ReadModel(), NoSuchModel()))
+
+
+ROUTE = RouteKind(ModelRoute, protocols=("HTTP", "HTTPS"), rules=rules)
+"""The kind ModelRoute."""
