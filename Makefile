@@ -9,6 +9,7 @@ GO := $(E2E)/go/bin/go
 TOOLS := $(E2E)/bin
 SUITE := $(E2E)/conformance.test
 NODE := $(E2E)/node
+MCP := $(E2E)/mcp
 INTEGRATIONS := $(E2E)/integrations
 CRS := $(E2E)/crs
 PROFILES ?= GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS,GATEWAY-TCP,GATEWAY-UDP
@@ -19,7 +20,7 @@ PYTEST_ARGS ?= -n auto --maxprocesses=4
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup proto quickstart test slow fuzz chaos disruption soak check full e2e conformance suite tools integrations kind manifests golden bench bench-plot lock node wheel clean
+.PHONY: help setup proto quickstart test slow fuzz chaos disruption soak check full e2e conformance suite tools integrations kind manifests golden bench bench-plot lock node mcp-suite picker wheel clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
@@ -94,7 +95,7 @@ $(SUITE): $(wildcard tests/conformance/go.* tests/conformance/*.go) | $(GO)
 
 suite: setup $(SUITE) ## Build the conformance suite, into .e2e
 
-tools: $(TOOLS)/helm $(TOOLS)/ratelimit $(CRS)/.ready ## Get the programs and rules that tests and generated manifests need, into .e2e
+tools: $(TOOLS)/helm $(TOOLS)/ratelimit $(TOOLS)/epp $(CRS)/.ready ## Get the programs and rules that tests and generated manifests need, into .e2e
 
 # helm says which version it is only if it is told.
 $(TOOLS)/helm: tests/deploy/go.mod tests/deploy/go.sum | $(GO)
@@ -117,6 +118,25 @@ $(NODE)/.ready: tests/live/oidc_provider/package.json tests/live/oidc_provider/p
 	@mkdir -p $(NODE)
 	@cp $^ $(NODE)/
 	@npm ci --prefix $(NODE) --no-audit --no-fund --ignore-scripts --loglevel error
+	@touch $@
+
+# It runs in a Node.js of 22 or later: with it comes one for machines whose own is older.
+mcp-suite: $(MCP)/.ready ## Install the conformance suite of the Model Context Protocol, into .e2e/mcp (needs npm)
+
+$(MCP)/.ready: tests/live/mcp_conformance/package.json tests/live/mcp_conformance/package-lock.json
+	@mkdir -p $(MCP)
+	@cp $^ $(MCP)/
+	@cd $(MCP) && npm ci --no-audit --no-fund --ignore-scripts --loglevel error
+	@touch $@
+
+# The Inference Extension's own endpoint picker.
+picker: $(TOOLS)/epp ## Build the reference picker of endpoints of InferencePools, into .e2e/bin
+
+$(TOOLS)/epp: tests/live/picker/go.mod tests/live/picker/go.sum | $(GO)
+	@echo "Building the reference endpoint picker; the first time takes about five minutes."
+	@mkdir -p $(TOOLS)
+	@cd tests/live/picker && GOFLAGS=-buildvcs=false $(CURDIR)/$(GO) build -ldflags "-s -w" -o $(CURDIR)/$@ \
+		sigs.k8s.io/gateway-api-inference-extension/cmd/epp
 	@touch $@
 
 # Envoy's rate limit service, a Go module without a release.
