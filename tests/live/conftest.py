@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from tests.live.ai_providers import completion
 from tests.live.authorizers import GrpcAuthorizer, grpc_authorizer
 from tests.live.delegation import teams
 from tests.live.logins import HOST, REDIRECT, World
 from tests.live.modules import compile_library
-from tests.live.objects import endpoints, gateway, service
+from tests.live.objects import endpoints, gateway, route, service
 from tests.live.openid import client, running_provider, secret
 from tests.live.processor import Processor, extension, processor
 from tests.live.proxy import DEFAULTS, Proxy, running_proxy
@@ -208,6 +209,24 @@ def beta(upstreams: dict[str, Upstream]) -> Upstream:
 def gamma(upstreams: dict[str, Upstream]) -> Upstream:
     """Return the upstream behind the Service `gamma`."""
     return upstreams["gamma"]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _with_local_backends(envoy_path: Path) -> AsyncIterator[Proxy]:
+    async with running_proxy(envoy_path, Settings(local_backends=True)) as (proxy, _):
+        await proxy.begin(gateway({"name": "http", "protocol": "HTTP", "port": proxy.port}))
+        yield proxy
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def ai_proxy(_with_local_backends: Proxy, upstreams: dict[str, Upstream]) -> Proxy:
+    """Return a proxy whose Backends may be on this machine, without routes; the upstreams answer as OpenAI does."""
+    for each in upstreams.values():
+        each.reset()
+        each.answer = completion
+    _with_local_backends.restore()
+    await _with_local_backends.apply(route({"backendRefs": []}))
+    return _with_local_backends
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -15,6 +15,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.extension import Extension
 from translator.extensions import (
+    backend_ai,
     backend_aws,
     backend_forward_proxy,
     backend_gcp,
@@ -39,6 +40,7 @@ MEMBERS: Final = {
         backend_forward_proxy.MEMBER,
         backend_groups.MEMBER,
         mcp_backend.MEMBER,
+        backend_ai.MEMBER,
     )
 }
 """The members of Backends, by their names in the model."""

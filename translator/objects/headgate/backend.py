@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field, StringConstraints
 
 from translator.api_group import GROUP
+from translator.objects.headgate.aibackend import AiBackend
 from translator.objects.headgate.awsbackend import AwsBackend
 from translator.objects.headgate.forwardproxybackend import DynamicForwardProxy
 from translator.objects.headgate.gcpbackend import GcpBackend
@@ -15,7 +16,7 @@ from translator.objects.headgate.staticbackend import StaticBackend
 from translator.objects.schema.base import NamespacedObject
 from translator.objects.schema.documentation import Doc
 
-MEMBERS: Final[tuple[str, ...]] = ("static", "aws", "gcp", "dynamic_forward_proxy", "priority_groups", "mcp")
+MEMBERS: Final[tuple[str, ...]] = ("static", "aws", "gcp", "dynamic_forward_proxy", "priority_groups", "mcp", "ai")
 """The members, by their names in the model: exactly one is set."""
 
 
@@ -38,6 +39,8 @@ class HeadgateBackendSpec(OneMember):
     """Groups of Services and Backends: a request that fails at one is sent to the next."""
     mcp: McpBackend | None = None
     """Servers of the Model Context Protocol, whose tools agents call."""
+    ai: AiBackend | None = None
+    """Providers of AI: a request that fails at one is sent to the next."""
 
 
 class HeadgateBackend(NamespacedObject):

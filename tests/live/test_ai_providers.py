@@ -1,0 +1,162 @@
+"""Providers of AI behind routes: where requests go, as what, and by whose key, through a real Envoy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.live.ai_providers import CHAT, CLIENT, JSON, ai, at, chat, completion, key_secret
+from tests.live.backend_tls import CA, authorities
+from tests.live.backends import HEADGATE, to_backend
+from tests.live.certificates import tls_server
+from tests.live.objects import ROUTES, endpoints, service
+from tests.live.proxy import Proxy
+from tests.live.upstream import Upstream, upstream
+
+
+async def test_a_provider_with_its_key(ai_proxy: Proxy, alpha: Upstream) -> None:
+    """A request comes with the provider's key and no credential of the client, at its own path and by its own name."""
+    auth = {"secretRef": {"name": "openai"}}
+    provider = at(alpha, "main", openai={}, auth=auth)
+    await ai_proxy.apply(to_backend("ai"), ai(provider), key_secret("openai", "sk-own"))
+    found = await ai_proxy.request(
+        f"{CHAT}?api-key=of-the-client&x=1", method="POST", headers=CLIENT | JSON, body=chat()
+    )
+    assert found.echo["usage"]["total_tokens"] == 7
+    (seen,) = alpha.seen
+    assert seen.values("authorization") == ["Bearer sk-own"]
+    assert "of-the-client" not in repr(seen)
+    assert not any(name.startswith(("x-headgate", "x-forwarded", "x-envoy")) for name, _ in seen.headers)
+    assert (seen.path, seen.host) == (f"{CHAT}?x=1", f"127.0.0.1:{alpha.port}")
+    assert json.loads(seen.body) == json.loads(chat())
+
+
+async def test_where_the_key_is(ai_proxy: Proxy, alpha: Upstream) -> None:
+    """The key may be in another header, with another prefix, and under another name in its Secret."""
+    auth = {"secretRef": {"name": "keys", "key": "second"}, "headerName": "X-Token", "prefix": "Key "}
+    await ai_proxy.apply(to_backend("ai"), ai(at(alpha, auth=auth)), key_secret("keys", "own", "second"))
+    assert (await ai_proxy.request(CHAT, method="POST", headers=CLIENT | JSON, body=chat())).status == 200
+    assert alpha.seen[0].values("x-token") == ["Key own"]
+    assert alpha.seen[0].values("authorization") == []
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/team/v1/chat/completions", "/ai/chat/completions"])
+async def test_paths_of_providers(ai_proxy: Proxy, alpha: Upstream, path: str) -> None:
+    """What is asked for follows the provider's own prefix, whatever path the gateway serves it at."""
+    provider = at(alpha, pathPrefix="/inference/v2", auth={"none": {}})
+    await ai_proxy.apply(to_backend("ai"), ai(provider))
+    assert (await ai_proxy.request(path, method="POST", headers=JSON, body=chat())).status == 200
+    assert alpha.seen[0].path == "/inference/v2/chat/completions"
+
+
+async def test_a_service_as_provider(ai_proxy: Proxy, alpha: Upstream) -> None:
+    """A Service may be a provider, such as one of vLLM: it gets no credential of clients."""
+    custom = {"backendRef": {"name": "vllm", "port": 8000}}
+    await ai_proxy.apply(service("vllm", 8000), endpoints("vllm", [alpha.port]))
+    await ai_proxy.apply(to_backend("ai"), ai({"name": "own", "custom": custom}))
+    assert (await ai_proxy.request(CHAT, method="POST", headers=CLIENT | JSON, body=chat())).status == 200
+    assert "of-the-client" not in repr(alpha.seen)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model": "small", "messages": [], "metadata": {"model": "other"}}',
+        b'{"messages": ["\\"model\\": \\\\"], "mod\\u0065l": "small"}',
+        b'{"MODEL":"small","model":"x","messages":[]}',
+        b'{"messages":[]}',
+        b"{ }",
+    ],
+)
+async def test_the_model_of_a_provider(ai_proxy: Proxy, alpha: Upstream, body: bytes) -> None:
+    """A provider is asked for its own model, however the body of the client names one, and for nothing else."""
+    await ai_proxy.apply(to_backend("ai"), ai(at(alpha, model='lar"ge')))
+    assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=body)).status == 200
+    wanted, found = json.loads(body), json.loads(alpha.seen[0].body)
+    models = {value for name, value in found.items() if name.lower() == "model"}
+    assert models == {'lar"ge'}
+    assert {name: value for name, value in found.items() if name.lower() != "model"} == {
+        name: value for name, value in wanted.items() if name.lower() != "model"
+    }
+
+
+@pytest.mark.parametrize("body", [b"no JSON", b'["model"]', b'{"model": "small"', b'{"a": [}', b'{"a": 1} 2'])
+async def test_no_model_without_json(ai_proxy: Proxy, alpha: Upstream, body: bytes) -> None:
+    """A body in which the model cannot be replaced is refused in the shape of the API, and goes nowhere."""
+    await ai_proxy.apply(to_backend("ai"), ai(at(alpha, model="large")))
+    found = await ai_proxy.request(CHAT, method="POST", headers=JSON, body=body)
+    assert found.status == 400
+    assert json.loads(found.body)["error"]["type"] == "invalid_request_error"
+    assert alpha.seen == []
+
+
+@pytest.mark.parametrize("usage", ["Always", "AsAsked", None])
+async def test_usage_of_streams(ai_proxy: Proxy, alpha: Upstream, usage: str | None) -> None:
+    """Streams are asked to end with their numbers of tokens, unless that is left to clients."""
+    await ai_proxy.apply(to_backend("ai"), ai(at(alpha), **({"usage": usage} if usage else {})))
+    for options in ({}, {"stream_options": None}, {"stream_options": {"include_usage": False, "x": 1}}):
+        body = chat(stream=True, **options)
+        assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=body)).status == 200
+    assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status == 200
+    found = [json.loads(each.body).get("stream_options") for each in alpha.seen]
+    if usage == "AsAsked":
+        assert found == [None, None, {"include_usage": False, "x": 1}, None]
+    else:
+        assert found == [{"include_usage": True}, {"include_usage": True}, {"include_usage": True, "x": 1}, None]
+
+
+async def test_large_requests(ai_proxy: Proxy, alpha: Upstream) -> None:
+    """A request with images of megabytes is sent as it is, but for its model."""
+    await ai_proxy.apply(to_backend("ai"), ai(at(alpha, model="large")))
+    body = chat(image="x" * 5_000_000)
+    assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=body)).status == 200
+    assert json.loads(alpha.seen[0].body) == json.loads(body) | {"model": "large"}
+
+
+async def test_without_its_secret(ai_proxy: Proxy, alpha: Upstream, beta: Upstream) -> None:
+    """A provider whose key is missing is told and left out; without any provider requests are refused."""
+    lost = at(alpha, auth={"secretRef": {"name": "lost"}})
+    await ai_proxy.apply(to_backend("ai"), ai(lost, at(beta)))
+    assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status == 200
+    (_, resolved) = ai_proxy.status("Backend", "ai")["conditions"]
+    assert "spec.ai.providers[0].auth.secretRef: Secret default/lost does not exist" in resolved["message"]
+    await ai_proxy.apply(ai(lost))
+    assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status == 500
+    assert (len(alpha.seen), len(beta.seen)) == (0, 1)
+
+
+async def test_a_provider_by_tls(ai_proxy: Proxy, tmp_path: Path) -> None:
+    """A certificate must be of the host, or of a name that is given, and by an authority that is trusted."""
+    context, certificate = tls_server(tmp_path, "provider", "llm.test")
+    trusted = {"caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": CA["name"]}]}
+    named = {"hostname": "llm.test", "subjectAltNames": [{"type": "Hostname", "hostname": "llm.test"}]}
+    other = {"hostname": "llm.test", "subjectAltNames": [{"type": "URI", "uri": "spiffe://example.com/llm"}]}
+    async with upstream("encrypted", tls=context) as found:
+        found.answer = completion
+        await ai_proxy.apply(authorities(certificate))
+        statuses = []
+        for tls in ({}, trusted, trusted | named, trusted | other):
+            await ai_proxy.apply(to_backend("ai"), ai(at(found, tls=tls)))
+            statuses.append((await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status)
+    assert statuses == [503, 503, 200, 503]
+
+
+async def test_keys_and_services_of_other_namespaces(ai_proxy: Proxy, alpha: Upstream) -> None:
+    """A Secret or Service of another namespace needs a ReferenceGrant there, and is left out without."""
+    auth = {"secretRef": {"name": "openai", "namespace": "keys"}}
+    found = {"name": "own", "custom": {"backendRef": {"name": "vllm", "namespace": "keys", "port": 80}}, "auth": auth}
+    there = [service("vllm"), *endpoints("vllm", [alpha.port]), key_secret("openai", "sk-own")]
+    for each in there:
+        each["metadata"]["namespace"] = "keys"
+    await ai_proxy.apply(to_backend("ai"), ai(found), there)
+    assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status == 500
+    spec = {
+        "from": [{"group": HEADGATE, "kind": "Backend", "namespace": "default"}],
+        "to": [{"group": "", "kind": "Secret"}, {"group": "", "kind": "Service"}],
+    }
+    metadata = {"name": "grant", "namespace": "keys"}
+    await ai_proxy.apply({"apiVersion": ROUTES, "kind": "ReferenceGrant", "metadata": metadata, "spec": spec})
+    assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status == 200
+    assert alpha.seen[0].values("authorization") == ["Bearer sk-own"]

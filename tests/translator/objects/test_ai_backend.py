@@ -1,0 +1,63 @@
+"""Backends of AI providers: what is refused, and at which field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.translator.objects.test_backend import backend
+from tests.translator.objects.written import errors, valid
+from translator.objects.headgate.backend import HeadgateBackend
+
+KEY = "auth: {secretRef: {name: a}}"
+SERVICE = "custom: {backendRef: {name: a, port: 1}}"
+
+
+def ai(provider: str, rest: str = "") -> dict[str, Any]:
+    """Return a Backend with one provider."""
+    return backend(f"ai: {{providers: [{{name: a, {provider}}}]{rest}}}")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "error"),
+    [
+        (backend("ai: {providers: []}"), "spec.ai.providers"),
+        (backend("ai: {providers: [{name: a, custom: {}, host: a}, {name: a, custom: {}, host: a}]}"), "there twice"),
+        (ai(KEY), "spec.ai.providers[0]: exactly one of"),
+        (ai(f"openai: {{}}, custom: {{}}, {KEY}"), "spec.ai.providers[0]: exactly one of"),
+        (ai("openai: {}"), "spec.ai.providers[0].auth: is required"),
+        (ai("custom: {}"), "spec.ai.providers[0].host: must be set for custom"),
+        (ai(f"{SERVICE}, host: a"), "spec.ai.providers[0].host: must be set for custom"),
+        (ai(f"{SERVICE}, port: 1"), "spec.ai.providers[0].port: must not be set beside custom.backendRef"),
+        (ai(f"{SERVICE}, tls: {{}}"), "spec.ai.providers[0].tls: must not be set beside custom.backendRef"),
+        (ai("openai: {}, auth: {}"), "spec.ai.providers[0].auth: exactly one of"),
+        (ai("openai: {}, auth: {none: {}, prefix: a}"), "spec.ai.providers[0].auth.headerName: must be set beside"),
+        (ai(f"openai: {{}}, {KEY}, tls: {{disable: {{}}, hostname: a.b}}"), "spec.ai.providers[0].tls.disable"),
+        (ai(f"openai: {{}}, {KEY}, model: 'a b'"), "spec.ai.providers[0].model"),
+        (ai(f"openai: {{}}, {KEY}, pathPrefix: v1"), "spec.ai.providers[0].pathPrefix"),
+        (ai(f"openai: {{}}, {KEY}", ", usage: Never"), "spec.ai.usage"),
+    ],
+)
+def test_what_is_refused(manifest: dict[str, Any], error: str) -> None:
+    """A provider that is of no kind or of two, at no place, or whose credential is left open, is invalid."""
+    assert any(error in each for each in errors(manifest)), errors(manifest)
+
+
+@pytest.mark.parametrize(
+    ("most", "written"),
+    [
+        (
+            16,
+            lambda count: backend(
+                f"ai: {{providers: [{', '.join(f'{{name: a{each}, {SERVICE}}}' for each in range(count))}]}}"
+            ),
+        ),
+        (15, lambda count: ai(f"{SERVICE}, priority: {count}")),
+        (1_000_000, lambda count: ai(f"{SERVICE}, weight: {count}")),
+    ],
+)
+def test_the_most(most: int, written: Any) -> None:
+    """So many providers, so high a priority and so high a weight are valid, and one more is not."""
+    assert valid(HeadgateBackend, written(most)).spec.member == "ai"
+    assert errors(written(most + 1))
