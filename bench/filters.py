@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.endtoend import HOST, PATIENCE_SECONDS, edited, free_port
+from bench.envoy_cpu import cpu_nanoseconds
 from bench.workload import Options, Table
 from bench.world import GATEWAY, NAMESPACE, edit, gateway
 from build_proto import envoy_binary
@@ -188,8 +189,3 @@ def _cpu_of_requests(process: int, port: int) -> float:
                     raise RuntimeError(f"Envoy does not answer as it should: {received + chunk!r}")
                 received += chunk
     return (cpu_nanoseconds(process) - before) / REQUESTS / 1000
-
-
-def cpu_nanoseconds(process: int) -> int:
-    """Return the CPU time of all threads of a process, which Linux counts more finely than `times` says."""
-    return sum(int(each.read_text().split()[0]) for each in Path(f"/proc/{process}/task").glob("*/schedstat"))

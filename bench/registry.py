@@ -6,6 +6,7 @@ from typing import Any
 
 from bench import (
     access_log,
+    ai_traffic,
     cluster,
     cold_start,
     endpoint_churn,
@@ -75,6 +76,12 @@ WORKLOADS: tuple[Workload[Any], ...] = (
         "Envoy's CPU time a request of routes with templates",
         transformations.measure_all,
         transformations.table,
+    ),
+    Workload(
+        "ai-traffic",
+        "Envoy's CPU time a request that is sent by its model, beside one that is sent by its path",
+        ai_traffic.measure_all,
+        ai_traffic.table,
     ),
     Workload("access-log", "Envoy's CPU time a request, with the access log", access_log.measure_all, access_log.table),
 )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import socket
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from bench.endtoend import PATIENCE_SECONDS, free_port
-from bench.filters import cpu_nanoseconds, measured_in_turns, quartiles, ratios, running, translated
+from bench.endtoend import free_port
+from bench.envoy_cpu import cpu_of_requests
+from bench.filters import measured_in_turns, quartiles, ratios, running, translated
 from bench.upstream import upstream
 from bench.workload import Options, Table
 from bench.world import Raw, edit, endpoint_slice, gateway, policy, route, service
@@ -59,7 +59,7 @@ def measure_all(_: Options) -> list[TemplateCost]:
         with running(config, port) as process:
             paths = [f"/route-{number}" for number in range(len(CASES) + 1)]
             plain, *others = measured_in_turns(
-                [partial(_cpu_of_requests, process, port, each) for each in paths], ROUNDS
+                [partial(cpu_of_requests, process, port, _request(each), REQUESTS) for each in paths], ROUNDS
             )
     return [
         TemplateCost(name, statistics.median(own), statistics.median(plain), ratios(own, plain))
@@ -84,28 +84,5 @@ def table(results: Sequence[TemplateCost]) -> Table:
     )
 
 
-def _cpu_of_requests(process: int, port: int, path: str) -> float:
-    """Return the CPU time a request that a number of requests take, one after another, in microseconds."""
-    request = f"GET {path} HTTP/1.1\r\nHost: host-0.example.com\r\nUser-Agent: bench\r\n\r\n".encode()
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
-        before = cpu_nanoseconds(process)
-        for _ in range(REQUESTS):
-            connection.sendall(request)
-            _receive(connection)
-    return (cpu_nanoseconds(process) - before) / REQUESTS / 1000
-
-
-def _receive(connection: socket.socket) -> None:
-    received = b""
-    while True:
-        head, end, body = received.partition(b"\r\n\r\n")
-        if end:
-            length = next(int(x[15:]) for x in head.lower().split(b"\r\n") if x.startswith(b"content-length:"))
-            if len(body) >= length:
-                break
-        chunk: Any = connection.recv(1 << 16)
-        if not chunk:
-            raise RuntimeError("Envoy closes the connection")
-        received += chunk
-    if not received.startswith(b"HTTP/1.1 200 "):
-        raise RuntimeError(f"Envoy does not answer as it should: {received[:200]!r}")
+def _request(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: host-0.example.com\r\nUser-Agent: bench\r\n\r\n".encode()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bench import (
+    ai_traffic,
     cold_start,
     endpoint_churn,
     endtoend,
@@ -44,6 +45,7 @@ RESULTS: dict[str, tuple[Any, Any, str]] = {
     "edits": (endtoend, endtoend.Latency(1_000, 20, 30), "20.0"),
     "translation": (translation, FIGURES, "0.50 (1.0) 20"),
     "streams": (xds_streams, STREAMS, "1.50"),
+    "ai-traffic": (ai_traffic, ai_traffic.AiCost("by its model", 150, 50, (2.9, 3.0, 3.1)), "3.00"),
     "transformations": (transformations, transformations.TemplateCost("a header", 55, 50, (1.05, 1.1, 1.15)), "1.10"),
     "filters": (filters, filters.Cost(12, 55, 50, (1.05, 1.1, 1.15)), "1.100"),
 }
