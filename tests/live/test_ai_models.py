@@ -3,40 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
-from tests.live.objects import GATEWAY, Manifest
-from tests.live.proxy import Proxy, Response
+from tests.live.model_routes import ask, model_route, models, post
+from tests.live.proxy import Proxy
 
 LONG = 8 << 20
-
-
-def model_route(*rules: Manifest, name: str = "llm", **spec: Any) -> Manifest:
-    """Return a ModelRoute of the Gateway."""
-    return {
-        "apiVersion": "gateway.headgate.dev/v1alpha1",
-        "kind": "ModelRoute",
-        "metadata": {"name": name, "creationTimestamp": "2026-03-01T10:00:00Z"},
-        "spec": {"parentRefs": [{"name": GATEWAY}], **spec, "rules": list(rules)},
-    }
-
-
-def models(*names: str, to: str, **fields: Any) -> Manifest:
-    """Return a rule for models, all of whose requests go to one Service."""
-    return {**({"models": list(names)} if names else {}), "backendRefs": [{"name": to, "port": 80}], **fields}
-
-
-async def ask(proxy: Proxy, model: object, path: str = "/v1/chat/completions", **fields: Any) -> Response:
-    """Ask a model for something."""
-    return await post(proxy, json.dumps({"model": model, "messages": []}).encode(), path, **fields)
-
-
-async def post(proxy: Proxy, body: bytes, path: str = "/v1/chat/completions", **headers: str) -> Response:
-    """Send a body."""
-    fields = {"Content-Type": "application/json", **{name.replace("_", "-"): each for name, each in headers.items()}}
-    return await proxy.request(path, method="POST", headers=fields, body=body)
 
 
 RULES = (

@@ -9,6 +9,7 @@ from typing import Final, cast
 from translator.api_group import GROUP
 from translator.db import Db
 from translator.engine.query import query
+from translator.envoy.ai.client_errors import ErrorsOfModels
 from translator.envoy.ai.model_settings import ListedModel, ListModels, NoSuchModel, ReadModel
 from translator.extension import FilterContext
 from translator.ir.http import ModelKind, ModelMatch, PathKind, RouteMatch, Rule
@@ -28,6 +29,8 @@ UNKNOWN: Final = "_unknown"
 UNPRINTABLE: Final = r"(?s).*[\x00-\x1f\x7f].*"
 """Models that no header can hold: Envoy would end their requests with 503."""
 EPOCH: Final = "1970-01-01T00:00:00Z"
+
+SETTINGS: Final = (ReadModel(), NoSuchModel(), ErrorsOfModels())
 
 
 @query
@@ -56,7 +59,7 @@ def _rule(db: Db, found: ModelRoute, place: int) -> Outcome[Rule]:
     if settings.value is None:
         return Outcome(Rule(name, matches, error=settings.problems[0].message), problems)
     error = "" if any(each.works and each.weight for each in backends.value) else NO_BACKENDS
-    return Outcome(Rule(name, matches, settings.value, backends.value, error), problems)
+    return Outcome(Rule(name, matches, (*settings.value, ErrorsOfModels()), backends.value, error), problems)
 
 
 def _matches(prefix: str, spec: ModelRule) -> Iterator[RouteMatch]:
@@ -87,14 +90,14 @@ def _list(found: ModelRoute) -> Rule:
     listed = tuple(reversed(models.values()))
     paths = (path, *(f"{path}/{each.name}" for each in listed))
     matches = tuple(RouteMatch(PathKind.EXACT, each, method="GET") for each in paths)
-    return Rule(LIST, matches, (ListModels(path, listed),))
+    return Rule(LIST, matches, (ListModels(path, listed), ErrorsOfModels()))
 
 
 def _unknown(found: ModelRoute) -> Rule:
     """Return the rule that takes all requests first, and those in the end that no other takes."""
     path = found.spec.path_prefix
     models = ModelMatch(ModelKind.OTHER), ModelMatch(ModelKind.REGEX, UNPRINTABLE)
-    return Rule(UNKNOWN, tuple(RouteMatch(path=path, model=each) for each in models), (ReadModel(), NoSuchModel()))
+    return Rule(UNKNOWN, tuple(RouteMatch(path=path, model=each) for each in models), SETTINGS)
 
 
 ROUTE = RouteKind(ModelRoute, protocols=("HTTP", "HTTPS"), rules=rules)
