@@ -62,7 +62,7 @@ def is_any_below(paths: tuple[str, ...], parent: RouteMatch) -> bool:
 
 def _inside(parent: RouteMatch, child: RouteMatch) -> RouteMatch | None:
     """Return a child's match, if it is one of requests that the parent's matches; None if it is not."""
-    if parent.method and child.method != parent.method:
+    if (parent.method and child.method != parent.method) or (parent.model and child.model != parent.model):
         return None
     regex = child.path_kind is PathKind.REGEX
     if child.path_kind is PathKind.CONNECT or not (regex or is_below(child.path, _prefix(parent))):
@@ -102,6 +102,7 @@ def _joined(parent: RouteMatch, child: RouteMatch) -> RouteMatch | None:
         parent.method or child.method,
         rank=rank,
         within=within,
+        model=parent.model or child.model,
     )
 
 

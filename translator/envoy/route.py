@@ -154,7 +154,7 @@ def match_routes(name: str, rule: Rule, origin: ListenerContext, via: str = "") 
 
 
 def _routes_of_matches(name: str, rule: Rule, origin: ListenerContext, via: str) -> Iterator[MatchRoute]:
-    settings = () if rule.error else rule.settings
+    settings = rule.effective
     shares = rule.shares
     for place, match in enumerate(rule.matches):
         own = f"{name}/rule/{rule.name}/match/{place}{via}"
@@ -171,8 +171,7 @@ def _routes_of_matches(name: str, rule: Rule, origin: ListenerContext, via: str)
             for part in one.parts(one.matches[place]):
                 route = route_components_pb2.Route(name=own, match=route_match(part))
                 _act(route, one, part)
-                if not one.error:
-                    _apply(route, one, origin, part)
+                _apply(route, one, origin, part)
                 if origin.proxyless:
                     write_for_clients(route)
                 yield MatchRoute(place, part, precedence(match), route, part == one.matches[place], shared)
@@ -194,9 +193,10 @@ def own_path_precedence(match: RouteMatch, inherited: bool = False) -> Precedenc
 
 
 def _apply(route: route_components_pb2.Route, rule: Rule, origin: ListenerContext, part: RouteMatch) -> None:
-    for each in ROUTE.of(sorted(rule.settings, key=attrgetter("is_final"))):
+    settings = rule.effective
+    for each in ROUTE.of(sorted(settings, key=attrgetter("is_final"))):
         each.apply_to_route(route, origin, part)
-    held = max((each.buffered_bytes for each in rule.settings), default=0)
+    held = max((each.buffered_bytes for each in settings), default=0)
     if held > BUFFER_BYTES:
         route.request_body_buffer_limit.value = held
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from google.protobuf.struct_pb2 import Struct
 
@@ -33,6 +34,7 @@ class RoutePolicies(RuleSetting, RouteHook, WeightedClusterHook):
         route: the namespace and name of the route and the name of its rule, if filters have to know them.
     """
 
+    before_errors: ClassVar[bool] = True
     configs: FilterConfigs
     policies: PolicyNames = ()
     held_bytes: int = 0

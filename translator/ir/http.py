@@ -159,6 +159,7 @@ class RuleSetting:
         backends: what it sends requests to, so that their clusters exist.
         own_route: as a setting of one of several backends, it needs a route of its own in Envoy.
         sends_on: it may send requests on to other routes, with all that they have got at this one.
+        before_errors: it holds for the requests of a rule that is answered with an error, too.
     """
 
     __slots__ = ()
@@ -166,6 +167,7 @@ class RuleSetting:
     forwarding: ClassVar[bool] = False
     own_route: ClassVar[bool] = False
     sends_on: ClassVar[bool] = False
+    before_errors: ClassVar[bool] = False
 
     @property
     def adds_secret(self) -> bool:
@@ -289,6 +291,11 @@ class Rule:
         return replace(self, backends=weighted, settings=tuple(each.with_backends(change) for each in self.settings))
 
     @property
+    def effective(self) -> tuple[RuleSetting, ...]:
+        """The settings that requests meet: of a rule that is an error only those before it."""
+        return tuple(each for each in self.settings if each.before_errors) if self.error else self.settings
+
+    @property
     def answers(self) -> bool:
         """Whether the rule answers by itself."""
         return any(each.terminal for each in self.settings)
@@ -346,9 +353,8 @@ class Rule:
     def parts(self, match: RouteMatch) -> tuple[RouteMatch, ...]:
         """Return the parts of a match of this rule that have a route each, in their order."""
         parts: tuple[RouteMatch, ...] = (match,)
-        if not self.error:
-            for setting in self.settings:
-                parts = tuple(part for each in parts for part in setting.parts(each, self.answers))
+        for setting in self.effective:
+            parts = tuple(part for each in parts for part in setting.parts(each, self.answers))
         return parts
 
     def shaped(self, backend: Backend, part: RouteMatch) -> Backend:

@@ -19,11 +19,13 @@ from translator.delegation.matching import (
 from translator.delegation.paths import Path, has_too_many_paths, rule_of
 from translator.delegation.relations import is_relative
 from translator.engine.query import query
+from translator.envoy.ai.model_settings import ReadModel
 from translator.ir.http import PathKind, RouteMatch, Rule
 from translator.objects.gateway_api.httproute import HTTPRoute, HTTPRouteRule
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.routes import http
+from translator.routes.rule import reading
 from translator.routes.rules import rules
 from translator.routes.values import expression_problems
 
@@ -62,7 +64,10 @@ def _inside(read: Outcome[Rule], parents: tuple[RouteMatch, ...], relative: bool
         usable = [(each, tuple(_expression_problems(each, field))) for each in found]
         found = tuple(each for each, wrong in usable if not wrong)
         problems += (problem for _, wrong in usable for problem in wrong)
-    return Outcome(replace(rule, matches=found), tuple(dict.fromkeys(problems)))
+    settings = rule.settings
+    if not any(isinstance(each, ReadModel) for each in settings):
+        settings = (*settings, *reading(found))  # a parent's match may ask for a model
+    return Outcome(replace(rule, matches=found, settings=settings), tuple(dict.fromkeys(problems)))
 
 
 def _expression_problems(match: RouteMatch, field: str) -> Iterator[Problem]:

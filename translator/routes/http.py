@@ -8,10 +8,10 @@ from typing import Final
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.ir.http import PathKind, RouteMatch, Rule
+from translator.ir.http import ModelKind, ModelMatch, PathKind, RouteMatch, Rule
 from translator.kinds import RouteKind
-from translator.objects.gateway_api.httproute import HTTPRoute, HTTPRouteRule
-from translator.objects.gateway_api.matches import HTTPRouteMatch
+from translator.objects.gateway_api.httproute import MODEL_HEADER, HTTPRoute, HTTPRouteRule
+from translator.objects.gateway_api.matches import HTTPHeaderMatch, HTTPRouteMatch
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.routes.rule import read_rules
@@ -43,15 +43,23 @@ def _match(match: HTTPRouteMatch, field: str) -> Outcome[RouteMatch | None]:
     )
     if problems:
         return Outcome(None, problems)
+    model = next((each for each in match.headers if each.name.lower() == MODEL_HEADER), None)
     return Outcome(
         RouteMatch(
             path_kind=PathKind.CONNECT if match.method == CONNECT else PathKind(match.path.type),
             path=match.path.value if match.path.type == EXPRESSION else _plain(match.path.value),
-            headers=header_matches(match.headers),
+            headers=header_matches(each for each in match.headers if each.name.lower() != MODEL_HEADER),
             query=tuple(value_matches(match.query_params)),
             method=match.method or "",
+            model=_model(model) if model is not None else None,
         )
     )
+
+
+def _model(found: HTTPHeaderMatch) -> ModelMatch:
+    """Return what the header that tells the model is to be, as what the body must say: no client decides by it."""
+    kind = ModelKind.REGEX if found.type == EXPRESSION else ModelKind.EXACT
+    return ModelMatch(kind, found.value, as_header=True)
 
 
 def _tunnel(match: HTTPRouteMatch, field: str) -> tuple[Problem, ...]:

@@ -155,7 +155,7 @@ def _with_settings(db: Db, context: RuleContext, read: Outcome[Rule]) -> Outcome
     """Return a rule with the settings of its own policies and of wider ones, but for what it inherits in Envoy."""
     rule = read.value
     if rule.error or rule.delegates:
-        return read
+        return _with_filters(db, context, read)
     settings: list[RuleSetting] = []
     written: list[PolicyUnit] = []
     apart: dict[str, UnitSettings | None] = {}
@@ -187,6 +187,15 @@ def _with_settings(db: Db, context: RuleContext, read: Outcome[Rule]) -> Outcome
     settings = _without_leaks(db, context, settings, backends)
     found = replace(rule, settings=_combined(settings, kept, own), backends=backends)
     return Outcome(found, read.problems) if found != rule else read
+
+
+def _with_filters(db: Db, context: RuleContext, read: Outcome[Rule]) -> Outcome[Rule]:
+    """Return a rule that is answered with an error, with the filters that its requests meet before."""
+    found = UnitSettings(tuple(each for each in read.value.effective if FILTER.implemented_by(type(each))))
+    if read.value.delegates or not found.settings:
+        return read
+    made = RoutePolicies(_own_filters(db, context.wide, (found,)).configs)
+    return Outcome(replace(read.value, settings=(*read.value.settings, made)), read.problems)
 
 
 def _without_leaks(

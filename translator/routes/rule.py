@@ -9,6 +9,7 @@ from typing import TypeVar
 from translator.backends.reference import backend
 from translator.db import Db
 from translator.delegation.references import Delegation, delegation
+from translator.envoy.ai.model_settings import BeforeReading, ReadModel
 from translator.extension import FilterContext
 from translator.ir.http import PathKind, RouteMatch, Rule, RuleSetting, WeightedBackend
 from translator.objects.gateway_api.filters import RouteFilter
@@ -89,12 +90,18 @@ def _rule(
         for number, each in enumerate(rule.backend_refs)
     )
     problems = (*matches.problems, *settings.problems, *backends.problems)
+    reads = reading(usable)
     if settings.value is None:
-        return Outcome(Rule(name, usable, error=settings.problems[0].message), problems)
+        return Outcome(Rule(name, usable, reads, error=settings.problems[0].message), problems)
     terminal = any(each.terminal for each in settings.value)
     reachable = any(each.works and each.weight for each in backends.value)
     error = "" if terminal or reachable else NO_BACKENDS
-    return Outcome(Rule(name, usable, settings.value, backends.value, error), problems)
+    return Outcome(Rule(name, usable, (*settings.value, *reads), backends.value, error), problems)
+
+
+def reading(matches: Iterable[RouteMatch]) -> tuple[RuleSetting, ...]:
+    """Return what has the model of requests read for a rule with these matches; nothing if none asks for a model."""
+    return (ReadModel(), BeforeReading()) if any(each.model is not None for each in matches) else ()
 
 
 def weighted_backend(

@@ -25,21 +25,34 @@ class ReadModel(RuleSetting, FilterHook):
     """Requests have their model read from their body, and then their route picked again."""
 
     protects: ClassVar[bool] = False
+    before_errors: ClassVar[bool] = True
 
     @property
     def proxyless_fault(self) -> str:
         """All of it: such clients read no bodies."""
         return ": a match by the model that the body names is not supported"
 
-    def parts(self, match: RouteMatch, answered: bool) -> tuple[RouteMatch, ...]:
-        """Have a match that asks for a model take requests whose model has not been read, before all others."""
-        if match.model is None or not match.model.as_header:
-            return (match,)
-        return (replace(match, model=PENDING), match)
-
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the filters that read it."""
         return reading_filters()
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeReading(RuleSetting):
+    """Matches that ask for a model take requests whose model has not been read too, which is read there."""
+
+    before_errors: ClassVar[bool] = True
+
+    @property
+    def proxyless_fault(self) -> str:
+        """Nothing more than that of what reads the model."""
+        return ""
+
+    def parts(self, match: RouteMatch, answered: bool) -> tuple[RouteMatch, ...]:
+        """Divide a match that asks for a model: requests whose model has not been read, then those of the model."""
+        if match.model is None or not match.model.as_header:
+            return (match,)
+        return (replace(match, model=PENDING), match)
 
 
 class ListedModel(NamedTuple):
