@@ -114,6 +114,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.objects.headgate.rates.SECONDS",
         "translator.envoy.filter_entries.FIRST",
         "translator.envoy.ai.model_filters.*_WEIGHT",
+        "translator.envoy.ai.client_errors.RANK",
         "translator.extensions.header_mutations.BEFORE_CREDENTIAL",
         "translator.extensions.client_selectors.ONE_ADDRESS",
         "translator.extensions.jwt_auth.FIRST",

@@ -189,7 +189,7 @@ def test_a_filter_at_one_of_the_targets() -> None:
             "Service",
             "[0]: a TrafficPolicy cannot target a Service; it can target: gateway, listener set, ",
         ),
-        ("gateway.networking.k8s.io", "httproute", "ListenerSet, HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, UDPRoute."),
+        ("gateway.networking.k8s.io", "httproute", "HTTPRoute, GRPCRoute, ModelRoute, TCPRoute, TLSRoute, UDPRoute."),
     ],
 )
 def test_targets_of_a_wrong_kind(group: str, kind: str, text: str) -> None:
