@@ -50,6 +50,7 @@ from translator.kinds import Registry
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.objects.kubernetes.core import Namespace, Secret, SecretMetadata
+from translator.objects.kubernetes.workloads import PodSelection
 from translator.refs import Ref
 from translator.registry import REGISTRY
 from translator.resources.output_table import OutputTable
@@ -200,7 +201,7 @@ class Translator:
                 self._db.set_synced(kind, synced)
                 if kind == Secret.kind:
                     self._db.set_synced(SecretMetadata.kind, synced)
-            elif ref.kind == SecretMetadata.kind:
+            elif ref.kind in (SecretMetadata.kind, PodSelection.kind):
                 self._db.set(ref.kind, ref, found)
             elif isinstance(found, Invalid):
                 before: Any = self._db.inputs(INVALID).get(ref)

@@ -38,6 +38,7 @@ from headgate.security.rotation import Authorities
 from headgate.security.tokens import TokenReviews
 from translator.infrastructure.names import owned_by
 from translator.inputs import ProxyDefaults, Settings, in_cluster
+from translator.objects.kubernetes.workloads import PodSelection
 from translator.registry import KINDS, REGISTRY
 from translator.translator import Translator
 from watchers.diagnostics import DiagnosticSet
@@ -125,7 +126,9 @@ class Controller:
     def __init__(self, settings: ControllerSettings, client: ApiClient, new_server: Callable[..., Server]) -> None:
         metrics = Metrics()
         cluster_metrics = ClusterMetrics(metrics.registry)
-        translator = Translator(settings.translation, on_demand=[model.kind for model in ON_DEMAND])
+        translator = Translator(
+            settings.translation, on_demand=[*(model.kind for model in ON_DEMAND), PodSelection.kind]
+        )
         identity = f"{socket.gethostname()}_{uuid.uuid4()}"
         self.settings = settings
         self.client = client

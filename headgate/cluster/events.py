@@ -8,6 +8,7 @@ from headgate.controlplane.discovery import Discovery
 from headgate.controlplane.events import Events
 from headgate.reporting.condition_log import log_changes
 from headgate.reporting.conditions import ConditionChange
+from translator.objects.kubernetes.workloads import PodSelection
 from translator.refs import Ref
 from translator.registry import KINDS, REGISTRY
 from translator.translator import Changes, Translator
@@ -59,6 +60,7 @@ class ClusterEvents(Events):
 
     def fetch_referenced(self) -> bool:
         """Request referenced objects that are read on demand; return whether no object was newly found absent."""
+        self._cluster.set_pod_selections(self._translator.referenced(PodSelection.kind))
         learned = [
             self._translator.set_absent(
                 model.kind, self._cluster.set_referenced(model, self._translator.referenced(model.kind))

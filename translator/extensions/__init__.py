@@ -40,6 +40,7 @@ from translator.extensions import (
     http_limits,
     http_messages,
     http_protocols,
+    inference,
     internal_redirect,
     jwt_auth,
     listener_headers,
@@ -132,6 +133,7 @@ EXTENSIONS = (
     backend_config.EXTENSION,
     backend_tls.EXTENSION,
     xbackend.EXTENSION,
+    inference.EXTENSION,
     backend.EXTENSION,
     experimental_policies.EXTENSION,
 )

@@ -73,7 +73,8 @@ def _empty(db: Db, route: Ref, parent: ParentStatus) -> Iterator[str]:
                 continue  # Envoy finds its endpoints; it need be of no object
             is_empty = db.registry.backend(backend.key.kind).is_empty
             if is_empty is not None and is_empty(db, backend):
-                text = f"{Ref(*backend.key)} has no endpoints for port {backend.port}"
+                where = f" for port {backend.port}" if backend.port else ""
+                text = f"{Ref(*backend.key)} has no endpoints{where}"
                 yield f"{field}: {text}; start its pods, or correct its selector."
 
 

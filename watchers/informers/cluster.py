@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from translator.objects.kubernetes.core import Namespace
+from translator.objects.kubernetes.workloads import Pod
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from translator.registry import KINDS
@@ -14,6 +15,7 @@ from watchers.informers.observed_status import ObservedStatus, field_manager
 from watchers.informers.observer import InformerObserver
 from watchers.informers.on_demand import Fetcher, OnDemandInformer
 from watchers.informers.reflector import Reflector, Scope
+from watchers.informers.selected_pods import SelectedPods
 from watchers.kubernetes.client import ApiClient
 from watchers.sources import Source
 
@@ -78,6 +80,9 @@ class ClusterSource:
         for model in self._config.kinds:
             for namespace in self._config.namespaces if model.namespaced and self._config.namespaces else ("",):
                 self._follow(model, namespace)
+        self._pods = SelectedPods(self._selected, self._diagnostics)
+        if Pod in self._config.kinds:
+            self._sources.append(self._pods)
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -145,6 +150,13 @@ class ClusterSource:
         )
         unwatched = frozenset(ref for ref in refs if not {"", ref.namespace} & parts.keys())
         return unwatched.union(*found)
+
+    def set_pod_selections(self, selections: Iterable[Ref]) -> None:
+        """Set the selections of pods to follow beside the proxies (`PodSelection`); cheap if they have not changed."""
+        self._pods.set_selections(frozenset(selections))
+
+    def _selected(self, model: type[Pod], scope: Scope) -> Reflector:
+        return Reflector(self._client, model, scope, None, self._observer, self._diagnostics)
 
     def _make_namespace_selector(self) -> NamespaceSelector | None:
         labels = self._config.namespace_labels

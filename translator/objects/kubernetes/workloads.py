@@ -1,11 +1,13 @@
 """Workloads and pods of running proxies: their status and failures."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
 from translator.objects.schema.base import Fields, NamespacedMeta, NamespacedObject, Timestamp
 from translator.objects.schema.scalars import Boolean, Count, Int32, Text
+from translator.refs import Ref
 
 MANAGED_BY: Final = "app.kubernetes.io/managed-by=headgate"
 """The labels of everything that Headgate deploys, as a selector for the API server."""
@@ -179,7 +181,7 @@ class PodMeta(NamespacedMeta):
 
 
 class Pod(NamespacedObject):
-    """A proxy as it runs, or why it does not."""
+    """A proxy as it runs, or why it does not; and those pods that are selected as backends (`PodSelection`)."""
 
     ignored_fields = frozenset({"apiVersion", "kind", "spec"})
     kind = "Pod"
@@ -187,7 +189,7 @@ class Pod(NamespacedObject):
     versions = ("v1",)
     plural = "pods"
     own_only = True
-    rbac_reason = "Report why proxies do not run."
+    rbac_reason = "Report why proxies do not run, and read the pods that InferencePools select: no others."
     selector: ClassVar[str] = MANAGED_BY
 
     metadata: PodMeta
@@ -212,6 +214,24 @@ class Pod(NamespacedObject):
     def node_addresses(self) -> frozenset[str]:
         """The IP addresses of its node, if it has one: of each family one."""
         return frozenset((self.status.host_ip, *(each.ip for each in self.status.host_ips))) - {""}
+
+
+class PodSelection(NamespacedObject):
+    """That all pods of a selection are known; without a cluster nobody has to say so.
+
+    It is no object of the API. The name of its `Ref` is a label selector in the API server's syntax.
+    """
+
+    kind = "PodSelection"
+    group = ""
+    versions = ("v1",)
+    plural = "pods"
+
+    @staticmethod
+    def of(namespace: str, labels: Mapping[str, str]) -> Ref:
+        """Return the selection of the pods of a namespace that have all labels."""
+        text = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+        return Ref(PodSelection.kind, namespace, text)
 
 
 class DeployedObject(NamespacedObject):

@@ -1,0 +1,1 @@
+"""Objects of the Gateway API Inference Extension."""
