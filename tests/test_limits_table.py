@@ -46,6 +46,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.envoy.own_paths.NOT_FOUND",
         "translator.envoy.ai.model_settings.NOT_FOUND",
         "translator.envoy.ai.model_settings.FOUND",
+        "translator.envoy.endpoint_picker.UNAVAILABLE",
         "translator.envoy.local_reply.*",
         "translator.envoy.filter_configs.ERROR",
         "translator.explain.*.MISSING",

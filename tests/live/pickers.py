@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class Picker:
         served: which endpoint answered each.
         status: the status with which it ends requests by itself; 0 for none.
         by: how it tells its choice: in metadata, a header, or both.
+        pause: how long it takes to pick, in seconds.
     """
 
     port: int = 0
@@ -39,6 +41,7 @@ class Picker:
     served: list[str] = field(default_factory=list)
     status: int = 0
     by: tuple[str, ...] = ("metadata", "header")
+    pause: float = 0
 
     def picks(self, *ports: int) -> None:
         """Have it pick ports of loopback, in order."""
@@ -61,6 +64,7 @@ class Picker:
                 yield self._respond(phase, each)
                 continue
             if whole:
+                await asyncio.sleep(self.pause)
                 yield self._pick()
                 self.bodies.append(body)
             if whole and body and not self.status:
@@ -87,8 +91,10 @@ class Picker:
 
 
 @contextlib.asynccontextmanager
-async def running_picker(port: int = 0, *, tls: bool = True) -> AsyncIterator[Picker]:
-    """Run a picker, as the reference one by default with a certificate that it has made itself."""
+async def running_picker(
+    port: int = 0, *, tls: bool = True, pair: tuple[str, str] | None = None
+) -> AsyncIterator[Picker]:
+    """Run a picker, as the reference one by default with a certificate that it has made itself; or with another."""
     found = Picker()
     handler = grpc.stream_stream_rpc_method_handler(
         found.process,
@@ -99,7 +105,7 @@ async def running_picker(port: int = 0, *, tls: bool = True) -> AsyncIterator[Pi
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Process": handler}),))
     address = f"127.0.0.1:{port}"
     if tls:
-        certificate, key = self_signed("picker", "picker.invalid")
+        certificate, key = pair or self_signed("picker", "picker.invalid")
         credentials = grpc.ssl_server_credentials([(key.encode(), certificate.encode())])
         found.port = server.add_secure_port(address, credentials)
     else:

@@ -35,8 +35,6 @@ METADATA: Final = "envoy.lb"
 """The namespace of both."""
 UNAVAILABLE: Final = 503
 """What requests get whose picker does not answer, as the protocol has it for those without an endpoint."""
-ANSWER_SECONDS: Final = 60
-"""How long a picker may take; it may hold requests back while all endpoints are busy."""
 
 
 def write_picker(route: Route, picker: GrpcCall, *, fail_open: bool) -> None:
@@ -59,6 +57,9 @@ def picker_filters(picker: GrpcCall) -> tuple[tuple[str, Message], ...]:
 
     They ask nobody unless the route of a request has `picker_config` under `NAME`.
 
+    How long a picker takes is up to it: Envoy has no time for whom it sends bodies to piece by piece, and a picker may
+    hold requests back while all endpoints are busy.
+
     Args:
         picker: any picker that the proxy has: Envoy demands one.
     """
@@ -68,7 +69,6 @@ def picker_filters(picker: GrpcCall) -> tuple[tuple[str, Message], ...]:
     mode = asked.processing_mode
     mode.request_header_mode = mode.response_header_mode = ProcessingMode.SKIP
     mode.request_trailer_mode = mode.response_trailer_mode = ProcessingMode.SKIP
-    asked.message_timeout.seconds = ANSWER_SECONDS
     asked.status_on_error.code = UNAVAILABLE  # type: ignore[assignment]
     # A request that was moved to another route would be another pool's.
     asked.route_cache_action = ExternalProcessor.RETAIN

@@ -133,7 +133,7 @@ EXTENSIONS = (
     backend_config.EXTENSION,
     backend_tls.EXTENSION,
     xbackend.EXTENSION,
-    inference.EXTENSION,
     backend.EXTENSION,
+    inference.EXTENSION,
     experimental_policies.EXTENSION,
 )

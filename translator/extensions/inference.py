@@ -91,6 +91,11 @@ class AskedPicker(RuleSetting, RouteHook):
     fail_open: bool
 
     @property
+    def is_final(self) -> bool:
+        """It is: the time that requests have, whoever says it, is theirs at the picker too."""
+        return True
+
+    @property
     def proxyless_fault(self) -> str:
         """They cannot ask it."""
         return ": an InferencePool has an endpoint picker, which gRPC clients do not ask"
@@ -107,6 +112,10 @@ class AskedPicker(RuleSetting, RouteHook):
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the filter into the slot of what kinds of backends need, and whom it asks."""
         write_picker(route, GrpcCall(self.picker), fail_open=self.fail_open)
+        # Envoy counts it from when a request is sent to an endpoint: while the picker has it, silence is what ends it.
+        action = route.route
+        if action.timeout.ToNanoseconds() and not action.HasField("idle_timeout"):
+            action.idle_timeout.CopyFrom(action.timeout)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from typing import Any, Final
 from translator.backends.reference import refused
 from translator.conditions import Status, bounded, resolved_refs, verdict
 from translator.db import Db
-from translator.engine.query import index, query
-from translator.gateway.attachment import attachment, delegated
-from translator.inputs import Invalid
+from translator.engine.query import NotSyncedError, index, query
+from translator.gateway.attachment import ChildAttachment, attachment, delegated
+from translator.inputs import INVALID, Invalid
 from translator.kinds import StatusKind
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.references import backend_references
@@ -27,6 +27,22 @@ MAX_POOL_PARENTS: Final = 32
 """The most parents in a status (`InferencePoolStatus.parents`)."""
 
 
+@index(InferencePool.kind, INVALID)
+def pools(db: Db, ref: Ref) -> Iterator[tuple[str, Ref]]:
+    """File all pools, valid or not, under one key."""
+    if ref.kind == InferencePool.kind:
+        yield "", ref
+
+
+@query(firewall=True)
+def may_be_pools(db: Db) -> bool:
+    """Return whether there may be a pool: while there is none, no route is looked at for it."""
+    try:
+        return db.count(pools, "") > 0
+    except NotSyncedError:
+        return True
+
+
 def _namespaces(db: Db, route: Ref) -> Iterator[str]:
     yield from dict.fromkeys(each.namespace for each in _named(db, route))
 
@@ -38,7 +54,7 @@ def pool_routes(db: Db, route: Ref) -> Iterator[tuple[Ref, Ref]]:
 
 
 def _named(db: Db, route: Ref) -> Iterator[Ref]:
-    found = db.get(Route, route)
+    found = db.get(Route, route) if may_be_pools(db) else None
     for each in backend_references(found.spec) if found is not None else ():
         if (each.group, each.kind) == (InferencePool.group, InferencePool.kind):
             yield Ref(each.kind, each.namespace or route.namespace, each.name)
@@ -73,17 +89,19 @@ def _parents(db: Db, pool: Ref) -> dict[Ref, dict[str, None]]:
 
 def _at_gateways(db: Db, route: Ref) -> Iterator[tuple[Ref, str]]:
     """Yield the Gateways of a route, each with the reason why it does not accept it; "" if it does."""
-    status = route_status(db, route)
+    status, attached = route_status(db, route), attachment(db, route)
     # Gateways come first; what delegates to the route is served at Gateways of its own.
-    for parent, told in zip(attachment(db, route), status["parents"] if status is not None else (), strict=False):
+    for parent, told in zip(attached, status["parents"] if status is not None else (), strict=False):
         if parent.gateway.kind == Gateway.kind and db.get(Gateway, parent.gateway) is not None:
             accepted: dict[str, str] = told["conditions"][0]
             yield parent.gateway, "" if accepted["status"] == "True" else f"{route}: {accepted['message']}"
-    yield from ((gateway, "") for gateway, _ in delegated(db, route))
+    if isinstance(attached, ChildAttachment):
+        yield from ((gateway, "") for gateway, _ in delegated(db, route))
 
 
 def _status(db: Db, entries: dict[Ref, list[dict[str, Any]]]) -> Status | None:
-    parents = [
+    """Return a status with these conditions by Gateway; of too many the last says how many are not shown."""
+    parents: list[dict[str, Any]] = [
         {
             "parentRef": dict(gateway_reference(gateway)),
             "controllerName": db.settings.controller_name,
@@ -91,6 +109,10 @@ def _status(db: Db, entries: dict[Ref, list[dict[str, Any]]]) -> Status | None:
         }
         for gateway, conditions in list(entries.items())[:MAX_POOL_PARENTS]
     ]
+    if hidden := len(entries) - len(parents):
+        first, *others = parents[-1]["conditions"]
+        text = bounded([first["message"], f"The status of {hidden} more Gateways is not shown."])
+        parents[-1]["conditions"] = [{**first, "message": text}, *others]
     return {"parents": parents} if parents else None
 
 
