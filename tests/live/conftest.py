@@ -230,6 +230,23 @@ async def ai_proxy(_with_local_backends: Proxy, upstreams: dict[str, Upstream]) 
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _with_local_backends_and_limits(envoy_path: Path, limiter: RateLimitService) -> AsyncIterator[Proxy]:
+    service_ = ServiceAddress("127.0.0.1", limiter.port)
+    async with running_proxy(envoy_path, Settings(local_backends=True, rate_limit_service=service_)) as (proxy, _):
+        await proxy.begin(gateway({"name": "http", "protocol": "HTTP", "port": proxy.port}))
+        yield proxy
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def ai_limited(_with_local_backends_and_limits: Proxy, limiter: RateLimitService) -> Proxy:
+    """Return a proxy whose Backends may be on this machine, and whose policies limit, with nothing counted yet."""
+    await limiter.redis.flush()
+    _with_local_backends_and_limits.restore()
+    await _with_local_backends_and_limits.apply(route({"backendRefs": []}))
+    return _with_local_backends_and_limits
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def logins(envoy_path: Path, upstreams: dict[str, Upstream]) -> AsyncIterator[World]:
     """Run a proxy, and an OpenID provider that knows its host."""
     async with running_proxy(envoy_path, Settings(allow_http_issuers=True)) as (proxy, _):

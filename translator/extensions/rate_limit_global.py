@@ -16,6 +16,7 @@ from headgate_proto.envoy.type.v3 import ratelimit_unit_pb2
 from headgate_proto.envoy.type.v3.http_status_pb2 import StatusCode
 from translator.backends.rate_limit_service import own_service
 from translator.envoy import http_filters
+from translator.envoy.ai.usage import NAMESPACE
 from translator.envoy.filter_entries import FilterEntry, SlotFilter
 from translator.envoy.grpc_service import GrpcCall, grpc_service
 from translator.envoy.hooks import FilterHook
@@ -36,6 +37,8 @@ from translator.objects.headgate.globallimit import (
     GlobalRateLimit,
     GlobalRule,
     MetadataReference,
+    RequestCosts,
+    ResponseCost,
 )
 from translator.objects.headgate.ratelimitproviders import DOMAIN, RateLimitProvider
 from translator.outcome import Outcome, Problem
@@ -52,6 +55,8 @@ OWNER_KEY: Final = "headgate"
 ROUTE_KEY: Final = "route"
 ROUTE: Final = r"re.extract(xds.route_name, '^([^/]+/[^/]+/[^/]+)/.*$', '\\1')"
 """The object that a route of Envoy is of: routes inherit the filters of Gateways, which so tell them apart."""
+USAGE: Final = {"InputTokens": "input", "OutputTokens": "output", "TotalTokens": "total", "MicroUSD": "micro_usd"}
+"""The keys of the metadata in which it is told what a model has used."""
 HEADERS: Final = {None: Limit.UNSPECIFIED, "Off": Limit.OFF, "DraftVersion03": Limit.DRAFT_VERSION_03}
 
 
@@ -256,19 +261,23 @@ def _limits(rule: GlobalRule, owner: Ref) -> Iterator[Limit]:
         made.limit.rate_limit.requests_per_unit = rule.limit.requests
         unit = ratelimit_unit_pb2.RateLimitUnit.Value(rule.limit.unit.upper())
         made.limit.rate_limit.unit = unit  # type: ignore[assignment]  # the stubs take the number for an int
-    costs = rule.cost
+    costs = rule.cost or RequestCosts()
     response = Limit.FromString(made.SerializeToString())
-    if costs is not None and costs.request is not None:
+    if costs.request is not None:
         _write_cost(made, costs.request)
+    elif costs.response is not None and costs.response.usage is not None:
+        made.hits_addend.number.value = 0
     yield made
-    if costs is not None and costs.response is not None:
+    if costs.response is not None:
         response.apply_on_stream_done = True
         _write_cost(response, costs.response)
         yield response
 
 
-def _write_cost(made: Limit, cost: Cost) -> None:
-    if cost.metadata is not None:
+def _write_cost(made: Limit, cost: Cost | ResponseCost) -> None:
+    if isinstance(cost, ResponseCost) and cost.usage is not None:
+        made.hits_addend.format = _format(MetadataReference(namespace=NAMESPACE, key=USAGE[cost.usage]))
+    elif cost.metadata is not None:
         made.hits_addend.format = _format(cost.metadata)
     else:
         made.hits_addend.number.value = cost.number or 0

@@ -10,7 +10,7 @@ from translator.objects.headgate.expressions import Condition
 from translator.objects.headgate.rates import RequestRate
 from translator.objects.headgate.references import ExtensionReference
 from translator.objects.headgate.types import Disableable
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, unique
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one, unique
 from translator.objects.schema.documentation import Doc
 from translator.objects.schema.merging import ATOMIC, ByKey
 from translator.objects.schema.scalars import METADATA_NAME, PRINTABLE, Boolean, DnsSubdomain
@@ -55,12 +55,36 @@ class Cost(CheckedFields):
             yield FieldViolation((), _ONE_COST.message)
 
 
+class ResponseCost(CheckedFields):
+    """How much of a limit a response takes."""
+
+    rules: ClassVar[tuple[CelRule, ...]] = (exactly_one("number", "metadata", "usage"),)
+
+    number: Annotated[
+        Annotated[StrictInt, Field(ge=0, le=1_000_000_000)] | None, Doc(envoy="RateLimit.hits_addend.number")
+    ] = None
+    """So much."""
+    metadata: Annotated[MetadataReference | None, ATOMIC, Doc(envoy="RateLimit.hits_addend.format")] = None
+    """The number in the metadata; without it there, the rule does not concern the response."""
+    usage: Annotated[
+        Literal["InputTokens", "OutputTokens", "TotalTokens", "MicroUSD"] | None,
+        Doc(envoy="RateLimit.hits_addend.format"),
+    ] = None
+    """What a model has used, by the word of its provider: tokens, or money in millionths of a USD where its rule has a
+    price. Other responses take nothing."""
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Yield a violation unless there is one cost."""
+        if sum(each is not None for each in (self.number, self.metadata, self.usage)) != 1:
+            yield FieldViolation((), self.rules[0].message)
+
+
 class RequestCosts(Fields):
     """How much of a limit a request takes."""
 
     request: Cost | None = None
-    """When it comes. By default 1."""
-    response: Annotated[Cost | None, Doc(envoy="RateLimit.apply_on_stream_done")] = None
+    """When it comes. By default 1, and 0 where its response takes what a model has used."""
+    response: Annotated[ResponseCost | None, Doc(envoy="RateLimit.apply_on_stream_done")] = None
     """More, when its response has ended: later requests are refused for it, not this one. By default nothing."""
 
 
