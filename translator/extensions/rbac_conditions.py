@@ -142,21 +142,23 @@ def path_regex(member: str, value: str, ignore_case: bool, denies: bool) -> str:
 
 def _principal(principal: Principal, keys: Mapping[str, str], denies: bool) -> Iterator[Predicate]:
     for each in principal.headers or ():
-        yield _header(each, denies)
+        yield header_matches(each, denies)
     if principal.geo is not None:
         yield place(principal.geo, denies)
     if principal.mtls is not None:
         yield _told(certificate_prefix(principal.mtls))
     if principal.jwt is not None:
-        yield from _token(principal.jwt, keys[principal.jwt.provider])
+        yield from token_matches(principal.jwt, keys[principal.jwt.provider])
 
 
-def _header(found: HeaderValues, denies: bool) -> Predicate:
+def header_matches(found: HeaderValues, denies: bool) -> Predicate:
+    """Return whether a header has one of some values; of several values none allows, and each denies."""
     values = literals(found.values)
     return header(found.name.lower(), rf"(?s)(?:.*,)?\s*{values}\s*(?:,.*)?" if denies else values)
 
 
-def _token(token: JWTPrincipal, key: str) -> Iterator[Predicate]:
+def token_matches(token: JWTPrincipal, key: str) -> Iterator[Predicate]:
+    """Yield what has to hold of a token, whose claims are under a key in the metadata of requests."""
     if not (token.claims or token.scopes):
         present = ValueMatcher(present_match=True)
         yield metadata(CLAIMS, (key, "iss"), present)

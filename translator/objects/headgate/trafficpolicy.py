@@ -22,6 +22,7 @@ from translator.objects.headgate.forwarding import HashPolicies, HttpUpgrades, I
 from translator.objects.headgate.headers import HeaderModifiers, HostRewrite, UrlRewrite
 from translator.objects.headgate.jwt import JwtAuthUnit
 from translator.objects.headgate.luascripts import ONE_SCRIPT, LuaScripts
+from translator.objects.headgate.mcppolicies import McpPolicy
 from translator.objects.headgate.oauth2 import OAuth2Unit
 from translator.objects.headgate.overrides import ResponseOverrides
 from translator.objects.headgate.policy import AttachedPolicySpec, PolicyTarget, TargetSelector
@@ -79,6 +80,8 @@ class TrafficPolicySpec(AttachedPolicySpec):
     """Lets in requests by the address of the client."""
     rbac: Annotated[Authorization | None, ATOMIC, Doc(envoy="RBAC.matcher")] = None
     """Lets in requests, connections and datagrams by what they ask for, and who makes them."""
+    mcp: McpPolicy | None = None
+    """Checks what agents ask of MCP servers: which tools they call."""
     csrf: Annotated[CSRFPolicy | None, ATOMIC, Doc(envoy="CsrfPolicy")] = None
     """Refuses requests that change something from pages of other hosts."""
     waf: Annotated[WebApplicationFirewall | None, ATOMIC, Doc(envoy="ExternalProcessor")] = None

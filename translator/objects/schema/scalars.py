@@ -97,8 +97,10 @@ VARIABLE: Final = "^[A-Za-z_][A-Za-z0-9_]*$"
 GRPC_NAME: Final = "^[A-Za-z_][A-Za-z0-9_.]*$"
 MODEL_PATTERN: Final = r"^[!-)+-~]+[*]?$"
 MODEL_PREFIX: Final = r"^(/[-A-Za-z0-9._~!$&'()*+,;=:@]*[-A-Za-z0-9_~!$&'()*+,;=:@])+$"
+TOOL_PATTERN: Final = "^[A-Za-z0-9_./*-]+$"
 
 PATTERNS: Final[Mapping[str, str]] = {
+    TOOL_PATTERN: "may hold letters, digits, '_', '.', '/' and '-', and '*' for any part",
     DNS_LABEL: "may hold lower-case letters, digits and '-', and starts and ends with a letter or digit",
     PORT_NAME: "may hold lower-case letters, digits and '-', and starts and ends with a letter or digit",
     EXTERNAL_NAME: "must be a lower-case DNS name, like api.example.com",
