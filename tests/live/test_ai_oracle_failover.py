@@ -164,12 +164,9 @@ async def test_when_all_fail_the_client_hears_the_last(ai_proxy: Proxy) -> None:
     """If no provider answers, the client gets the last one's error, with its `retry-after`."""
     async with three("headers") as found:
         await ai_proxy.apply(*secrets(), in_order("headers", found, ("red", "green", "blue")), model_route())
-        for name, fault in {
-            "red": Status(503),
-            "green": Cut(),
-            "blue": Status(429, "Slow down.", retry_after=9),
-        }.items():
-            found[name].always = fault
+        found["red"].always = Status(503)
+        found["green"].always = Cut()
+        found["blue"].always = Status(429, "Slow down.", retry_after=9)
         with pytest.raises(openai.RateLimitError, match="Slow down") as limited:
             await chat(ai_proxy)
         assert limited.value.response.headers["retry-after"] == "9"
