@@ -76,11 +76,11 @@ class Stage(IntEnum):
     BEFORE_AUTHZ = auto()
     EXT_AUTHZ = auto()
     """Knows who it is."""
+    AI = auto()
+    """Finds the model that a request asks for and picks its route; who may do what, and how often, may be by model."""
     RBAC_ENFORCED = auto()
     """Has the claims, headers and metadata of all filters above."""
     RBAC = auto()
-    AI = auto()
-    """Finds the model that a request asks for and picks its route; limits may be by model."""
     AGENTS = auto()
     """Checks what agents ask for: calls of tools, and messages to other agents."""
     BEFORE_RATE_LIMIT = auto()

@@ -150,10 +150,10 @@ FILTERS: Final = (
     HttpFilter(Stage.API_KEY_AUTH, API_KEY_AUTH, ApiKeyAuth),
     HttpFilter(Stage.BEFORE_AUTHZ, BEFORE_AUTHZ, FilterChainConfig),
     HttpFilter(Stage.EXT_AUTHZ, EXT_AUTHZ, FilterChainConfig),
-    HttpFilter(Stage.RBAC_ENFORCED, RBAC_ENFORCED, FilterChainConfig),
-    HttpFilter(Stage.RBAC, AUTHORIZATION, RBAC),
     # In slots: Envoy calls the filters for AI alpha, so they are only in routes that need them.
     HttpFilter(Stage.AI, AI, FilterChainConfig),
+    HttpFilter(Stage.RBAC_ENFORCED, RBAC_ENFORCED, FilterChainConfig),
+    HttpFilter(Stage.RBAC, AUTHORIZATION, RBAC),
     HttpFilter(Stage.AGENTS, AGENTS, FilterChainConfig),
     HttpFilter(Stage.BEFORE_RATE_LIMIT, BEFORE_RATE_LIMIT, FilterChainConfig),
     HttpFilter(Stage.LOCAL_RATE_LIMIT, LOCAL_RATE_LIMIT, Composite, discovered=True),

@@ -272,6 +272,7 @@ class Rule:
         name: the rule's name, or its place, for people.
         error: why every matching request is answered with an error; "" where the rule works.
         delegates: whether requests go on to the rules of other routes, which have matches of their own.
+        implied: whether it is in no spec, but follows from it.
     """
 
     name: str
@@ -280,6 +281,7 @@ class Rule:
     backends: tuple[WeightedBackend, ...] = ()
     error: str = ""
     delegates: bool = False
+    implied: bool = False
 
     def __post_init__(self) -> None:
         if self.settings:

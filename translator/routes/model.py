@@ -19,6 +19,7 @@ from translator.objects.headgate.modelroute import ModelRoute, ModelRule
 from translator.objects.schema.base import Fields
 from translator.outcome import Outcome, gather
 from translator.refs import Ref
+from translator.routes.by_model import refusal, without_effect
 from translator.routes.filters import read_filters
 from translator.routes.rule import NO_BACKENDS, weighted_backend
 from translator.routes.values import header_matches, value_problems
@@ -45,8 +46,8 @@ def rules(db: Db, route: Ref) -> tuple[Outcome[Rule], ...]:
 
 def _rule(db: Db, found: ModelRoute, place: int) -> Outcome[Rule]:
     route, spec, field = found.ref, found.spec.rules[place], f"spec.rules[{place}]"
-    # Its backendRefs are of a class of their own, without filters.
-    site = FilterContext(db, GROUP, route, field, (), cast(RouteRule[Fields], spec))
+    rule = cast(RouteRule[Fields], spec)  # its backendRefs are of a class of their own, without filters
+    site = FilterContext(db, GROUP, route, field, (), rule)
     settings = read_filters(site)
     backends = gather(
         weighted_backend(db, GROUP, route, each, f"{field}.backendRefs[{number}]")
@@ -54,12 +55,15 @@ def _rule(db: Db, found: ModelRoute, place: int) -> Outcome[Rule]:
     )
     wrong = tuple(value_problems(spec.headers, f"{field}.headers"))
     matches = () if wrong else tuple(_matches(found.spec.path_prefix, spec))
-    problems = (*wrong, *settings.problems, *backends.problems)
+    lost = tuple(without_effect(db, route, rule, field))
+    problems = (*wrong, *settings.problems, *backends.problems, *lost)
     name = spec.name or str(place)
+    if (refused := refusal(db, route, rule, field)) is not None:
+        return Outcome(Rule(name, matches, error=refused.message), (*problems, refused))
     if settings.value is None:
         return Outcome(Rule(name, matches, error=settings.problems[0].message), problems)
     error = "" if any(each.works and each.weight for each in backends.value) else NO_BACKENDS
-    return Outcome(Rule(name, matches, (*settings.value, ErrorsOfModels()), backends.value, error), problems)
+    return Outcome(Rule(name, matches, settings.value, backends.value, error), problems)
 
 
 def _matches(prefix: str, spec: ModelRule) -> Iterator[RouteMatch]:
@@ -90,14 +94,14 @@ def _list(found: ModelRoute) -> Rule:
     listed = tuple(reversed(models.values()))
     paths = (path, *(f"{path}/{each.name}" for each in listed))
     matches = tuple(RouteMatch(PathKind.EXACT, each, method="GET") for each in paths)
-    return Rule(LIST, matches, (ListModels(path, listed), ErrorsOfModels()))
+    return Rule(LIST, matches, (ListModels(path, listed), ErrorsOfModels()), implied=True)
 
 
 def _unknown(found: ModelRoute) -> Rule:
     """Return the rule that takes all requests first, and those in the end that no other takes."""
     path = found.spec.path_prefix
     models = ModelMatch(ModelKind.OTHER), ModelMatch(ModelKind.REGEX, UNPRINTABLE)
-    return Rule(UNKNOWN, tuple(RouteMatch(path=path, model=each) for each in models), SETTINGS)
+    return Rule(UNKNOWN, tuple(RouteMatch(path=path, model=each) for each in models), SETTINGS, implied=True)
 
 
 ROUTE = RouteKind(ModelRoute, protocols=("HTTP", "HTTPS"), rules=rules)

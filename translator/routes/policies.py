@@ -194,7 +194,8 @@ def _with_filters(db: Db, context: RuleContext, read: Outcome[Rule]) -> Outcome[
     found = UnitSettings(tuple(each for each in read.value.effective if FILTER.implemented_by(type(each))))
     if read.value.delegates or not found.settings:
         return read
-    made = RoutePolicies(_own_filters(db, context.wide, (found,)).configs)
+    units = (applied_unit(db, context.stack, unit) for unit in units_of(db, context.stack) if unit.on_backends)
+    made = RoutePolicies(_own_filters(db, context.wide, tuple(context.place(each) for each in (*units, found))).configs)
     return Outcome(replace(read.value, settings=(*read.value.settings, made)), read.problems)
 
 

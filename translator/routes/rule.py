@@ -13,11 +13,14 @@ from translator.envoy.ai.model_settings import BeforeReading, ReadModel
 from translator.extension import FilterContext
 from translator.ir.http import PathKind, RouteMatch, Rule, RuleSetting, WeightedBackend
 from translator.objects.gateway_api.filters import RouteFilter
+from translator.objects.gateway_api.httproute import asks_for_model
 from translator.objects.gateway_api.references import GATEWAY_GROUP
+from translator.objects.gateway_api.route import Route
 from translator.objects.gateway_api.rules import BackendRef, RouteRule
 from translator.objects.schema.base import Fields
 from translator.outcome import Outcome, Problem, gather
 from translator.refs import Ref
+from translator.routes.by_model import protection, refusal
 from translator.routes.filters import read_filters
 
 M = TypeVar("M", bound=Fields)
@@ -91,12 +94,22 @@ def _rule(
     )
     problems = (*matches.problems, *settings.problems, *backends.problems)
     reads = reading(usable)
+    if reads and (fault := _unprotected(site, rule)) is not None:
+        return Outcome(Rule(name, usable, reads, error=fault.message), (*matches.problems, fault))
     if settings.value is None:
         return Outcome(Rule(name, usable, reads, error=settings.problems[0].message), problems)
     terminal = any(each.terminal for each in settings.value)
     reachable = any(each.works and each.weight for each in backends.value)
     error = "" if terminal or reachable else NO_BACKENDS
     return Outcome(Rule(name, usable, (*settings.value, *reads), backends.value, error), problems)
+
+
+def _unprotected(site: FilterContext, rule: RouteRule[Fields]) -> Problem | None:
+    """Return why a rule that asks for models cannot have what protects it alone; None if it can."""
+    found = site.db.get(Route, site.route)
+    rules: tuple[RouteRule[Fields], ...] = getattr(found.spec, "rules", ()) if found is not None else ()
+    first = next((each for each in rules if asks_for_model(each)), rule)
+    return refusal(site.db, site.route, rule, site.field, protection(site.db, site.route, first))
 
 
 def reading(matches: Iterable[RouteMatch]) -> tuple[RuleSetting, ...]:

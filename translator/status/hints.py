@@ -11,27 +11,48 @@ from translator.conditions import NO_ENDPOINTS, RULES_OVERLAP, Condition, bounde
 from translator.db import Db
 from translator.gateway.attachment import ParentStatus
 from translator.ir.backend import Backend
-from translator.ir.http import RouteMatch, Rule, RuleSetting, WeightedBackend
+from translator.ir.http import ModelKind, RouteMatch, Rule, RuleSetting, WeightedBackend
 from translator.ir.l4 import L4Backend, L4Rule
 from translator.refs import Ref
+from translator.routes.by_model import route_protection
 from translator.routes.overlaps import Overlap, overlaps
 from translator.routes.rules import l4_rules, rules
 
 
 def hints(db: Db, route: Ref, parent: ParentStatus) -> Iterator[Condition]:
     """Yield what is probably not meant of a route at a parent that accepts it."""
-    lost = _lost(route, overlaps(db, route, parent))
+    found = tuple(overlaps(db, route, parent))
+    count = sum(not each.value.implied for each in rules(db, route))
+    lost = [*_lost(route, found, count or 1), *_beside(db, route, found, count or 1)]
     if lost:
-        yield Condition(RULES_OVERLAP, "True", "EqualMatches", bounded(lost))
+        reason = "Conflicted" if any(each.match and each.match.model for each in found) else "EqualMatches"
+        yield Condition(RULES_OVERLAP, "True", reason, bounded(lost))
     empty = list(_empty(db, route, parent))
     if empty:
         yield Condition(NO_ENDPOINTS, "True", "EndpointsNotFound", bounded(empty))
 
 
-def _lost(route: Ref, found: Iterator[Overlap]) -> list[str]:
-    """Return a sentence for each match that gets no requests, with all domains for which one rule gets them."""
+def _beside(db: Db, route: Ref, found: Iterable[Overlap], count: int) -> Iterator[str]:
+    """Yield what it means for a route that another one of the same kind and path reads the model of its requests."""
+    for other in dict.fromkeys(each.winner.route for each in found if each.place >= count):
+        yield f"{other} has the same path and comes first: only its models are in the list of models."
+        if route_protection(db, route) != route_protection(db, other):
+            text = f"requests get the filters of {other}, whose policies protect otherwise: those of this route get 403"
+            yield f"{text}; have the policies target both, or use another pathPrefix or hostname."
+
+
+def _lost(route: Ref, found: Iterable[Overlap], count: int) -> list[str]:
+    """Return a sentence for each match that gets no requests, with all domains for which one rule gets them.
+
+    Args:
+        route: the route.
+        found: its overlaps.
+        count: how many rules its spec has.
+    """
     domains: dict[tuple[str, str], dict[str, None]] = {}
     for each in found:
+        if each.place >= count:
+            continue
         if each.match is None:
             what, way_out = "no connections", "gets them all; remove one of the routes, or put all backends into one"
         else:
@@ -63,6 +84,9 @@ def _words(match: RouteMatch) -> str:
     texts = [f"{match.path_kind.value} {match.path}", *([match.method] if match.method else [])]
     texts += [f"header {each.name}" for each in match.headers]
     texts += [f"query parameter {each.name}" for each in match.query]
+    if match.model is not None:
+        star = "*" if match.model.kind is ModelKind.PREFIX else ""
+        texts.append(f"model {match.model.value}{star}" if match.model.value else "any model")
     return ", ".join(texts)
 
 

@@ -110,9 +110,10 @@ class HTTPRoute(HostnameRoute):
     @property
     def reads_model(self) -> bool:
         """Whether filters read the model of requests, since a match compares the header that tells it."""
-        return any(
-            header.name.lower() == MODEL_HEADER
-            for rule in self.spec.rules
-            for match in rule.matches
-            for header in match.headers
-        )
+        return any(map(asks_for_model, self.spec.rules))
+
+
+def asks_for_model(rule: object) -> bool:
+    """Return whether a match of a rule compares the header that tells the model."""
+    matches = rule.matches if isinstance(rule, HTTPRouteRule) else ()
+    return any(header.name.lower() == MODEL_HEADER for match in matches for header in match.headers)
