@@ -22,6 +22,12 @@ CLOSED: Manifest = {
     "rbac": {"action": "Allow", "policy": {"matchExpressions": ["request.headers['x-never'] == 'set'"]}}
 }
 """A policy that lets nobody pass who does not know of a header."""
+NAMED = {"matchExpressions": [f"request.headers['x-gateway-model-name'] == '{SECRET}'"]}
+DENIALS: dict[str, Manifest] = {
+    "rule": policy(rule="secret", **CLOSED),
+    "header": policy(rbac={"action": "Deny", "policy": NAMED}),
+}
+"""Ways to deny models: a closed policy for their rule, and one for the header that has the model's name."""
 OWN_HEADERS: tuple[dict[str, str], ...] = (
     {},
     {"X-Gateway-Model-Name": OPEN},
@@ -101,13 +107,14 @@ async def test_methods_name_no_model(ai_proxy: Proxy, method: str) -> None:
 
 
 @pytest.mark.slow
-async def test_a_denied_model_is_never_reached(ai_proxy: Proxy) -> None:
-    """Of 10,000 requests for a model whose rule is closed, with and without a header of their own, none passes."""
+@pytest.mark.parametrize("way", DENIALS)
+async def test_a_denied_model_is_never_reached(ai_proxy: Proxy, way: str) -> None:
+    """Of 10,000 requests for a model that is denied, with and without a header of their own, none passes."""
     async with three("headers") as found:
         await served(
             ai_proxy, found, to("red", "open-*", rule="open"), to("green", "secret-*", rule="secret"), to("blue")
         )
-        await ai_proxy.apply(policy(rule="secret", **CLOSED))
+        await ai_proxy.apply(DENIALS[way])
         light = [each for each in BODIES if len(each.data) < 20_000]
         statuses: dict[int, int] = {}
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=20)) as http:
@@ -122,6 +129,20 @@ async def test_a_denied_model_is_never_reached(ai_proxy: Proxy) -> None:
         assert sum(statuses.values()) == 10_000
         assert [each for one in found.values() for each in one.seen if SECRET in meant(each.body)] == []
         assert await post(ai_proxy, Body("open", BODIES[0].data.replace(SECRET.encode(), OPEN.encode()))) == 200
+
+
+async def test_closing_a_rule_closes_nothing_else(ai_proxy: Proxy) -> None:
+    """A policy of one rule refuses that rule's models, in the client's shape; others are served or all are refused."""
+    async with three("headers") as found:
+        await served(ai_proxy, found, to("red", "open-*", rule="open"), to("green", "secret-*", rule="secret"))
+        await ai_proxy.apply(policy(rule="secret", **CLOSED))
+        async with openai_client(f"http://127.0.0.1:{ai_proxy.port}/v1") as client:
+            with pytest.raises((openai.PermissionDeniedError, openai.InternalServerError)) as refused:
+                await client.chat.completions.create(model=SECRET, messages=HELLO)
+            body: Any = refused.value.body
+            assert {"message", "type", "code"} <= set(body)
+        assert found["green"].seen == []
+        assert "spec.rules[1]: TrafficPolicy default/policy" in str(ai_proxy.status("ModelRoute", "llm"))
 
 
 async def test_clients_find_models(ai_proxy: Proxy) -> None:
