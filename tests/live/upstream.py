@@ -78,12 +78,14 @@ class Upstream:
 
 
 @contextlib.asynccontextmanager
-async def upstream(name: str, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Upstream]:
-    """Run an upstream on a port of 127.0.0.1, by default a free one; by TLS if there is a context for it."""
+async def upstream(
+    name: str, port: int = 0, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1"
+) -> AsyncIterator[Upstream]:
+    """Run an upstream on a port of loopback, by default a free one; by TLS if there is a context for it."""
     made = Upstream(name)
     runner = web.ServerRunner(web.Server(made.handle), shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls)
+    site = web.TCPSite(runner, address, port, ssl_context=tls)
     try:
         await site.start()
         made.port = runner.addresses[0][1]

@@ -100,7 +100,9 @@ def _backends(**more: Any) -> st.SearchStrategy[Raw]:
     namespace = maybe(one(*NAMESPACES))
     service = fields(name=one("w1", "w2"), namespace=namespace, port=one(80, 80, 80, 81), **more)
     external = fields(group=EXPERIMENTAL, kind="XBackend", name=one("w1", "w2"), namespace=namespace, **more)
-    return service | service | service | external
+    inference = {"group": "inference.networking.k8s.io", "kind": "InferencePool", "namespace": namespace}
+    pool = fields(name=one("w1", "w2"), **inference, **more)
+    return service | service | service | external | pool
 
 
 def _filters() -> st.SearchStrategy[Raw]:
@@ -245,6 +247,7 @@ def reference_grants() -> Objects:
     givers = st.one_of([fields(namespace=one(*NAMESPACES), **each) for each in kinds_of_givers])
     targets = fields(group="", kind="Service", name=maybe(one("w1", "w2"))) | fields(group="", kind="Secret")
     targets |= fields(group=HEADGATE, kind="GatewayExtension")
+    targets |= fields(group="inference.networking.k8s.io", kind="InferencePool")
     spec = fields(**{"from": some(givers, 2, 1), "to": some(targets, 2, 1)})
     policies = fields(group="gateway.headgate.dev", kind="TrafficPolicy", namespace=one(*NAMESPACES))
     kinds = one("HTTPRoute", "HTTPRoute", "Gateway", "ListenerSet")

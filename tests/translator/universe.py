@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.translator.backend_policies_by_kind import backend_config_policies
 from tests.translator.delegating_routes import delegating_routes
 from tests.translator.extensions_by_kind import gateway_extensions
+from tests.translator.inference_by_kind import inference_pools, pods
 from tests.translator.objects_by_kind import (
     backend_tls_policies,
     cluster_trust_bundles,
@@ -55,6 +56,8 @@ MOST_OF_EACH = {
     backend_config_policies: 2,
     cluster_trust_bundles: 2,
     xbackends: 2,
+    inference_pools: 2,
+    pods: 2,
     unsupported_policies: 1,
     gateway_classes: 2,
     definitions: 1,
