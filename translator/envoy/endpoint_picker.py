@@ -45,11 +45,16 @@ def write_picker(route: Route, picker: GrpcCall, *, fail_open: bool) -> None:
         picker: the picker.
         fail_open: whether requests go on to any endpoint if it fails.
     """
+    write_picker_chain(route, picker)
+    route.typed_per_filter_config[NAME].Pack(picker_config(picker, fail_open=fail_open), deterministic=True)
+
+
+def write_picker_chain(route: Route, picker: GrpcCall) -> None:
+    """Have a route ask nobody, but the picker of the route that a request is moved to from there."""
     chain = FilterChainConfigPerRoute()
     for name, config in picker_filters(picker):
         chain.filter_chain.filters.add(name=name).typed_config.Pack(config, deterministic=True)
     route.typed_per_filter_config[BACKEND].Pack(chain, deterministic=True)
-    route.typed_per_filter_config[NAME].Pack(picker_config(picker, fail_open=fail_open), deterministic=True)
 
 
 def picker_filters(picker: GrpcCall) -> tuple[tuple[str, Message], ...]:

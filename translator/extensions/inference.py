@@ -17,7 +17,7 @@ from translator.backends.reference import for_calls, not_found
 from translator.backends.service import connection, declared_port
 from translator.db import Db
 from translator.engine.query import query
-from translator.envoy.endpoint_picker import write_balancing, write_picker
+from translator.envoy.endpoint_picker import write_balancing, write_picker, write_picker_chain
 from translator.envoy.grpc_service import GrpcCall
 from translator.envoy.hooks import ClusterHook, RouteHook
 from translator.extension import Extension
@@ -109,6 +109,11 @@ class AskedPicker(RuleSetting, RouteHook):
         """Change the picker."""
         return replace(self, picker=change(self.picker))
 
+    @property
+    def for_first_route(self) -> tuple[RuleSetting, ...]:
+        """The filter, which asks the picker of the route that is picked."""
+        return (PickerChain(self.picker),)
+
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the filter into the slot of what kinds of backends need, and whom it asks."""
         write_picker(route, GrpcCall(self.picker), fail_open=self.fail_open)
@@ -116,6 +121,30 @@ class AskedPicker(RuleSetting, RouteHook):
         action = route.route
         if action.timeout.ToNanoseconds() and not action.HasField("idle_timeout"):
             action.idle_timeout.CopyFrom(action.timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class PickerChain(RuleSetting, RouteHook):
+    """Requests whose route is picked again may ask a picker then.
+
+    Attributes:
+        picker: any picker.
+    """
+
+    picker: Backend
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        """The picker."""
+        return (self.picker,)
+
+    def with_backends(self, change: Callable[[Backend], Backend]) -> PickerChain:
+        """Change the picker."""
+        return replace(self, picker=change(self.picker))
+
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
+        """Write the filter into the slot of what kinds of backends need."""
+        write_picker_chain(route, GrpcCall(self.picker))
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,14 @@ class RuleSetting:
         return 0
 
     @property
+    def for_first_route(self) -> tuple[RuleSetting, ...]:
+        """What the first route of requests needs, where that reads their model and has their route picked again.
+
+        Envoy chooses filters by the first route; what they are to do they find in the one that is picked.
+        """
+        return ()
+
+    @property
     def by_place(self) -> bool:
         """Whether it is another setting at each route or rule: `at` says which."""
         return False
@@ -334,6 +342,13 @@ class Rule:
             return replace(self, matches=matches, settings=tuple(each for each in settings if not each.forwarding))
         own = replace(found, weight=1, settings=tuple(each for each in found.settings if not each.own_route))
         return replace(self, matches=matches, settings=tuple(settings), backends=(own,))
+
+    @property
+    def for_first_route(self) -> tuple[RuleSetting, ...]:
+        """What the first route of requests needs, where it is not one of this rule, once of each kind."""
+        settings = (*self.settings, *(setting for each in self.backends for setting in each.settings))
+        found = {type(each): each for setting in settings for each in setting.for_first_route}
+        return tuple(found.values())
 
     @property
     def all_backends(self) -> tuple[Backend, ...]:

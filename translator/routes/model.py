@@ -12,7 +12,7 @@ from translator.engine.query import query
 from translator.envoy.ai.client_errors import ErrorsOfModels
 from translator.envoy.ai.model_settings import ListedModel, ListModels, NoSuchModel, ReadModel
 from translator.extension import FilterContext
-from translator.ir.http import ModelKind, ModelMatch, PathKind, RouteMatch, Rule
+from translator.ir.http import ModelKind, ModelMatch, PathKind, RouteMatch, Rule, RuleSetting
 from translator.kinds import RouteKind
 from translator.objects.gateway_api.rules import RouteRule
 from translator.objects.headgate.modelroute import ModelRoute, ModelRule
@@ -40,8 +40,9 @@ def rules(db: Db, route: Ref) -> tuple[Outcome[Rule], ...]:
     found = db.get(ModelRoute, route)
     if found is None:
         return ()
-    own = (_rule(db, found, place) for place in range(len(found.spec.rules)))
-    return (*own, Outcome(_list(found)), Outcome(_unknown(found)))
+    own = tuple(_rule(db, found, place) for place in range(len(found.spec.rules)))
+    first = {type(setting): setting for each in own for setting in each.value.for_first_route}
+    return (*own, Outcome(_list(found)), Outcome(_unknown(found, tuple(first.values()))))
 
 
 def _rule(db: Db, found: ModelRoute, place: int) -> Outcome[Rule]:
@@ -97,11 +98,16 @@ def _list(found: ModelRoute) -> Rule:
     return Rule(LIST, matches, (ListModels(path, listed), ErrorsOfModels()), implied=True)
 
 
-def _unknown(found: ModelRoute) -> Rule:
-    """Return the rule that takes all requests first, and those in the end that no other takes."""
+def _unknown(found: ModelRoute, first: tuple[RuleSetting, ...]) -> Rule:
+    """Return the rule that takes all requests first, and those in the end that no other takes.
+
+    Args:
+        found: the route.
+        first: what the others need of it.
+    """
     path = found.spec.path_prefix
     models = ModelMatch(ModelKind.OTHER), ModelMatch(ModelKind.REGEX, UNPRINTABLE)
-    return Rule(UNKNOWN, tuple(RouteMatch(path=path, model=each) for each in models), SETTINGS, implied=True)
+    return Rule(UNKNOWN, tuple(RouteMatch(path=path, model=each) for each in models), (*SETTINGS, *first), implied=True)
 
 
 ROUTE = RouteKind(ModelRoute, protocols=("HTTP", "HTTPS"), rules=rules)

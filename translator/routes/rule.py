@@ -55,7 +55,22 @@ def read_rules(
             made.append(_delegating(site, said, rule.name or str(place), matches))
         else:
             made.append(_rule(site, rule, rule.name or str(place), matches))
-    return tuple(made)
+    return _prepared(made)
+
+
+def _prepared(found: list[Outcome[Rule]]) -> tuple[Outcome[Rule], ...]:
+    """Return rules of which those that read the model have what the others of these need of the first route."""
+    reading_ones = [each for each in found if any(isinstance(one, BeforeReading) for one in each.value.settings)]
+    first = {type(one): one for each in reading_ones for one in each.value.for_first_route}
+    if not first:
+        return tuple(found)
+
+    def prepare(read: Outcome[Rule]) -> Outcome[Rule]:
+        rule = read.value
+        needed = tuple(one for kind, one in first.items() if kind not in map(type, rule.for_first_route))
+        return Outcome(replace(rule, settings=(*rule.settings, *needed)), read.problems)
+
+    return tuple(prepare(each) if each in reading_ones else each for each in found)
 
 
 def _delegating(

@@ -10,8 +10,10 @@ from typing import ClassVar, Final, NamedTuple
 from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
 from translator.envoy.ai.model_filters import MODEL_STATE, reading_filters
+from translator.envoy.ai.usage import write_usage
 from translator.envoy.filter_entries import FilterEntry
 from translator.envoy.hooks import FilterHook, RouteHook
+from translator.ir.ai import Price
 from translator.ir.http import ModelKind, ModelMatch, RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 
@@ -53,6 +55,23 @@ class BeforeReading(RuleSetting):
         if match.model is None or not match.model.as_header:
             return (match,)
         return (replace(match, model=PENDING), match)
+
+
+@dataclass(frozen=True, slots=True)
+class CountUsage(RuleSetting, RouteHook):
+    """What responses cost is told.
+
+    Attributes:
+        price: what tokens cost; None for no price.
+    """
+
+    price: Price | None = None
+
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
+        """Write the filter, with the price and what the route matches of models."""
+        model = match.model
+        star = "*" if model is not None and model.kind is ModelKind.PREFIX else ""
+        write_usage(route.typed_per_filter_config, self.price, f"{model.value}{star}" if model is not None else "")
 
 
 class ListedModel(NamedTuple):
