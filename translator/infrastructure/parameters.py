@@ -75,6 +75,13 @@ def parameters(db: Db, gateway: Ref) -> Outcome[GatewayParametersSpec | None]:
         return Outcome(None, (_invalid(f"The parameters of the Gateway and of its class do not go together: {text}."),))
 
 
+@query(firewall=True)
+def denies_alpha(db: Db, gateway: Ref) -> bool:
+    """Return whether the parameters of a Gateway forbid filters that Envoy calls alpha."""
+    found = parameters(db, gateway).value
+    return found is not None and found.alpha_filters == "Deny"
+
+
 @query
 def class_parameters(db: Db, name: str) -> tuple[Problem, ...]:
     """Return the problems of the parameters of a GatewayClass."""

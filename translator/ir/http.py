@@ -160,6 +160,7 @@ class RuleSetting:
         own_route: as a setting of one of several backends, it needs a route of its own in Envoy.
         sends_on: it may send requests on to other routes, with all that they have got at this one.
         before_errors: it holds for the requests of a rule that is answered with an error, too.
+        alpha: it needs filters that Envoy calls alpha.
     """
 
     __slots__ = ()
@@ -168,6 +169,7 @@ class RuleSetting:
     own_route: ClassVar[bool] = False
     sends_on: ClassVar[bool] = False
     before_errors: ClassVar[bool] = False
+    alpha: ClassVar[bool] = False
 
     @property
     def adds_secret(self) -> bool:
@@ -342,6 +344,12 @@ class Rule:
             return replace(self, matches=matches, settings=tuple(each for each in settings if not each.forwarding))
         own = replace(found, weight=1, settings=tuple(each for each in found.settings if not each.own_route))
         return replace(self, matches=matches, settings=tuple(settings), backends=(own,))
+
+    @property
+    def needs_alpha(self) -> bool:
+        """Whether it needs filters that Envoy calls alpha."""
+        settings = (*self.settings, *(setting for each in self.backends for setting in each.settings))
+        return any(each.alpha for each in settings)
 
     @property
     def for_first_route(self) -> tuple[RuleSetting, ...]:

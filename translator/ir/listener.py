@@ -84,12 +84,14 @@ class ListenerContext(NamedTuple):
     Attributes:
         proxyless: whether its clients are gRPC's own xDS clients, which apply the routes themselves.
         facts: what its settings say that settings of routes depend on (`ListenerSetting.for_routes`).
+        denies_alpha: whether routes may not have filters that Envoy calls alpha.
     """
 
     port: int
     tls: bool
     proxyless: bool = False
     facts: tuple[object, ...] = ()
+    denies_alpha: bool = False
 
     @property
     def scheme(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from translator.db import Db
 from translator.engine.query import query
 from translator.gateway.ports import accepted_listeners
+from translator.infrastructure.parameters import denies_alpha
 from translator.ir.listener import ListenerContext, RouteConfigKey
 from translator.objects.gateway_api.gateway import gateway_of
 from translator.policies.effective import Stack
@@ -21,7 +22,8 @@ def listener_context(db: Db, table: RouteConfigKey, stack: Stack | None) -> List
         table: the table.
         stack: the policies that the route has to know there (`route_stack`).
     """
-    return table.origin if stack is None else _context(db, table)
+    found = table.origin if stack is None else _context(db, table)
+    return found._replace(denies_alpha=True) if denies_alpha(db, gateway_of(table.gateway)) else found
 
 
 @query(firewall=True)

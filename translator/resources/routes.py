@@ -333,12 +333,25 @@ def _made_entries(
     return Outcome(tuple(made), tuple(problems))
 
 
+def _without_alpha(rule: Rule) -> tuple[Rule, tuple[Problem, ...], bool]:
+    """Return a rule that may not have the filters that it needs, as `_rules` does."""
+    text = (
+        f"rule {rule.name} needs filters that Envoy calls alpha, and the parameters of the Gateway forbid these: its "
+        f"requests are answered with 500. Set alphaFilters of the GatewayParameters to Allow, or remove the rule."
+    )
+    matches = tuple(replace(each, model=None) for each in rule.matches)
+    made = replace(rule, matches=tuple(dict.fromkeys(matches)), settings=(), backends=(), error=text)
+    return made, () if rule.implied else (Problem("Accepted", "UnsupportedValue", text),), True
+
+
 def _rules(
     db: Db, route: Ref, path: Path, origin: ListenerContext, stack: Stack | None, certificate: BackendKey | None
 ) -> Iterator[tuple[Rule, tuple[Problem, ...], bool]]:
     """Yield the rules of a route on a listener, with what is wrong with each there only, and whether it is dropped."""
     if not origin.proxyless:
-        yield from ((each.value, (), False) for each in effective_rules(db, route, stack, certificate, path))
+        for found in effective_rules(db, route, stack, certificate, path):
+            denied = origin.denies_alpha and found.value.needs_alpha
+            yield _without_alpha(found.value) if denied else (found.value, (), False)
         return
     for each in client_rules(db, route, stack):
         unsupported = any(problem.condition == "Accepted" for problem in each.problems)

@@ -10,7 +10,7 @@ from translator.api_group import GROUP
 from translator.db import Db
 from translator.engine.query import query
 from translator.envoy.ai.client_errors import ErrorsOfModels
-from translator.envoy.ai.model_settings import ListedModel, ListModels, NoSuchModel, ReadModel
+from translator.envoy.ai.model_settings import ListedModel, ListModels, NoSuchModel, PickedByModel, ReadModel
 from translator.extension import FilterContext
 from translator.ir.http import ModelKind, ModelMatch, PathKind, RouteMatch, Rule, RuleSetting
 from translator.kinds import RouteKind
@@ -31,7 +31,7 @@ UNPRINTABLE: Final = r"(?s).*[\x00-\x1f\x7f].*"
 """Models that no header can hold: Envoy would end their requests with 503."""
 EPOCH: Final = "1970-01-01T00:00:00Z"
 
-SETTINGS: Final = (ReadModel(), NoSuchModel(), ErrorsOfModels())
+SETTINGS: Final = (ReadModel(), NoSuchModel(), ErrorsOfModels(), PickedByModel())
 
 
 @query
@@ -60,11 +60,11 @@ def _rule(db: Db, found: ModelRoute, place: int) -> Outcome[Rule]:
     problems = (*wrong, *settings.problems, *backends.problems, *lost)
     name = spec.name or str(place)
     if (refused := refusal(db, route, rule, field)) is not None:
-        return Outcome(Rule(name, matches, error=refused.message), (*problems, refused))
+        return Outcome(Rule(name, matches, (PickedByModel(),), error=refused.message), (*problems, refused))
     if settings.value is None:
-        return Outcome(Rule(name, matches, error=settings.problems[0].message), problems)
+        return Outcome(Rule(name, matches, (PickedByModel(),), error=settings.problems[0].message), problems)
     error = "" if any(each.works and each.weight for each in backends.value) else NO_BACKENDS
-    return Outcome(Rule(name, matches, settings.value, backends.value, error), problems)
+    return Outcome(Rule(name, matches, (*settings.value, PickedByModel()), backends.value, error), problems)
 
 
 def _matches(prefix: str, spec: ModelRule) -> Iterator[RouteMatch]:
@@ -95,7 +95,7 @@ def _list(found: ModelRoute) -> Rule:
     listed = tuple(reversed(models.values()))
     paths = (path, *(f"{path}/{each.name}" for each in listed))
     matches = tuple(RouteMatch(PathKind.EXACT, each, method="GET") for each in paths)
-    return Rule(LIST, matches, (ListModels(path, listed), ErrorsOfModels()), implied=True)
+    return Rule(LIST, matches, (ListModels(path, listed), ErrorsOfModels(), PickedByModel()), implied=True)
 
 
 def _unknown(found: ModelRoute, first: tuple[RuleSetting, ...]) -> Rule:

@@ -39,6 +39,7 @@ from translator.status.policy_affected import route_policy_affected
 from translator.status.service_parent import service_conditions
 from xds import ROUTE
 
+ALPHA: Final = " It needs filters that Envoy calls alpha: these may change with each release of Envoy."
 MAX_PARENTS: Final = 32
 """The most parents in a status (`RouteStatus.parents`)."""
 
@@ -125,7 +126,8 @@ def _conditions(
     else:
         before = [each for each in refused if each.effect.served is StillServed.PREVIOUS_VERSION]
         good = min((each.effect.generation or generation for each in before), default=generation)
-        yield Condition("Accepted", "True", "Accepted", "The route is attached."), good
+        alpha = any(each.value.needs_alpha for each in rules(db, ref))
+        yield Condition("Accepted", "True", "Accepted", f"The route is attached.{ALPHA if alpha else ''}"), good
         if dropped or refused:
             yield _partly(db, dropped, refused), generation
     yield resolved_refs(problems), generation

@@ -28,6 +28,7 @@ class ReadModel(RuleSetting, FilterHook):
 
     protects: ClassVar[bool] = False
     before_errors: ClassVar[bool] = True
+    alpha: ClassVar[bool] = True
 
     @property
     def proxyless_fault(self) -> str:
@@ -44,6 +45,7 @@ class BeforeReading(RuleSetting):
     """Matches that ask for a model take requests whose model has not been read too, which is read there."""
 
     before_errors: ClassVar[bool] = True
+    alpha: ClassVar[bool] = True
 
     @property
     def proxyless_fault(self) -> str:
@@ -55,6 +57,14 @@ class BeforeReading(RuleSetting):
         if match.model is None or not match.model.as_header:
             return (match,)
         return (replace(match, model=PENDING), match)
+
+
+@dataclass(frozen=True, slots=True)
+class PickedByModel(RuleSetting):
+    """Requests come here by their model, which another route has read."""
+
+    before_errors: ClassVar[bool] = True
+    alpha: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,6 +235,9 @@ class GatewayParametersSpec(CheckedFields):
     """The rate limit service of Gateways with global limits that name no service of their own."""
     waf_service: Annotated[WafServiceParameters, Doc(envoy="Deployment, Service")] = WafServiceParameters()
     """The web application firewall of Gateways whose policies have requests inspected and name no service."""
+    alpha_filters: Annotated[Literal["Allow", "Deny"], Doc(envoy="nothing: routes that need them get 500")] = "Allow"
+    """Whether routes may have filters that Envoy calls alpha, as those for models, tools and agents are: these may
+    change with each release of Envoy, whose security team does not look after them."""
     bootstrap: Annotated[Json | None, Doc(envoy="Bootstrap")] = None
     """An Envoy Bootstrap in its JSON form that is merged over the generated one, like `podTemplate`."""
 
