@@ -59,7 +59,6 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.response_override.REDIRECT",
         "translator.extensions.jwt_messages.UNAUTHORIZED",
         "translator.extensions.acl.FORBIDDEN",
-        "translator.extensions.ai_failover.RETRIED",
         "translator.extensions.client_address.FORBIDDEN",
         "headgate.waf.exchange.TOO_LARGE",
         "headgate.waf.processor.FORBIDDEN",
@@ -72,6 +71,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
     ),
     "what holds where a policy does not say it": (
         "translator.extensions.endpoint_health.TIMEOUT",
+        "translator.objects.headgate.aibackend.EJECTION_*",
         "translator.extensions.endpoint_health.INTERVAL",
         "translator.extensions.endpoint_health.*HEALTHY",
         "translator.extensions.mcp_backend.SILENCE",
@@ -105,6 +105,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.objects.schema.scalars._UNIT",
         "translator.extensions.backend_groups.FINEST",
         "translator.extensions.ai_provider.ALL_TO_THE_FIRST",
+        "translator.extensions.ai_failover.FINEST_AI",
         "translator.ir.http.MILLION",
         "translator.ir.ai.PER_USD",
         "translator.envoy.fractions._PERCENT",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 
+from tests.ai.clients import openai_client
 from tests.live.backends import backend
 from tests.live.objects import Manifest
+from tests.live.proxy import Proxy
 from tests.live.upstream import Seen, Upstream
 
 CHAT: Final = "/v1/chat/completions"
@@ -60,3 +62,30 @@ async def completion(seen: Seen) -> web.StreamResponse:
     model = json.loads(seen.body)["model"]
     head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model}
     return web.json_response({**head, "choices": [choice], "usage": usage})
+
+
+class Answered(NamedTuple):
+    """What a client got: the text, and the tokens of its request and of the answer."""
+
+    text: str
+    input: int
+    output: int
+
+
+async def asked(proxy: Proxy, stream: bool) -> Answered:
+    """Ask as OpenAI's client does."""
+    async with openai_client(f"http://127.0.0.1:{proxy.port}/v1", "client-key") as client:
+        if not stream:
+            whole = await client.chat.completions.create(model="mine", messages=[{"role": "user", "content": "Hello"}])
+            assert whole.usage is not None
+            text = whole.choices[0].message.content or ""
+            return Answered(text, whole.usage.prompt_tokens, whole.usage.completion_tokens)
+        chunks = await client.chat.completions.create(
+            model="mine", messages=[{"role": "user", "content": "Hello"}], stream=True
+        )
+        text, usage = "", None
+        async for each in chunks:
+            text += "".join(choice.delta.content or "" for choice in each.choices)
+            usage = each.usage or usage
+        assert usage is not None
+        return Answered(text, usage.prompt_tokens, usage.completion_tokens)

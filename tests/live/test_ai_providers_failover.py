@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+import httpx
+import openai
 import pytest
 
-from tests.ai.faults import Cut, Fault, Status
+from tests.ai.faults import Cut, Fault, Held, Status
 from tests.ai.provider import provider
-from tests.live.ai_providers import CHAT, JSON, ai, at, at_port, chat
+from tests.live.ai_providers import CHAT, JSON, ai, asked, at, at_port, chat
 from tests.live.backends import to_backend
 from tests.live.proxy import Proxy, free_port
 from tests.live.upstream import Upstream
@@ -61,3 +63,73 @@ async def test_priorities_and_weights(ai_proxy: Proxy, alpha: Upstream, beta: Up
     assert len(alpha.seen) + len(beta.seen) == MANY
     assert len(alpha.seen) < len(beta.seen)
     assert gamma.seen == []
+
+
+async def test_no_second_provider_after_the_first_byte(ai_proxy: Proxy) -> None:
+    """A stream that ends in the midst is not begun anew at another provider: the client gets what there was."""
+    async with provider("one") as one, provider("two") as two:
+        one.always = Cut(after=2)
+        await ai_proxy.apply(to_backend("ai"), ai(at_port(one.port, "one"), at_port(two.port, "two")))
+        with pytest.raises((openai.APIError, httpx.RemoteProtocolError)):
+            await asked(ai_proxy, True)
+        assert (len(one.seen), len(two.seen)) == (1, 0)
+
+
+async def test_which_failures_count(ai_proxy: Proxy) -> None:
+    """With `retryOn`, another provider is tried after these failures only."""
+    async with provider("one") as one, provider("two") as two:
+        found = [at_port(one.port, "one"), at_port(two.port, "two")]
+        for on, served in ((["404"], {404}), (["gateway-error"], {502, 503}), (["5xx", "404"], {404, 500, 502, 503})):
+            await ai_proxy.apply(to_backend("ai"), ai(*found, failover={"retryOn": on, "ejection": {"consecutive": 0}}))
+            for status in (404, 429, 500, 502, 503):
+                one.always = Status(status)
+                answer = await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())
+                assert answer.status == (200 if status in served else status)
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 4])
+async def test_attempts(ai_proxy: Proxy, attempts: int) -> None:
+    """A request is sent so often at most; what is left after the last priority goes there again."""
+    async with provider("one") as one, provider("two") as two:
+        one.always = two.always = Status(503)
+        failover = {"attempts": attempts, "ejection": {"consecutive": 0}}
+        found = [at_port(one.port, "one"), at_port(two.port, "two")]
+        await ai_proxy.apply(to_backend("ai"), ai(*found, failover=failover))
+        assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status == 503
+        assert (len(one.seen), len(two.seen)) == (1, attempts - 1)
+
+
+async def test_a_provider_that_is_slow_to_answer(ai_proxy: Proxy) -> None:
+    """With `perTryTimeout`, a provider whose answer does not begin in time is left for the next."""
+    async with provider("one") as one, provider("two") as two:
+        one.always = Held()
+        found = [at_port(one.port, "one"), at_port(two.port, "two")]
+        await ai_proxy.apply(to_backend("ai"), ai(*found, failover={"perTryTimeout": "200ms"}))
+        answer = await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())
+        assert b"Hello from two." in answer.body
+        one.always.until.set()
+
+
+async def test_a_provider_that_keeps_failing_is_spared(ai_proxy: Proxy) -> None:
+    """After so many failures in a row a provider gets no requests for a while; the last one always gets them."""
+    async with provider("one") as one, provider("two") as two:
+        one.always = Status(500)
+        found = [at_port(one.port, "one"), at_port(two.port, "two")]
+        ejection = {"consecutive": 3, "time": "60s"}
+        await ai_proxy.apply(to_backend("ai"), ai(*found, failover={"ejection": ejection}))
+        for _ in range(10):
+            assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status == 200
+        assert len(one.seen) == 3
+        two.always = Status(500)
+        for _ in range(10):
+            assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status == 500
+        assert (len(one.seen), len(two.seen)) == (3, 20)
+
+
+async def test_a_dead_provider_is_left_at_once_for_long(ai_proxy: Proxy, alpha: Upstream) -> None:
+    """However often a provider without a usable address has failed, no request is lost: 0 of 60."""
+    lost = at_port(free_port(), "lost") | {"host": "nowhere.invalid"}
+    ejection = {"consecutive": 1, "time": "60s"}
+    await ai_proxy.apply(to_backend("ai"), ai(lost, at(alpha), failover={"ejection": ejection}))
+    found = [(await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status for _ in range(MANY)]
+    assert Counter(found) == {200: MANY}

@@ -12,35 +12,22 @@ from typing import ClassVar, Final
 
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from headgate_proto.envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
-from headgate_proto.envoy.type.ai.v3.llm_protocol_pb2 import LLMProtocol
 from translator.api_group import GROUP
 from translator.backends.guarded import LOCAL_RANGES
-from translator.envoy.ai.provider_filters import Filter, configured, credential, usage
+from translator.envoy.ai.provider_filters import Filter, configured, translator, usage
 from translator.envoy.cluster import http_options
 from translator.envoy.hooks import ClusterHook, EndpointsHook
 from translator.envoy.upstream_filters import GUARD, add_filter, deny_ranges, mark_guarded
+from translator.extensions.ai_credentials import PassedCredential, ProviderCredential
+from translator.extensions.ai_vendors import ANTHROPIC, GEMINI, OPENAI, Dialect, Dialects
+from translator.extensions.backend_guard import GuardedHosts
 from translator.ir.ai import ClientApi
-from translator.ir.backend import LAST, Backend, BackendSetting
+from translator.ir.backend import LAST, Backend, BackendSetting, Protocol
 from translator.ir.secret import GenericSecret
 
 ROUTES_ONLY: Final = (
     "a Backend of ai is for the backendRefs of routes, whose requests get a credential; refer to another backend"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderKey:
-    """A key that requests get.
-
-    Attributes:
-        secret: the text.
-        header: the header that has it, in lower case.
-        prefix: what stands before it.
-    """
-
-    secret: GenericSecret
-    header: str
-    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +38,12 @@ class ProviderRequests(BackendSetting, ClusterHook):
         name: the provider's name.
         system: what OpenTelemetry calls it (`gen_ai.provider.name`).
         host: the Host of requests; "" for what the route says.
-        prefix: what stands before the operation in its paths.
+        dialects: how it is spoken to, by the API of clients.
         model: the model that it is asked for; "" for that of the request.
-        key: its key; None if it has none.
+        credential: by what requests are sent; None for nothing.
         counted: whether streams end with their numbers of tokens, whatever clients ask for.
-        foreign: the headers with the keys of other providers, which requests may come with from an attempt before.
-        takes: the APIs of clients that it takes requests of.
+        foreign: the headers with credentials of other providers, which requests may come with from an attempt before.
+        client: the API of the clients whose requests come here.
     """
 
     for_clients_only: ClassVar[bool] = True
@@ -64,17 +51,39 @@ class ProviderRequests(BackendSetting, ClusterHook):
     name: str
     system: str
     host: str
-    prefix: str
+    dialects: Dialects
     model: str = ""
-    key: ProviderKey | None = None
+    credential: ProviderCredential | None = None
     counted: bool = True
     foreign: tuple[str, ...] = ()
-    takes: tuple[ClientApi, ...] = (ClientApi.OPENAI,)
+    client: ClientApi = ClientApi.OPENAI
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a text with a digest of keys that are in the cluster itself."""
+        return f"{self!r} {self.credential.digest if self.credential is not None else ''}"
 
     @property
     def secret_texts(self) -> tuple[GenericSecret, ...]:
         """The key: a new value of it changes no cluster."""
-        return (self.key.secret,) if self.key is not None else ()
+        return self.credential.secrets if self.credential is not None else ()
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the provider is spoken to for the clients whose requests come here."""
+        return dict(self.dialects).get(self.client, self.dialects[0][1])
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The headers that its credential may be in."""
+        own = self.credential.headers if self.credential is not None else ()
+        return (*own, *(each.header for _, each in self.dialects))
+
+    def of(self, client: ClientApi) -> ProviderRequests:
+        """Return it for clients of an API: it is the same where nothing differs."""
+        if client is self.client or dict(self.dialects).get(client, self.dialect) == self.dialect:
+            return self
+        return replace(self, client=client)
 
     def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
         """Write the filters of the cluster, and who it is for logs."""
@@ -85,24 +94,39 @@ class ProviderRequests(BackendSetting, ClusterHook):
                 add_filter(options, name, config)
 
     def _filters(self) -> Iterator[Filter]:
+        dialect = self.dialect
         yield from configured([*self._values()])
-        yield usage(LLMProtocol.OPENAI_CHAT_COMPLETIONS)
-        if self.key is not None:
-            yield credential(self.key.secret, self.key.header, self.key.prefix)
+        yield from translator(dialect.api) if dialect.translated else (usage(dialect.api),)
+        if self.credential is not None:
+            yield from self.credential.filters(dialect.header, dialect.key_prefix)
 
     def _values(self) -> Iterator[tuple[str, str]]:
         """Yield what the script is told."""
+        dialect = self.dialect
         yield "name", self.name
-        yield from (("host", self.host),) if self.host else ()
-        yield from (("prefix", self.prefix),) if self.prefix else ()
-        yield from (("model", self.model),) if self.model else ()
-        yield from (("usage", "1"),) if self.counted else ()
+        yield "prefix", dialect.prefix
+        if self.host:
+            yield "host", self.host
+        if self.model:
+            yield "model", self.model
+        if self.counted and dialect.api == OPENAI:
+            yield "usage", "1"
+        if dialect.translated:
+            yield "into", NAMES[dialect.api]
+        if isinstance(self.credential, PassedCredential):
+            yield "keep", dialect.header
+            yield "keep_prefix", dialect.key_prefix
+        yield from (("set", ":".join(each)) for each in dialect.added)
         yield from (("strip", each) for each in self.foreign)
-        yield from (("takes", each.value) for each in self.takes)
+        yield from (("takes", client.value) for client, each in self.dialects if each == dialect)
 
 
-NOWHERE: Final = ("127.0.0.1", 0)
-"""An address that no connection can be made to: nothing listens on port 0."""
+NAMES: Final = {OPENAI: "openai", ANTHROPIC: "anthropic", GEMINI: "gemini"}
+"""The APIs that requests are translated into, as the script calls them."""
+NOWHERE: Final = ("127.0.0.1", "127.0.0.2")
+"""Addresses that no connection can be made to, at port 0: there are two, so that one is left where one is ejected."""
+MOST_EJECTED: Final = 50
+"""The highest share of endpoints that may be ejected, in per cent, so that one that fails is left."""
 ALL_TO_THE_FIRST: Final = 1_000_000
 """How many per cent more than its share a priority can serve: all, as long as one endpoint of it is usable."""
 
@@ -112,11 +136,13 @@ class NeverEmpty(BackendSetting, ClusterHook, EndpointsHook):
     """Requests fail as at an endpoint that is down where there is no usable one, and so are sent to the next provider.
 
     Envoy tries a request again that has failed at an endpoint, and answers one at once that it finds no endpoint for:
-    where a name cannot be resolved, or all endpoints are spared. So there is one more endpoint behind the others, which
+    where a name cannot be resolved, or all endpoints are spared. So there are more endpoints behind the others, which
     no connection can be made to.
 
     Attributes:
         guarded: whether requests are denied where a name leads to the proxies' own machine.
+        failures: after how many failures in a row an endpoint is spared; 0 for never.
+        milliseconds: how long it is spared the first time.
     """
 
     for_clients_only: ClassVar[bool] = True
@@ -125,11 +151,21 @@ class NeverEmpty(BackendSetting, ClusterHook, EndpointsHook):
         "health_check": "providers are asked by requests only; remove the field, or use outlierDetection"
     }
     guarded: bool = True
+    failures: int = 0
+    milliseconds: int = 0
 
     def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
         """Have no request sent to endpoints that are not usable, and look at where names lead."""
         cluster.ClearField("health_checks")
         cluster.common_lb_config.healthy_panic_threshold.value = 0
+        if self.failures and not cluster.HasField("outlier_detection"):
+            cluster.outlier_detection.consecutive_5xx.value = self.failures
+            cluster.outlier_detection.base_ejection_time.FromMilliseconds(self.milliseconds)
+            cluster.outlier_detection.enforcing_success_rate.value = 0
+            cluster.outlier_detection.max_ejection_percent.value = MOST_EJECTED
+        if cluster.HasField("outlier_detection"):
+            ejected = cluster.outlier_detection.max_ejection_percent
+            ejected.value = min(ejected.value, MOST_EJECTED)
         if self.guarded:
             with http_options(cluster) as options:
                 add_filter(options, GUARD, deny_ranges(LOCAL_RANGES, marked=True))
@@ -141,9 +177,10 @@ class NeverEmpty(BackendSetting, ClusterHook, EndpointsHook):
                 for each in locality.lb_endpoints:
                     mark_guarded(each)
         priority = max((each.priority + 1 for each in assignment.endpoints), default=0)
-        added = assignment.endpoints.add(priority=priority).lb_endpoints.add()
-        address = added.endpoint.address.socket_address
-        address.address, address.port_value = NOWHERE
+        added = assignment.endpoints.add(priority=priority)
+        for nowhere in NOWHERE:
+            address = added.lb_endpoints.add().endpoint.address.socket_address
+            address.address, address.port_value = nowhere, 0
         assignment.policy.overprovisioning_factor.value = ALL_TO_THE_FIRST
 
 
@@ -152,6 +189,21 @@ def requests_of(backend: Backend) -> ProviderRequests | None:
     return next((each for each in backend.settings if isinstance(each, ProviderRequests)), None)
 
 
-def with_requests(backend: Backend, requests: ProviderRequests) -> Backend:
-    """Return a provider with other requests."""
-    return replace(backend, settings=(*backend.settings, requests))
+def with_settings(backend: Backend, *settings: BackendSetting) -> Backend:
+    """Return a provider with other settings in the place of those of the same types."""
+    return replace(backend, settings=(*backend.settings, *settings))
+
+
+def as_provider(backend: Backend, requests: ProviderRequests, guarded: bool = False) -> Backend:
+    """Return a backend as a provider.
+
+    Args:
+        backend: where it is.
+        requests: what requests become.
+        guarded: whether it is looked at where its name leads.
+    """
+    # The guard of other backends denies requests to the endpoints that fail, too: they would not be tried elsewhere.
+    plain = tuple(each for each in backend.settings if not isinstance(each, GuardedHosts))
+    never = NeverEmpty(guarded or len(plain) < len(backend.settings))
+    protocol = backend.protocol or Protocol.HTTP1.value
+    return replace(backend, protocol=protocol, settings=(*plain, requests, never))

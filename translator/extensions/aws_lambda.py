@@ -60,13 +60,13 @@ class LambdaFunction(BackendSetting, ClusterHook):
             invoking.invocation_mode = Config.ASYNCHRONOUS
         signing = AwsRequestSigning(service_name=SERVICE, region=self.region)
         if self.credentials is not None:
-            _write(self.credentials, signing.credential_provider)
+            write_credentials(self.credentials, signing.credential_provider)
         with http_options(cluster) as options:
             add_filter(options, "envoy.filters.http.aws_lambda", invoking)
             add_filter(options, "envoy.filters.http.aws_request_signing", signing)
 
 
-def _write(credentials: InlineKeys | Role, provider: AwsCredentialProvider) -> None:
+def write_credentials(credentials: InlineKeys | Role, provider: AwsCredentialProvider) -> None:
     """Write by what requests are signed."""
     if isinstance(credentials, InlineKeys):
         inline = provider.inline_credential

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import replace
 from typing import Final
 
 from translator.backends.guarded import address_fault
 from translator.backends.host_names import absolute
 from translator.backends.reference import group_member
 from translator.db import Db
-from translator.extensions.ai_failover import in_priorities
-from translator.extensions.ai_provider import NeverEmpty, ProviderKey, ProviderRequests
+from translator.extensions.ai_failover import OneOfProviders, Tries, united
+from translator.extensions.ai_provider import ProviderRequests, as_provider
+from translator.extensions.ai_vendors import vendor
+from translator.extensions.backend_ai_auth import provider_credential
 from translator.extensions.backend_members import BackendMember
 from translator.extensions.upstream_tls import BackendTls, validated_tls
-from translator.gateway.secrets import header_secret
 from translator.ir.backend import Backend, BackendKey, BackendSetting, Protocol
 from translator.objects.gateway_api.backendtlspolicy import SYSTEM, BackendTLSPolicyValidation
-from translator.objects.headgate.aibackend import AiBackend
+from translator.objects.headgate.aibackend import (
+    EJECTION_FAILURES,
+    EJECTION_MILLISECONDS,
+    AiBackend,
+    ProviderEjection,
+    ProviderFailures,
+)
 from translator.objects.headgate.aiproviders import AiProvider
 from translator.objects.headgate.backend import HeadgateBackend
 from translator.objects.schema.scalars import is_ip_address
@@ -26,66 +31,71 @@ from translator.policies.backends import with_policies
 from translator.refs import Ref
 
 HTTPS: Final = 443
-AUTHORIZATION: Final = "authorization"
-BEARER: Final = "Bearer "
-KEY: Final = "apiKey"
-"""The key of Secrets with keys of providers."""
-V1: Final = "/v1"
 
 
 def read(db: Db, ref: Ref, found: AiBackend) -> Outcome[Backend | None]:
     """Return the backend that providers are, without those that cannot be had; none if none is left."""
     problems: list[Problem] = []
-    priorities: defaultdict[int, list[tuple[Backend, int]]] = defaultdict(list)
+    members: list[OneOfProviders] = []
     for place, each in enumerate(found.providers):
         resolved = _provider(db, ref, each, found.usage != "AsAsked", f"providers[{place}]")
         problems += resolved.problems
         if resolved.value is not None:
             priority = place if each.priority is None else each.priority
-            priorities[priority].append((resolved.value, 1 if each.weight is None else each.weight))
-    made = in_priorities(BackendKey(*ref), priorities)
-    if made is None:
+            members.append(OneOfProviders(resolved.value, 1 if each.weight is None else each.weight, priority))
+    made = united(BackendKey(*ref), members, _tries(found.failover or ProviderFailures()))
+    places = {each.name: place for place, each in enumerate(found.providers)}
+    for name in made.misplaced:
+        text = (
+            f"providers[{places[name]}].auth.passthrough: a request that another provider has failed comes with that "
+            f"one's credential, so the provider is left out; give it a priority before all that have one of their own."
+        )
+        problems.append(Problem("Accepted", "Invalid", text))
+    if made.backend is None:
         text = "providers: none can be had, so requests are refused; correct one of them, or its weight."
         return Outcome(None, (*problems, Problem("ResolvedRefs", "BackendNotFound", text)))
-    return Outcome(made, tuple(problems))
+    return Outcome(made.backend, tuple(problems))
+
+
+def _tries(found: ProviderFailures) -> Tries:
+    """Return which requests are sent to another provider."""
+    usual, ejection = Tries(), found.ejection or ProviderEjection()
+    on = found.retry_on if found.retry_on is not None else (*usual.on, *map(str, usual.statuses))
+    return Tries(
+        tuple(each for each in on if not each.isdigit()),
+        tuple(int(each) for each in on if each.isdigit()),
+        found.attempts or 0,
+        found.per_try_timeout or 0,
+        EJECTION_FAILURES if ejection.consecutive is None else ejection.consecutive,
+        ejection.time or EJECTION_MILLISECONDS,
+    )
 
 
 def _provider(db: Db, ref: Ref, found: AiProvider, counted: bool, field: str) -> Outcome[Backend | None]:
     """Return a provider; none if it cannot be had."""
-    key = _key(db, ref, found, f"{field}.auth")
-    if key.problems:
-        return Outcome(None, key.problems)
-    place = _place(db, ref, found, field)
+    system, usual, dialects = vendor(found)
+    host = found.host or usual
+    credential = provider_credential(db, ref, found, host, f"{field}.auth")
+    if credential.problems:
+        return Outcome(None, credential.problems)
+    place = _place(db, ref, found, host, field)
     if place.value is None:
         return place
-    host = found.host or DEFAULT_HOSTS.get(found.member, "")
-    prefix = V1 if found.path_prefix is None else found.path_prefix.rstrip("/")
-    requests = ProviderRequests(
-        found.name,
-        found.member,
-        host if not host or place.value.port == HTTPS else _with_port(host, place.value.port),
-        prefix,
-        found.model or "",
-        key.value,
-        counted,
-    )
+    asked = host if not host or place.value.port == HTTPS else _with_port(host, place.value.port)
+    requests = ProviderRequests(found.name, system, asked, dialects, found.model or "", credential.value, counted)
     guarded = bool(host) and not is_ip_address(host) and not db.settings.local_backends
-    settings = (*place.value.settings, requests, NeverEmpty(guarded))
-    return Outcome(replace(place.value, settings=settings), place.problems)
-
-
-DEFAULT_HOSTS: Final = {"openai": "api.openai.com"}
+    return Outcome(as_provider(place.value, requests, guarded), place.problems)
 
 
 def _with_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _place(db: Db, ref: Ref, found: AiProvider, field: str) -> Outcome[Backend | None]:
+def _place(db: Db, ref: Ref, found: AiProvider, host: str, field: str) -> Outcome[Backend | None]:
     """Return where a provider is, with its policies."""
     if found.custom is not None and found.custom.backend_ref is not None:
         return _member(db, ref, found, f"{field}.custom.backendRef")
-    host, port = found.host or DEFAULT_HOSTS[found.member], found.port or HTTPS
+    port = found.port or HTTPS
     if fault := address_fault(db.settings, host, port):
         return Outcome(None, (Problem("Accepted", "Invalid", f"{field}.host: {fault}."),))
     tls = _tls(db, ref, found, host, f"{field}.tls")
@@ -97,7 +107,7 @@ def _place(db: Db, ref: Ref, found: AiProvider, field: str) -> Outcome[Backend |
 
 
 def _member(db: Db, ref: Ref, found: AiProvider, field: str) -> Outcome[Backend | None]:
-    """Return the Service that a provider is."""
+    """Return the Service, or the Backend of hosts, that a provider is."""
     assert found.custom is not None
     assert found.custom.backend_ref is not None
     asked = found.custom.backend_ref
@@ -107,10 +117,10 @@ def _member(db: Db, ref: Ref, found: AiProvider, field: str) -> Outcome[Backend 
         text = f"{field}: {named} cannot be a provider; refer to a Service, or to a Backend of static hosts."
         return Outcome(None, (Problem("Accepted", "Invalid", text),))
     resolved = group_member(db, ref, asked, field)
-    made = resolved.value
-    if made is not None and not made.protocol:
-        made = replace(made, protocol=Protocol.HTTP1.value)
-    return Outcome(made, resolved.problems)
+    if resolved.value is None or not any(each.routes_only or each.discovers for each in resolved.value.settings):
+        return resolved
+    text = f"{field}: {named} cannot be a provider, since its routes need more; refer to a Service."
+    return Outcome(None, (*resolved.problems, Problem("Accepted", "Invalid", text)))
 
 
 def _tls(db: Db, ref: Ref, found: AiProvider, host: str, field: str) -> Outcome[tuple[BackendSetting, ...] | None]:
@@ -129,19 +139,6 @@ def _tls(db: Db, ref: Ref, found: AiProvider, host: str, field: str) -> Outcome[
     )
     read = validated_tls(db, ref.namespace, validation, field, f"the provider {found.name}")
     return Outcome(None if read.value is None else (read.value,), read.problems)
-
-
-def _key(db: Db, ref: Ref, found: AiProvider, field: str) -> Outcome[ProviderKey | None]:
-    """Return the key of a provider; none if it has none."""
-    auth = found.auth
-    if auth is None or auth.secret_ref is None:
-        return Outcome(None)
-    secret = header_secret(db, ref, auth.secret_ref, KEY, f"{field}.secretRef")
-    if secret.value is None:
-        return Outcome(None, secret.problems)
-    header = (auth.header_name or AUTHORIZATION).lower()
-    prefix = auth.prefix if auth.prefix is not None else BEARER if header == AUTHORIZATION else ""
-    return Outcome(ProviderKey(secret.value, header, prefix))
 
 
 def _at(field: str, problem: Problem) -> Problem:

@@ -107,12 +107,12 @@ def _credentials(db: Db, ref: Ref, auth: AwsAuth | None) -> Outcome[InlineKeys |
         role = auth.assume_role
         return Outcome(Role(role.role_arn, role.external_id or "", role.session_name or ""))
     assert auth.secret_ref is not None
-    return _keys(db, ref, auth.secret_ref)
+    return aws_keys(db, ref, auth.secret_ref, "auth.secretRef")
 
 
-def _keys(db: Db, ref: Ref, reference: AwsSecretReference) -> Outcome[InlineKeys | None]:
-    """Return the keys in a Secret; a new value makes another cluster."""
-    field, named = "auth.secretRef", SecretReference(name=reference.name, namespace=reference.namespace)
+def aws_keys(db: Db, ref: Ref, reference: AwsSecretReference, field: str) -> Outcome[InlineKeys | None]:
+    """Return the keys in a Secret that a Backend refers to, in a field; a new value makes another cluster."""
+    named = SecretReference(name=reference.name, namespace=reference.namespace)
     needed = gather(referenced_secret(db, ref, named, key, field) for key in KEYS)
     if needed.problems:
         return Outcome(None, needed.problems[:1])

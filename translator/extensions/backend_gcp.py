@@ -35,7 +35,7 @@ def read(db: Db, ref: Ref, found: GcpBackend) -> Outcome[Backend | None]:
     settings: tuple[BackendSetting, ...] = (
         BackendTls(found.host),
         IdentityToken(host, audience, found.token_header or AUTHORIZATION),
-        TokenForRoutes(host, audience, _metadata_server(db.settings)),
+        TokenForRoutes(host, audience, metadata_server(db.settings)),
         # Where the name leads is known once it is resolved.
         *(() if db.settings.local_backends else (GuardedHosts(),)),
     )
@@ -59,8 +59,8 @@ def _may_have(settings: Settings, host: str, audience: str) -> bool:
     return own or settings.standalone or bool({audience, ANY} & settings.gcp_audiences)
 
 
-def _metadata_server(settings: Settings) -> Backend:
-    """Return the backend that gives tokens."""
+def metadata_server(settings: Settings) -> Backend:
+    """Return the backend that gives tokens, identity and access tokens."""
     server = settings.gcp_metadata_server or METADATA_SERVER
     key = BackendKey(SERVER_KIND, "headgate", server.host)
     return Backend(key, server.port, Protocol.HTTP1.value, absolute(settings, server.host))

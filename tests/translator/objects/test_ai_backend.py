@@ -33,6 +33,17 @@ def ai(provider: str, rest: str = "") -> dict[str, Any]:
         (ai(f"{SERVICE}, tls: {{}}"), "spec.ai.providers[0].tls: must not be set beside custom.backendRef"),
         (ai("openai: {}, auth: {}"), "spec.ai.providers[0].auth: exactly one of"),
         (ai("openai: {}, auth: {none: {}, prefix: a}"), "spec.ai.providers[0].auth.headerName: must be set beside"),
+        (ai("openai: {}, auth: {none: {}, gcp: {}}"), "spec.ai.providers[0].auth: exactly one of"),
+        (ai("openai: {}, auth: {aws: {}}"), "spec.ai.providers[0].auth: must have a region in aws"),
+        (
+            ai("bedrock: {region: eu-west-1}, auth: {aws: {secretRef: {name: a}, assumeRole: {roleArn: b}}}"),
+            "spec.ai.providers[0].auth.aws.assumeRole",
+        ),
+        (ai(f"bedrock: {{region: eu-west-1}}, translate: Native, {KEY}"), "spec.ai.providers[0].translate"),
+        (ai(f"azure: {{resource: a.b}}, {KEY}"), "spec.ai.providers[0].azure.resource"),
+        (ai("custom: {formats: [OpenAI, OpenAI]}, host: a"), "spec.ai.providers[0].custom.formats"),
+        (ai(SERVICE, ", failover: {retryOn: [6xx]}"), "spec.ai.failover.retryOn[0]"),
+        (ai(SERVICE, ", failover: {attempts: 0}"), "spec.ai.failover.attempts"),
         (ai(f"openai: {{}}, {KEY}, tls: {{disable: {{}}, hostname: a.b}}"), "spec.ai.providers[0].tls.disable"),
         (ai(f"openai: {{}}, {KEY}, model: 'a b'"), "spec.ai.providers[0].model"),
         (ai(f"openai: {{}}, {KEY}, pathPrefix: v1"), "spec.ai.providers[0].pathPrefix"),
@@ -55,6 +66,7 @@ def test_what_is_refused(manifest: dict[str, Any], error: str) -> None:
         ),
         (15, lambda count: ai(f"{SERVICE}, priority: {count}")),
         (1_000_000, lambda count: ai(f"{SERVICE}, weight: {count}")),
+        (16, lambda count: ai(SERVICE, f", failover: {{attempts: {count}}}")),
     ],
 )
 def test_the_most(most: int, written: Any) -> None:

@@ -4,8 +4,6 @@
 -- credentials; the body is the client's own. What is the provider's comes in one header, which the filter before this
 -- one has written. Nothing goes on where anything fails.
 
-local byte, find, sub, lower, concat = string.byte, string.find, string.sub, string.lower, table.concat
-
 local CONFIG = "x-headgate-ai-provider"
 local SAVED = "headgate.ai.request"  -- metadata: what the first attempt found
 local STRIP = {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "x-goog-user-project",
@@ -18,8 +16,25 @@ local SECRET_PARAMETERS = {key = true, ["api-key"] = true, api_key = true, apike
 local OPERATIONS = {"/chat/completions", "/completions", "/responses", "/embeddings", "/messages",
   "/messages/count_tokens", "/moderations", "/images/generations", "/images/edits", "/audio/speech",
   "/audio/transcriptions", "/audio/translations", "/rerank", "/models"}
-local COUNTED = {["chat/completions"] = true, completions = true}
-local REFUSED, BAD = {}, {}  -- thrown, and compared by identity
+local KEYS = {"authorization", "x-api-key", "api-key", "x-goog-api-key"}
+local PREFIX = "x-headgate-ai-prefix"
+
+-- What Envoy's translator of 1.40 takes whole from clients of an API into that of a provider; all else would be lost,
+-- or refused by the provider as nothing that it knows.
+local TRANSLATED = {
+  openai = {
+    operation = "chat/completions",
+    anthropic = set_of("model messages max_tokens max_completion_tokens temperature top_p stop stream stream_options"),
+    gemini = set_of("model messages max_tokens max_completion_tokens temperature top_p stop stream stream_options seed"),
+  },
+  anthropic = {
+    operation = "messages",
+    openai = set_of("model messages system max_tokens temperature top_p stop_sequences stream metadata"),
+    gemini = set_of("model messages system max_tokens temperature top_p stop_sequences stream"),
+  },
+}
+local PLACES = {openai = "/v1/chat/completions", anthropic = "/v1/messages", gemini = "/v1beta/models/-:generateContent"}
+local REFUSED = {}  -- thrown, and compared by identity
 
 local function decoded(text)
   return (text:gsub("%%(%x%x)", function(code) return string.char(tonumber(code, 16)) end))
@@ -40,142 +55,14 @@ local function configuration(text)
   return made
 end
 
-local function quoted(text)
-  return '"' .. text:gsub('[%z\1-\31"\\]', function(found) return ("\\u%04x"):format(byte(found)) end) .. '"'
-end
-
 -- Answers in the shape of the client's API.
 local function refuse(handle, anthropic, status, message)
-  local error = '"message":' .. quoted(message)
+  local said = '"message":' .. quoted(message)
   local type = status == "500" and "api_error" or "invalid_request_error"
-  local body = anthropic and '{"type":"error","error":{"type":"' .. type .. '",' .. error .. "}}"
-    or '{"error":{' .. error .. ',"type":"' .. type .. '","param":null,"code":null}}'
+  local body = anthropic and '{"type":"error","error":{"type":"' .. type .. '",' .. said .. "}}"
+    or '{"error":{' .. said .. ',"type":"' .. type .. '","param":null,"code":null}}'
   handle:respond({[":status"] = status, ["content-type"] = "application/json"}, body)
   error(REFUSED, 0)
-end
-
--- JSON, of which places are found and nothing is built. All take the place of a first byte, and return that after.
-
-local function bad() error(BAD, 0) end
-
-local function after_blanks(text, place) return (find(text, "[^ \t\r\n]", place)) or bad() end
-
-local function after_string(text, place)
-  if byte(text, place) ~= 34 then bad() end
-  local at = place + 1
-  while true do
-    local found = find(text, '["\\]', at) or bad()
-    if byte(text, found) == 34 then return found + 1 end
-    at = found + 2
-  end
-end
-
-local function after_value(text, place)
-  local first = byte(text, place)
-  if first == 34 then return after_string(text, place) end
-  if first ~= 123 and first ~= 91 then
-    local _, last = find(text, "^[-+.%w]+", place)
-    return (last or bad()) + 1
-  end
-  local open, depth, at = {}, 0, place
-  repeat
-    local found = find(text, '["{}%[%]]', at) or bad()
-    local sign = byte(text, found)
-    if sign == 34 then
-      at = after_string(text, found)
-    elseif sign == 123 or sign == 91 then
-      depth = depth + 1
-      open[depth] = sign + 2
-      at = found + 1
-    else
-      if open[depth] ~= sign then bad() end
-      depth = depth - 1
-      at = found + 1
-    end
-  until depth == 0
-  return at
-end
-
-local function key_of(text, from, to)
-  local key = sub(text, from + 1, to - 2)
-  if not find(key, "\\", 1, true) then return lower(key) end
-  key = key:gsub("\\u00(%x%x)", function(code) return string.char(tonumber(code, 16)) end)
-  return lower((key:gsub("\\(.)", "%1")))
-end
-
--- The members of the object at a place, in their order, and the place after it. Keys are in lower case: some servers
--- do not tell cases apart.
-local function members(text, place)
-  if byte(text, place) ~= 123 then bad() end
-  local made, at = {}, after_blanks(text, place + 1)
-  if byte(text, at) == 125 then return made, at + 1 end
-  while true do
-    local key_end = after_string(text, at)
-    local colon = after_blanks(text, key_end)
-    if byte(text, colon) ~= 58 then bad() end
-    local from = after_blanks(text, colon + 1)
-    local to = after_value(text, from)
-    made[#made + 1] = {key = key_of(text, at, key_end), from = from, to = to}
-    at = after_blanks(text, to)
-    local sign = byte(text, at)
-    if sign == 125 then return made, at + 1 end
-    if sign ~= 44 then bad() end
-    at = after_blanks(text, at + 1)
-  end
-end
-
-local function value_of(text, found, name)
-  local value
-  for _, each in ipairs(found) do
-    if each.key == name then value = each end
-  end
-  return value, value and sub(text, value.from, value.to - 1)
-end
-
--- Has members of an object be of one value; adds one if there is none. `edits` gets what is to be changed.
-local function set_member(text, place, found, name, value, edits)
-  local there = false
-  for _, each in ipairs(found) do
-    if each.key == name then
-      edits[#edits + 1] = {from = each.from, to = each.to, text = value}
-      there = true
-    end
-  end
-  if not there then
-    local more = '"' .. name .. '":' .. value .. (#found > 0 and "," or "")
-    edits[#edits + 1] = {from = place + 1, to = place + 1, text = more}
-  end
-end
-
-local function edited(text, edits)
-  table.sort(edits, function(one, other) return one.from < other.from end)
-  local made, at = {}, 1
-  for _, each in ipairs(edits) do
-    made[#made + 1] = sub(text, at, each.from - 1)
-    made[#made + 1] = each.text
-    at = each.to
-  end
-  made[#made + 1] = sub(text, at)
-  return concat(made)
-end
-
--- A body as the provider takes it; nil if it stays as it is.
-local function body_for(provider, operation, text)
-  local place = after_blanks(text, 1)
-  local found, after = members(text, place)
-  if find(text, "[^ \t\r\n]", after) then bad() end
-  local edits = {}
-  if provider.model then set_member(text, place, found, "model", quoted(provider.model), edits) end
-  local _, stream = value_of(text, found, "stream")
-  if provider.usage and COUNTED[operation] and stream == "true" then
-    local options, value = value_of(text, found, "stream_options")
-    if value and byte(value) == 123 then
-      set_member(text, options.from, members(text, options.from), "include_usage", "true", edits)
-    else
-      set_member(text, place, found, "stream_options", '{"include_usage":true}', edits)
-    end
-  end
-  return #edits > 0 and edited(text, edits) or nil
 end
 
 -- The operation that a path names, and its query without credentials.
@@ -217,13 +104,21 @@ local function saved(handle, headers)
   return path, length
 end
 
+local function secret_of(headers)
+  for _, each in ipairs(KEYS) do
+    local found = headers:get(each)
+    if found then return found:gsub("^[Bb]earer +", "") end
+  end
+end
+
 local function prepare(handle)
   local headers = handle:headers()
   local text = headers:get(CONFIG)
   local path, length = saved(handle, headers)
   local operation, query = operation_of(path)
   local anthropic = operation == "messages" or operation:match("^messages/") ~= nil
-  local provider = configuration(text)
+  local provider = configuration(text or "")
+  local secret = provider.keep and secret_of(headers)
   strip(headers, provider.strip)
   if not provider.takes[1] then error("no configuration") end
   local api, taken = anthropic and "anthropic" or "openai", false
@@ -231,20 +126,39 @@ local function prepare(handle)
   if not taken then
     refuse(handle, anthropic, "400", "The provider " .. provider.name .. " does not speak this API.")
   end
+  local allowed = provider.into and TRANSLATED[api][provider.into]
+  if provider.into and operation ~= TRANSLATED[api].operation then
+    refuse(handle, anthropic, "404", "The provider " .. provider.name .. " has nothing like " .. operation .. ".")
+  end
   if length ~= "" then headers:replace("content-length", length) else headers:remove("content-length") end
   if provider.host then headers:replace(":authority", provider.host) end
+  if secret then headers:replace(provider.keep, (provider.keep_prefix or "") .. secret) end
   for _, each in ipairs(provider.set) do
     local name, value = each:match("^([^:]+):(.*)$")
     if not headers:get(name) then headers:replace(name, value) end
   end
-  headers:replace(":path", (provider.prefix or "") .. "/" .. operation .. query)
-  if not provider.model and not (provider.usage and COUNTED[operation]) then return end
+  if provider.into then
+    headers:replace(":path", PLACES[provider.into])
+    headers:replace(PREFIX, provider.prefix)
+    handle:streamInfo():dynamicMetadata():set(SAVED, "client", api)
+  else
+    headers:replace(":path", (provider.prefix or "") .. "/" .. operation .. query)
+    handle:streamInfo():dynamicMetadata():set(SAVED, "client", "")
+  end
+  if not provider.model and not provider.into and not (provider.usage and COUNTED[operation]) then return end
   local body = handle:body()
-  if not body then return end
-  local ok, made = pcall(body_for, provider, operation, body:getBytes(0, body:length()))
+  if not body then
+    if provider.into then refuse(handle, anthropic, "400", "The request has no body.") end
+    return
+  end
+  local ok, made, wrong = pcall(body_for, provider, operation, body:getBytes(0, body:length()), allowed)
   if not ok and made ~= BAD then error(made, 0) end
-  if not ok and provider.model then
-    refuse(handle, anthropic, "400", "The body must be a JSON object: its model is replaced.")
+  if not ok and (provider.model or provider.into) then
+    refuse(handle, anthropic, "400", "The body must be a JSON object: the provider " .. provider.name .. " needs it changed.")
+  end
+  if ok and wrong then
+    refuse(handle, anthropic, "400", "The provider " .. provider.name .. " speaks another API, into which text is translated only: "
+      .. wrong .. " would be lost.")
   end
   if ok and made then body:setBytes(made) end
 end
@@ -255,4 +169,34 @@ function envoy_on_request(handle)
     handle:logErr("AI provider: " .. tostring(failed))
     refuse(handle, false, "500", "The request could not be prepared for its provider.")
   end
+end
+
+local function message_of(text)
+  local found = members(text, after_blanks(text, 1))
+  local inner, value = value_of(text, found, "error")
+  if inner and byte(value) == 123 then found = members(text, inner.from) end
+  local _, message = value_of(text, found, "message")
+  return message and byte(message) == 34 and message or nil
+end
+
+-- Errors are not translated by Envoy: they get the shape of the client's API here, and keep their words.
+local function answer(handle)
+  local status = tonumber(handle:headers():get(":status"))
+  if status < 400 then return end
+  local first = handle:streamInfo():dynamicMetadata():get(SAVED)
+  local client = first and first.client or ""
+  if client == "" then return end
+  local body = handle:body()
+  local ok, message = pcall(message_of, body and body:getBytes(0, body:length()) or "")
+  message = ok and message or '"The provider answered with an error."'
+  local type = status == 429 and "rate_limit_error" or status >= 500 and "api_error" or "invalid_request_error"
+  local made = client == "anthropic" and '{"type":"error","error":{"type":"' .. type .. '","message":' .. message .. "}}"
+    or '{"error":{"message":' .. message .. ',"type":"' .. type .. '","param":null,"code":null}}'
+  handle:headers():replace("content-type", "application/json")
+  if body then body:setBytes(made) end
+end
+
+function envoy_on_response(handle)
+  local ok, failed = pcall(answer, handle)
+  if not ok then handle:logErr("AI provider: " .. tostring(failed)) end
 end

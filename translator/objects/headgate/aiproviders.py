@@ -1,25 +1,17 @@
-"""Providers of AI: who answers, by which key, and how they are connected to."""
+"""Providers of AI: whose API it is, where it is, and what it is asked for."""
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from translator.objects.gateway_api.backendtlspolicy import SubjectAltName
-from translator.objects.gateway_api.references import BackendObjectReference, LocalObjectReference
-from translator.objects.headgate.references import SecretReference
+from translator.objects.gateway_api.references import BackendObjectReference
+from translator.objects.headgate.aiauth import ProviderAuth, ProviderTls
+from translator.objects.headgate.awsbackend import Region
 from translator.objects.headgate.staticbackend import HostName
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one, unique
 from translator.objects.schema.documentation import Doc
-from translator.objects.schema.scalars import (
-    AUTHORIZER_PATH,
-    PRINTABLE,
-    VISIBLE,
-    HeaderName,
-    PortNumber,
-    PreciseHostname,
-    SectionName,
-)
+from translator.objects.schema.scalars import AUTHORIZER_PATH, VISIBLE, DnsLabel, PortNumber, SectionName
 
 MOST_AI_WEIGHT: Final = 1_000_000
 """The highest weight of a provider."""
@@ -30,103 +22,73 @@ ModelName = Annotated[str, StringConstraints(min_length=1, max_length=256, patte
 """The name of a model, as a provider knows it."""
 PathPrefix = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=AUTHORIZER_PATH)]
 """What stands before the operation in a provider's paths."""
-KeyPrefix = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRINTABLE)]
-
-
-class NoFields(Fields):
-    """A member without fields: that it is there says all."""
+Format = Literal["OpenAI", "Anthropic"]
 
 
 class OpenAi(Fields):
     """OpenAI, at api.openai.com unless `host` says otherwise."""
 
 
+class AzureOpenAi(Fields):
+    """Models in Azure, by the API that is compatible with OpenAI's (`/openai/v1`)."""
+
+    resource: Annotated[DnsLabel, Doc(envoy="Endpoint.address.socket_address.address")]
+    """The name of the resource, of which the host is made."""
+
+
+class Anthropic(Fields):
+    """Anthropic, at api.anthropic.com."""
+
+
+class Gemini(Fields):
+    """Google's Gemini API, at generativelanguage.googleapis.com."""
+
+
+class VertexAi(Fields):
+    """Models in Google Cloud's Vertex AI."""
+
+    project_id: Annotated[DnsLabel, Doc(envoy="Lua in HttpProtocolOptions.http_filters")]
+    """The project."""
+    region: Annotated[DnsLabel, Doc(envoy="Endpoint.address.socket_address.address")]
+    """The region, such as europe-west4, or global."""
+
+
+class Bedrock(Fields):
+    """Models in Amazon Bedrock, by the API that is compatible with OpenAI's."""
+
+    region: Annotated[Region, Doc(envoy="Endpoint.address.socket_address.address")]
+    """The region."""
+
+
 class CustomProvider(Fields):
-    """Anything else that speaks OpenAI's API: vLLM, Ollama, or another provider."""
+    """Anything else that speaks OpenAI's API or Anthropic's: vLLM, Ollama, or another provider."""
 
     backend_ref: Annotated[BackendObjectReference | None, Doc(envoy="PriorityGroup.clusters")] = None
-    """A Service that answers, in place of `host`. Whether connections are encrypted, its own policies say."""
-
-
-class ProviderAuth(CheckedFields):
-    """By which credential requests are sent: exactly one member says where it is from.
-
-    What clients send as theirs is removed, whatever is set here.
-    """
-
-    rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule("has(self.secretRef) != has(self.none)", "exactly one of secretRef and none must be set"),
-        CelRule(
-            "has(self.secretRef) || !(has(self.headerName) || has(self.prefix))",
-            "must be set beside secretRef only: remove it",
-            "headerName",
-        ),
-    )
-
-    secret_ref: Annotated[SecretReference | None, Doc(envoy="Generic.credential")] = None
-    """A key in a Secret, by default under `apiKey`. A new value needs no new cluster."""
-    header_name: Annotated[HeaderName | None, Doc(envoy="Generic.header", default="the provider's")] = None
-    """The header that has the key."""
-    prefix: Annotated[
-        KeyPrefix | None, Doc(envoy="Generic.header_value_prefix", default="`Bearer ` in Authorization")
+    """A Service that answers, or a Backend of hosts, in place of `host`. Whether connections are encrypted, its own
+    policies say."""
+    formats: Annotated[
+        tuple[Format, ...] | None,
+        Field(min_length=1, max_length=2),
+        unique(None, "is in the list already: remove it"),
+        Doc(envoy="Lua in HttpProtocolOptions.http_filters", default="OpenAI"),
     ] = None
-    """What stands before the key."""
-    none: NoFields | None = None
-    """The provider needs no credential."""
+    """The APIs that it speaks."""
 
-    def violations(self) -> Iterator[FieldViolation]:
-        """Yield a violation unless exactly one member is set, and headers have a key."""
-        if (self.secret_ref is None) == (self.none is None):
-            yield FieldViolation((), f"{self.rules[0].message}: add it, or remove the other")
-        elif self.secret_ref is None and (self.header_name is not None or self.prefix is not None):
-            yield FieldViolation(("headerName",), self.rules[1].message)
+    @property
+    def spoken(self) -> tuple[Format, ...]:
+        """The APIs that it speaks."""
+        return self.formats or ("OpenAI",)
 
 
-class ProviderTls(CheckedFields):
-    """How connections to a provider are encrypted, and whom they trust."""
-
-    rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            "!has(self.disable) || !(has(self.hostname) || has(self.caCertificateRefs) || has(self.subjectAltNames))",
-            "must be set alone: remove the other fields, or this one",
-            "disable",
-        ),
-    )
-
-    disable: Annotated[NoFields | None, Doc(envoy="Cluster.transport_socket")] = None
-    """Connections are not encrypted: whoever is on their way reads prompts and keys."""
-    hostname: Annotated[PreciseHostname | None, Doc(envoy="UpstreamTlsContext.sni", default="the host")] = None
-    """The server name of the handshake, which the certificate must have unless `subjectAltNames` are given."""
-    ca_certificate_refs: Annotated[
-        tuple[LocalObjectReference, ...] | None,
-        Field(min_length=1, max_length=8),
-        Doc(envoy="CommonTlsContext.combined_validation_context", default="the authorities of the proxy's system"),
-    ] = None
-    """ConfigMaps, or other objects, with the CA certificates to trust."""
-    subject_alt_names: Annotated[
-        tuple[SubjectAltName, ...] | None,
-        Field(min_length=1, max_length=5),
-        Doc(envoy="CertificateValidationContext.match_typed_subject_alt_names"),
-    ] = None
-    """Names of which the certificate must have one."""
-
-    def violations(self) -> Iterator[FieldViolation]:
-        """Yield a violation if connections are not encrypted and something says how they are."""
-        if self.disable is not None and (self.hostname or self.ca_certificate_refs or self.subject_alt_names):
-            yield FieldViolation(("disable",), self.rules[0].message)
-
-
-KINDS: Final[tuple[str, ...]] = ("openai", "custom")
+KINDS: Final[tuple[str, ...]] = ("openai", "azure", "anthropic", "gemini", "vertexai", "bedrock", "custom")
 """The members of which exactly one says whose API it is."""
-_KINDS: Final = ", ".join(KINDS)
-_SET: Final = "[" + ", ".join(f"has(self.{each})" for each in KINDS) + "].filter(x, x).size()"
 
 
 class AiProvider(CheckedFields):
     """A provider: whose API it is, where it is, and what it is asked for."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(f"{_SET} == 1", f"exactly one of {_KINDS} must be set"),
+        exactly_one(*KINDS),
         CelRule(
             "!has(self.custom) || has(self.host) != has(self.custom.backendRef)",
             "must be set for custom, or custom.backendRef in its place: add one of both, or remove the other",
@@ -139,6 +101,16 @@ class AiProvider(CheckedFields):
         ),
         CelRule(
             "has(self.custom) || has(self.auth)", "is required: add a secretRef, or none if it needs no key", "auth"
+        ),
+        CelRule(
+            "!(has(self.bedrock) && has(self.translate) && self.translate == 'Native')",
+            "must not be Native for bedrock, whose own API is not supported: remove it",
+            "translate",
+        ),
+        CelRule(
+            "!has(self.auth) || !has(self.auth.aws) || has(self.auth.aws.region) || has(self.bedrock)",
+            "must have a region in aws, except for bedrock: add that which requests are signed for",
+            "auth",
         ),
     )
 
@@ -158,8 +130,22 @@ class AiProvider(CheckedFields):
     """Its share of the requests of its priority; with 0 it gets none."""
     openai: Annotated[OpenAi | None, Doc(envoy="Cluster.load_assignment")] = None
     """OpenAI."""
+    azure: AzureOpenAi | None = None
+    """Azure."""
+    anthropic: Annotated[Anthropic | None, Doc(envoy="Cluster.load_assignment")] = None
+    """Anthropic."""
+    gemini: Annotated[Gemini | None, Doc(envoy="Cluster.load_assignment")] = None
+    """Google's Gemini API."""
+    vertexai: VertexAi | None = None
+    """Vertex AI."""
+    bedrock: Bedrock | None = None
+    """Amazon Bedrock."""
     custom: CustomProvider | None = None
-    """Another server of OpenAI's API, at `host` or of a Service."""
+    """Another server, at `host` or of a Service."""
+    translate: Annotated[Literal["None", "Native"] | None, Doc(envoy="Transcoder", default="None")] = None
+    """With None, clients of OpenAI's API get what the provider has that is compatible with it, and clients of
+    Anthropic's need a provider that speaks it. With Native, requests of clients that speak another API than the
+    provider's own are translated, text only: those with tools, images or other fields that would be lost get 400."""
     model: Annotated[ModelName | None, Doc(envoy="Lua in HttpProtocolOptions.http_filters")] = None
     """The model that it is asked for. By default that of the request."""
     host: Annotated[HostName | None, Doc(envoy="Endpoint.address.socket_address.address")] = None
@@ -172,6 +158,11 @@ class AiProvider(CheckedFields):
     """By which credential requests are sent. By default, for `custom`, without any."""
     tls: ProviderTls | None = None
     """How connections are encrypted. By default the certificate must be of the host, by an authority of the system."""
+
+    @property
+    def native(self) -> bool:
+        """Whether requests are translated into the provider's own API."""
+        return self.translate == "Native"
 
     @property
     def member(self) -> str:
@@ -190,3 +181,8 @@ class AiProvider(CheckedFields):
             yield FieldViolation(("port" if self.port is not None else "tls",), self.rules[2].message)
         if self.custom is None and self.auth is None:
             yield FieldViolation(("auth",), self.rules[3].message)
+        if self.bedrock is not None and self.native:
+            yield FieldViolation(("translate",), self.rules[4].message)
+        aws = self.auth.aws if self.auth is not None else None
+        if aws is not None and aws.region is None and self.bedrock is None:
+            yield FieldViolation(("auth",), self.rules[5].message)
