@@ -72,7 +72,7 @@ def names(path: Path) -> frozenset[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests.live."):
-            found |= names(LIVE / f"{(node.module or '').rpartition('.')[2]}.py")
+            found |= names(LIVE.joinpath(*(node.module or "").split(".")[2:]).with_suffix(".py"))
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.add(node.value)
         elif isinstance(node, ast.keyword) and node.arg is not None:
