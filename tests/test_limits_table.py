@@ -76,7 +76,11 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.extensions.endpoint_health.*HEALTHY",
         "translator.extensions.mcp_backend.SILENCE",
     ),
-    "a default that a policy changes": ("translator.waf_profile.BODY_BYTES", "translator.waf_profile.THRESHOLD"),
+    "a default that a policy changes": (
+        "translator.extensions.ai_guard.BODY_BYTES",
+        "translator.waf_profile.BODY_BYTES",
+        "translator.waf_profile.THRESHOLD",
+    ),
     "how many arguments a directive has, or a range of ids": (
         "translator.languages.seclang.RULES",
         "translator.languages.seclang.CHANGES",
@@ -94,6 +98,12 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "xds.server.field_count._*",
     ),
     "a number of WebAssembly's binary format": ("translator.languages.wasm.*",),
+    "a set of bytes, an instruction of an automaton, or the end of a text": (
+        "translator.languages.expressions.A*",
+        "translator.languages.expressions.[B-LN-Z]*",
+        "translator.languages.automata.MATCH",
+        "translator.languages.automata.END",
+    ),
     "a unit, a rank or a modulus": (
         "translator.ir.route_scope.SCOPES",
         "translator.ir.route_scope.EVERY",

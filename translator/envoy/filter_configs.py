@@ -296,7 +296,11 @@ def _slots(filters: Sequence[SlotFilter]) -> dict[str, Message]:
     configs: dict[str, Message] = {}
     for slot, found in groupby(sorted(filters, key=lambda each: (each.slot, -each.weight)), key=attrgetter("slot")):
         configs[slot] = made = FilterChainConfigPerRoute()
+        names: set[str] = set()
         for each in found:
+            if each.name in names:
+                continue  # several settings need one filter, such as what reads the model
+            names.add(each.name)
             made.filter_chain.filters.add(name=each.name).typed_config.Pack(each.config, deterministic=True)
             if each.route_config is not None:
                 configs[each.name] = each.route_config

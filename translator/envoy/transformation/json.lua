@@ -1,4 +1,5 @@
--- JSON (RFC 8259): strict, of bounded depth and number of values; the last of equal keys counts.
+-- JSON (RFC 8259): strict, of bounded depth and number of values; the last of equal keys counts, and `J.repeated` says
+-- whether there were any.
 
 local J = {}
 local values_left, deepest, has_escapes, has_controls  -- of the text that is read
@@ -133,6 +134,8 @@ local function read_map(text, place, depth)
     if values[key] == nil then
       n = n + 1
       keys[n] = key
+    else
+      J.repeated = true
     end
     values[key], place = read_value(text, place + 1, depth)
     after, place = next_byte(text, place)
@@ -163,6 +166,7 @@ end
 -- The value of a text; BAD_JSON or LARGE_JSON is thrown if there is none, or it has too many parts.
 function J.read(text, values, depth)
   if not is_utf8(text) then bad() end
+  J.repeated = false
   values_left, deepest = values or MAX_JSON_VALUES, depth or MAX_DEPTH
   has_escapes, has_controls = find(text, "\\", 1, true) ~= nil, find(text, "[%z\1-\31]") ~= nil
   local value, place = read_value(text, 1, 0)

@@ -26,6 +26,7 @@ from translator.objects.headgate.mcppolicies import McpPolicy
 from translator.objects.headgate.oauth2 import OAuth2Unit
 from translator.objects.headgate.overrides import ResponseOverrides
 from translator.objects.headgate.policy import AttachedPolicySpec, PolicyTarget, TargetSelector
+from translator.objects.headgate.promptguards import AIPolicy
 from translator.objects.headgate.ratelimit import RateLimits
 from translator.objects.headgate.sessions import SessionPersistencePolicy
 from translator.objects.headgate.timeouts import OwnRetry, OwnTimeouts, WholeBandwidthLimit, WholeRequests
@@ -145,6 +146,8 @@ class TrafficPolicySpec(AttachedPolicySpec):
     transformation: Transformation | None = None
     """Changes of headers, bodies, paths and the status by templates."""
 
+    ai: Annotated[AIPolicy | None, Doc(envoy="Lua")] = None
+    """What requests to models may say and ask for, and what is added to them."""
     ext_proc: ExternalProcessings = None
     """External processors that see requests and responses, and change them; more specific policies replace them by
     their names."""

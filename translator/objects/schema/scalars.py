@@ -97,6 +97,7 @@ VARIABLE: Final = "^[A-Za-z_][A-Za-z0-9_]*$"
 FAILURE: Final = "^(5xx|gateway-error|connect-failure|reset|[45][0-9]{2})$"
 GRPC_NAME: Final = "^[A-Za-z_][A-Za-z0-9_.]*$"
 MODEL_PATTERN: Final = r"^[!-)+-~]+[*]?$"
+MODELS_PATTERN: Final = r"^([!-)+-~]+[*]?|[*])$"
 MODEL_PREFIX: Final = r"^(/[-A-Za-z0-9._~!$&'()*+,;=:@]*[-A-Za-z0-9_~!$&'()*+,;=:@])+$"
 TOOL_PATTERN: Final = "^[A-Za-z0-9_./*-]+$"
 
@@ -173,6 +174,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     FAILURE: "must be 5xx, gateway-error, connect-failure, reset, or a status from 400 on, like 429",
     GRPC_NAME: "must be the name of a service or method in its .proto file, like shop.Checkout",
     MODEL_PATTERN: "must be the name of a model, or its beginning with '*' behind it: visible ASCII characters",
+    MODELS_PATTERN: "must be the name of a model, its beginning with '*' behind it, or '*': visible ASCII characters",
     MODEL_PREFIX: "must be a path, like /v1, without '/' at its end, of the characters of a URL path",
     BUNDLE_NAME: "must not hold '/', '%' and control characters",
 }
