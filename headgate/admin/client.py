@@ -33,7 +33,13 @@ def fetch(admin: Address) -> dict[str, Any]:
 
 
 def fetch_explanation(
-    admin: Address, method: str, url: str, headers: Sequence[str], size: int | None, gateway: str | None
+    admin: Address,
+    method: str,
+    url: str,
+    headers: Sequence[str],
+    size: int | None,
+    gateway: str | None,
+    model: str | None = "",
 ) -> dict[str, Any]:
     """Fetch what becomes of a request from the running Headgate, as `headgate.reporting.explanation.to_json` gives it.
 
@@ -42,6 +48,7 @@ def fetch_explanation(
     """
     query = [("method", method), ("url", url), *(("header", each) for each in headers)]
     query += [] if size is None else [("size", str(size))]
+    query += [("model", "")] if model is None else [("model", f"={model}")] if model else []
     query += [] if gateway is None else [("gateway", gateway)]
     path = f"/explain?{urllib.parse.urlencode(query)}"
     if len(path) > MAX_PATH:

@@ -285,6 +285,12 @@ def _explained(state: AdminState, query: Any) -> Trace | None:
     return translator.trace_resource(gateway_of(query["gateway"]), reference)
 
 
+def _model(query: MultiMapping[str]) -> str | None:
+    """Return the model that a body names: it comes with a sign before it; without one, no model can be read."""
+    found = query.get("model", "=")
+    return found.removeprefix("=") if found else None
+
+
 async def _explain_request(state: AdminState, query: MultiMapping[str]) -> web.Response:
     """Explain what becomes of a request, by the resources that are served and the objects that they come from."""
     # Imported when first asked for: nothing else needs the messages that it reads.
@@ -295,7 +301,7 @@ async def _explain_request(state: AdminState, query: MultiMapping[str]) -> web.R
     translator = state.plane.translator
     try:
         size = int(query["size"]) if "size" in query else None
-        asked = parse_request(query.get("method", "GET"), query["url"], query.getall("header", []), size)
+        asked = parse_request(query.get("method", "GET"), query["url"], query.getall("header", []), size, _model(query))
     except ValueError as error:
         return _text(str(error), 400)
     # A large route configuration takes a moment to read, during which others are served.

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from watchers.files.store import FileStore
 
 MAX_WIDTH = 10_000
+Asked = tuple[str, str, Sequence[str], int | None]
+"""A request: its method, URL and headers, and the length of its body."""
 
 
 @with_translation_options
@@ -88,8 +90,12 @@ def command(
         if "://" not in method:
             raise UserError(f"there is no URL: write `headgate explain {method.upper()} http://HOST/PATH`")
         method, url = "GET" if data is None else "POST", method
-    size = None if data is None else _size(data)
-    asked: tuple[str, str, Sequence[str], int | None] = (method, url, headers or (), size)
+    body = None if data is None else _body(data)
+    with loading():
+        from translator.explain.request import model_of
+
+    asked: Asked = (method, url, headers or (), None if body is None else len(body))
+    model = model_of(body or b"")
     if of_cluster:
         with loading():
             from headgate.cluster.reader import load as load_cluster
@@ -97,39 +103,38 @@ def command(
             from watchers.kubernetes.kubeconfig import Target
 
         settings = in_cluster(controller_name, external_names=external_names, gcp_audiences=gcp_audiences, offline=True)
-        found = _offline(asked, gateway, load_cluster(Target(kubeconfig, context)), options.applied(settings))
+        found = _offline(asked, model, gateway, load_cluster(Target(kubeconfig, context)), options.applied(settings))
     elif files:
         with loading():
             from headgate.offline.translate import file_settings, load
 
-        found = _offline(asked, gateway, load(files), options.applied(file_settings(rate_limit_service)))
+        found = _offline(asked, model, gateway, load(files), options.applied(file_settings(rate_limit_service)))
     else:
-        found = _running(asked, gateway, admin_address)
+        found = _running(asked, model, gateway, admin_address)
     _show(found, gateway, output)
     if not found["served"]:
         raise typer.Exit(1)
 
 
-def _size(data: str) -> int:
-    """Return the length of a body, in bytes."""
+def _body(data: str) -> bytes:
+    """Return a body."""
     if not data.startswith("@"):
-        return len(data.encode())
+        return data.encode()
     try:
-        return Path(data[1:]).stat().st_size
+        return Path(data[1:]).read_bytes()
     except OSError as error:
         raise UserError(f"-d {data}: {error.strerror}") from error
 
 
-def _running(
-    asked: tuple[str, str, Sequence[str], int | None], gateway: str | None, admin_address: Any
-) -> dict[str, Any]:
+def _running(asked: Asked, model: str | None, gateway: str | None, admin_address: Any) -> dict[str, Any]:
     from headgate.admin.client import fetch_explanation
 
-    return fetch_explanation(admin_address, *asked, gateway)
+    return fetch_explanation(admin_address, *asked, gateway, model)
 
 
 def _offline(
-    asked: tuple[str, str, Sequence[str], int | None],
+    asked: Asked,
+    model: str | None,
     gateway: str | None,
     folder: FileStore,
     settings: Settings,
@@ -139,7 +144,7 @@ def _offline(
 
     for each in folder.diagnostics:
         typer.echo(str(each), err=True)
-    return explained(folder, settings, *asked, gateway)
+    return explained(folder, settings, *asked, gateway, model)
 
 
 def _show(found: dict[str, Any], gateway: str | None, output: Output | None) -> None:

@@ -23,6 +23,7 @@ def explained(
     headers: Sequence[str],
     size: int | None,
     gateway: str | None,
+    model: str | None = "",
 ) -> dict[str, Any]:
     """Return what becomes of a request, as `headgate.reporting.explanation.to_json` does.
 
@@ -34,12 +35,13 @@ def explained(
         headers: its headers.
         size: the length of its body, in bytes; None without one.
         gateway: the "namespace/name" of the Gateway that gets it; None for any that listens on its port.
+        model: the model that its body names, as `translator.explain.request.model_of` returns it.
 
     Raises:
         UserError: it is no request, or no Gateway is served that could get it.
     """
     try:
-        request = parse_request(method, url, headers, size)
+        request = parse_request(method, url, headers, size, model)
     except RequestError as error:
         raise UserError(str(error)) from error
     translator = translate(folder, settings)

@@ -156,8 +156,8 @@ def _bindings(db: Db, found: Explanation, gateway: Ref, name: RouteName) -> Iter
 
 def _view(db: Db, gateway: Ref, binding: Binding, name: RouteName) -> _RuleView | None:
     route = db.get(Route, name.route)
-    specs: tuple[RouteRule[Any], ...] = getattr(route.spec, "rules", ()) if route is not None else ()
     served = effective_rules(db, name.route, binding.stack, presented_certificate(db, gateway), name.path)
+    specs: list[RouteRule[Any]] = [route.rule_spec(place) for place in range(len(served))] if route is not None else []
     found = zip(served, rules_on(db, name.route, name.path), specs, strict=False)
     for place, (read, plain, spec) in enumerate(found):
         if read.value.name == name.rule:

@@ -120,7 +120,7 @@ def _at_manager(made: Explanation, snapshot: Snapshot, manager: HttpConnectionMa
     host = virtual_host(configuration, seen.authority)
     if host is None:
         return replace(made, outcomes=(unmatched(manager, seen, 1.0, _no_host(snapshot, manager, seen)),))
-    scope = HostScope(snapshot, manager, configuration, host, seen, request.size)
+    scope = HostScope(snapshot, manager, configuration, host, seen, request.size, request.model)
     return replace(made, virtual_host=host.name, outcomes=tuple(outcomes(scope)))
 
 

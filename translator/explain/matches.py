@@ -10,6 +10,8 @@ from headgate_proto.envoy.config.route.v3.route_components_pb2 import HeaderMatc
 from headgate_proto.envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from headgate_proto.envoy.type.matcher.v3.string_pb2 import StringMatcher
 from headgate_proto.envoy.type.v3.percent_pb2 import FractionalPercent
+from translator.api_group import GROUP
+from translator.envoy.ai.model_filters import MODEL_STATE, READ_KEY
 from translator.explain.paths import without_query
 from translator.explain.patterns import matches_whole
 from translator.explain.request import Header, Headers, values
@@ -33,6 +35,7 @@ class Seen:
         authority: the Host.
         path: the normalised path, with its query.
         headers: the others.
+        model: the model that filters have read; "" if there is none, None if none has read it.
     """
 
     method: str
@@ -40,6 +43,7 @@ class Seen:
     authority: str
     path: str
     headers: Headers
+    model: str | None = None
 
     def values(self, name: str) -> list[str]:
         """Return the values of a header, or of one of HTTP/2's pseudo-headers."""
@@ -90,6 +94,22 @@ def mismatch(match: RouteMatch, request: Seen) -> Mismatch | None:
     for parameter in match.query_parameters:
         if reason := _parameter_mismatch(parameter, request):
             return Mismatch(reason, near=True)
+    return _model_mismatch(match, request)
+
+
+def _model_mismatch(match: RouteMatch, request: Seen) -> Mismatch | None:
+    for state in match.filter_state:
+        if state.key != MODEL_STATE:
+            return Mismatch(f"the filter state {state.key} is not known", near=False)
+        if not request.model:
+            return Mismatch("no model was read", near=request.model is not None)
+        if not string_matches(state.string_match, request.model):
+            wanted = string_in_words(state.string_match).removeprefix("= ")
+            return Mismatch(f"the model is {request.model}, not {wanted}", near=True)
+    for data in match.dynamic_metadata:
+        known = data.filter == GROUP and [each.key for each in data.path] == [READ_KEY]
+        if not known or (request.model is not None) == data.invert:
+            return Mismatch("the model was read" if data.invert else "no model was read", near=False)
     return None
 
 
@@ -149,6 +169,8 @@ def in_words(match: RouteMatch) -> Iterator[str]:
         yield f"{name} {_condition(header)}"
     for parameter in match.query_parameters:
         yield f"query parameter {parameter.name} {string_in_words(parameter.string_match)}"
+    for state in match.filter_state:
+        yield f"model {string_in_words(state.string_match)}"
 
 
 def _path_in_words(match: RouteMatch) -> str:

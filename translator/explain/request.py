@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -52,6 +53,7 @@ class Request:
         path: the path and the query, as they were written.
         headers: the others.
         size: the length of the body, in bytes; None without a body.
+        model: the model that the body names; "" if it names none, None if it is not what Envoy reads (`model_of`).
     """
 
     method: str
@@ -62,9 +64,35 @@ class Request:
     path: str
     headers: Headers = ()
     size: int | None = None
+    model: str | None = ""
 
 
-def parse_request(method: str, url: str, headers: Iterable[str] = (), size: int | None = None) -> Request:
+MODEL_BYTES: Final = 256
+"""The longest name of a model that Envoy reads (``RequestParsingLimits.inline_string_threshold_bytes``)."""
+
+
+def model_of(body: bytes) -> str | None:
+    """Return the model that a body names, as Envoy reads it: "" if none; None if it refuses the body with 400."""
+    if not body:
+        return ""
+    try:
+        found = json.loads(body.decode(), object_pairs_hook=_members)
+    except (ValueError, RecursionError):
+        return None
+    model = found.get("model") if isinstance(found, dict) else None
+    return model if isinstance(model, str) and len(model.encode()) <= MODEL_BYTES else ""
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a member is there twice")
+    return found
+
+
+def parse_request(
+    method: str, url: str, headers: Iterable[str] = (), size: int | None = None, model: str | None = ""
+) -> Request:
     """Read a request.
 
     Args:
@@ -72,6 +100,7 @@ def parse_request(method: str, url: str, headers: Iterable[str] = (), size: int 
         url: an absolute URL; what it says of users becomes an Authorization header, as curl does it.
         headers: lines such as ``accept: text/html``. A Host takes the place of the URL's, but for TLS.
         size: the length of the body, in bytes; None without a body.
+        model: the model that the body names, as `model_of` returns it.
 
     Raises:
         RequestError: one of them is not valid.
@@ -102,6 +131,7 @@ def parse_request(method: str, url: str, headers: Iterable[str] = (), size: int 
         _path(found),
         tuple(each for each in sent if each.name != "host"),
         size,
+        model,
     )
 
 

@@ -16,6 +16,7 @@ from translator.explain.destinations import ClusterWeight, LeavingRequest, desti
 from translator.explain.filters import Levels, answers, enabled_filters
 from translator.explain.headers import ChangesHeaders, changed, response_changes
 from translator.explain.matches import Seen, fraction, in_words, mismatch, share
+from translator.explain.models import NO_JSON, REFUSED, FirstRoute, reads_model, with_model
 from translator.explain.mutations import mutations, response_edits
 from translator.explain.request import Header, values
 from translator.explain.result import MirrorTarget, NearMiss, RequestOutcome, Retries
@@ -29,6 +30,9 @@ DEFAULT_IDLE_SECONDS: Final = 300.0
 
 PREFLIGHT: Final = "/preflight"
 """How the names of routes for CORS preflights end."""
+
+IMPLIED: Final = "/rule/_"
+"""What is in the names of routes of rules that no spec has."""
 
 MISDIRECTED: Final = 421
 
@@ -44,6 +48,8 @@ class HostScope:
         host: the virtual host.
         request: the request.
         size: the length of its body; None without one.
+        model: the model that its body names; "" if none, None if filters that read it refuse the body.
+        first: the filters that the route enabled which has read it; None if none has.
     """
 
     snapshot: Snapshot
@@ -52,6 +58,8 @@ class HostScope:
     host: VirtualHost
     request: Seen
     size: int | None
+    model: str | None = ""
+    first: FirstRoute | None = None
 
 
 def outcomes(scope: HostScope) -> Iterator[RequestOutcome]:
@@ -60,7 +68,7 @@ def outcomes(scope: HostScope) -> Iterator[RequestOutcome]:
     for route in scope.host.routes:
         found = mismatch(route.match, scope.request)
         if found is not None:
-            if found.near and not route.name.endswith(PREFLIGHT):
+            if found.near and not route.name.endswith(PREFLIGHT) and IMPLIED not in route.name:
                 misses.append(NearMiss(route.name, found.reason))
             continue
         until = share(route.match)
@@ -120,6 +128,12 @@ def _of_filters(
         levels: the configurations of filters.
         weight: the backend that these are of; None for all backends of the route.
     """
+    if scope.first is not None:  # the filters are those of the first route, and have answered what they would
+        if scope.first.refuses(levels):
+            yield replace(made, status=403, filters=scope.first.filters, problem=REFUSED)
+        else:
+            yield _of_action(scope, route, replace(made, filters=scope.first.filters), levels, weight)
+        return
     filters = tuple(enabled_filters(scope.manager, levels))
     left = 1.0
     for found, answer in answers(filters, levels, scope.request, scope.size):
@@ -129,7 +143,15 @@ def _of_filters(
         left *= 1 - answer.share
         if not left:
             return
-    yield _of_action(scope, route, replace(made, share=made.share * left, filters=filters), levels, weight)
+    made = replace(made, share=made.share * left, filters=filters)
+    if not reads_model(levels):
+        yield _of_action(scope, route, made, levels, weight)
+    elif scope.model is None:
+        yield replace(made, status=400, problem=NO_JSON)
+    else:
+        seen = with_model(scope.request, scope.model)
+        for each in outcomes(replace(scope, request=seen, first=FirstRoute.of(filters, levels))):
+            yield replace(each, share=each.share * made.share)
 
 
 def _of_action(
