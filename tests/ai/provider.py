@@ -81,6 +81,7 @@ class Provider:
         behave: says by the request what it meets; asked before `plan`.
         seen: the requests so far.
         port: where it listens; the same after `stop` and `start`.
+        address: of loopback, where it listens.
     """
 
     name: str = "provider"
@@ -95,6 +96,7 @@ class Provider:
     behave: Callable[[Received], Fault | None] | None = None
     seen: list[Received] = field(default_factory=list)
     port: int = 0
+    address: str = "127.0.0.1"
     tls: ssl.SSLContext | None = None
     _runner: web.ServerRunner | None = None
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -102,7 +104,7 @@ class Provider:
     @property
     def url(self) -> str:
         """Where it listens, without a path."""
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{self.address}:{self.port}"
 
     def reset(self) -> None:
         """Forget the requests, and answer normally again."""
@@ -119,7 +121,7 @@ class Provider:
         """Listen, on the port of before if there was one."""
         self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls, reuse_address=True)
+        site = web.TCPSite(self._runner, self.address, self.port, ssl_context=self.tls, reuse_address=True)
         await site.start()
         self.port = self._runner.addresses[0][1]
 
@@ -296,9 +298,11 @@ async def provider(
     vendor: Vendor | None = None,
     key: str | None = None,
     tls: ssl.SSLContext | None = None,
+    address: str = "127.0.0.1",
+    port: int = 0,
 ) -> AsyncIterator[Provider]:
-    """Run a provider on a free port of 127.0.0.1; by TLS if there is a context for it."""
-    made = Provider(name, vendor, key, tls=tls)
+    """Run a provider on a port of loopback, a free one unless it is said; by TLS if there is a context for it."""
+    made = Provider(name, vendor, key, port=port, address=address, tls=tls)
     made.reset()
     await made.start()
     try:

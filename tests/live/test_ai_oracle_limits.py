@@ -12,7 +12,7 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from tests.ai.answers import Usage
 from tests.ai.clients import openai_client
-from tests.ai.faults import Cut, Status
+from tests.ai.faults import Cut, Fault, Status
 from tests.ai.worlds import Manifest, in_order, model_route, policy, reference, secrets, three
 from tests.live.objects import prefix, route
 from tests.live.proxy import Proxy
@@ -22,6 +22,7 @@ HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say hell
 SEEDS = (1, 2, 3)
 HTTP = route({"matches": [prefix("/v1")], "backendRefs": [reference()]}, name="llm")
 ROUTES = {"HTTPRoute": HTTP, "ModelRoute": model_route()}
+FAULTS: tuple[Fault, ...] = (Status(503), Status(429), Cut())
 READY = ("HTTPRoute",)
 
 
@@ -71,7 +72,7 @@ async def test_any_sequence_is_exact(ai_limited: Proxy, limiter: RateLimitServic
                 each.reset()
                 each.usage = spent
             for name in ("red", "green")[: chosen.randrange(3)]:
-                found[name].always = chosen.choice([Status(503), Status(429), Cut()])
+                found[name].always = chosen.choice(FAULTS)
             expected = used <= most
             assert await ask(ai_limited, chosen.choice(apis)) is expected, (used, most)
             if not expected:

@@ -24,6 +24,8 @@ BINARY = ROOT / ".e2e" / "bin" / "epp"
 PORT = 9002
 WITHIN = 30.0
 """Seconds within which it is to start, however busy the machine is."""
+LISTENING = '"msg":"gRPC server listening","name":"ext-proc"'
+"""What it logs once it is asked: with a certificate of its own, which takes seconds to make, later than all else."""
 GROUP = "inference.networking.k8s.io/v1"
 LISTED = {"/api/v1": ("pods", "Pod"), f"/apis/{GROUP}": ("inferencepools", "InferencePool")}
 """The kinds that this API server has, by the path of their API."""
@@ -174,7 +176,7 @@ def _rights() -> tuple[str, ...]:
 async def _serving(log: Path, count: int) -> None:
     """Wait until the picker serves and knows so many endpoints: it says so in its log."""
     async with asyncio.timeout(WITHIN):
-        while "gRPC server listening" not in (said := _read(log)) or said.count("starting collection") < count:
+        while LISTENING not in (said := _read(log)) or said.count("starting collection") < count:
             assert "Failed to" not in said, said
             await asyncio.sleep(0.05)
 
