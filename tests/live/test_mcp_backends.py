@@ -96,7 +96,7 @@ async def test_a_service(tool_proxy: Proxy, mcp: dict[str, ToolServer]) -> None:
 
 async def test_how_long_a_server_may_be_silent(tool_proxy: Proxy, mcp: dict[str, ToolServer]) -> None:
     """A call ends once nothing is heard of the server for the timeout; the next one is served."""
-    await tool_proxy.apply(to_backend("tools"), servers(at(mcp["one"], timeout="300ms")))
+    await tool_proxy.apply(to_backend("tools"), servers(at(mcp["one"], timeout="3s")))
     async with agent(tool_proxy, mode="2026-07-28") as client:
         with pytest.raises(Exception, match=r"."):
             await client.call_tool("slow", {"seconds": 30})

@@ -17,7 +17,7 @@ from translator.own_addresses import OwnAddress, reached
 from translator.policies.backends import with_policies
 from translator.refs import Ref
 
-HTTP1_PROTOCOLS = ("http", "http1", "http-alt", "www", "www-http", "ws", "kubernetes.io/ws", "grpc-web")
+HTTP1_PROTOCOLS = ("http", "http1", "http-alt", "www", "www-http", "ws", "kubernetes.io/ws", "grpc-web", "mcp")
 HTTP2_PROTOCOLS = ("kubernetes.io/h2c", "h2c", "http2", "grpc")
 TLS_PROTOCOLS = ("https", "kubernetes.io/wss", "wss", "tls")
 

@@ -6,19 +6,25 @@ expression for all other names, since Envoy's filter removes what matches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final, NamedTuple
 
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
+from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_pb2 import FilterChainConfigPerRoute
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
+from headgate_proto.envoy.extensions.filters.http.mcp_router.v3.mcp_router_pb2 import McpRouter, ValidationPolicy
+from headgate_proto.envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
+from translator.envoy.ai.mcp_filters import IDENTITY, federating_filter, several_filter
 from translator.envoy.cluster import http_options
 from translator.envoy.hooks import ClusterHook, RouteHook
+from translator.envoy.http_filters import BACKEND, GUARD
 from translator.envoy.injected_secret import generic_injector
+from translator.envoy.names import cluster_name
 from translator.envoy.upstream_filters import add_filter
 from translator.extensions.rewrite_policies import PATH_FIELDS
-from translator.ir.backend import LAST, Backend, BackendSetting
+from translator.ir.backend import LAST, Backend, BackendKey, BackendSetting
 from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.ir.secret import GenericSecret
@@ -28,6 +34,9 @@ HEADERS: Final = "headgate.mcp.headers"
 """The name of the filter that removes headers."""
 CREDENTIAL: Final = "headgate.mcp.credential"
 """The name of the filter that adds the credential."""
+READER: Final = "headgate.mcp.reader"
+ROUTER: Final = "headgate.mcp.router"
+"""The names of the filters for several servers."""
 PROTOCOL: Final = ("accept", "accept-encoding", "content-encoding", "content-length", "content-type", "last-event-id",
                    "transfer-encoding")  # fmt: skip
 """The headers of the protocol (MCP, "Streamable HTTP"), beside those whose names begin with ``mcp-``."""
@@ -92,6 +101,120 @@ class McpServer(BackendSetting, ClusterHook):
 def other_headers(forwarded: Iterable[str]) -> str:
     """Return the expression for the names of headers that a server does not get."""
     return other_words((*PROTOCOL, *WHO, *TRACING, *forwarded), PREFIXES)
+
+
+@dataclass(frozen=True, slots=True)
+class NoEndpoints(BackendSetting, ClusterHook):
+    """A cluster without endpoints: Envoy answers at once what it would send there."""
+
+    discovers: ClassVar[bool] = True
+
+    def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
+        """Write that there is nothing to discover."""
+        cluster.type = Cluster.STATIC
+
+
+NOBODY: Final = Backend(BackendKey("Backend", "headgate", "nobody"), 0, settings=(NoEndpoints(),))
+"""A server that there is not, which is beside a single one."""
+
+
+class NamedServer(NamedTuple):
+    """A server beside others.
+
+    Attributes:
+        name: its name, which its tools have.
+        backend: where it is.
+        path: its path.
+        timeout: how long a call may take, in milliseconds.
+        host: the Host of requests; "" for what they have.
+        forwarded: the headers that it gets beside those of all.
+    """
+
+    name: str
+    backend: Backend
+    path: str
+    timeout: int
+    host: str = ""
+    forwarded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralServers(BackendSetting):
+    """A Backend of several servers, in the place of the first: its routes send each request where it belongs.
+
+    Attributes:
+        servers: the servers.
+    """
+
+    for_clients_only: ClassVar[bool] = True
+    routes_only: ClassVar[str] = McpServer.routes_only
+    servers: tuple[NamedServer, ...]
+
+    def rule_settings(self, protocol: str) -> tuple[object, ...]:
+        """Return what has the route send requests to the servers."""
+        spoken = (
+            each._replace(backend=replace(each.backend, protocol=each.backend.protocol or protocol))
+            for each in self.servers
+        )
+        return (ToServers(tuple(spoken)),)
+
+
+@dataclass(frozen=True, slots=True)
+class ToServers(RuleSetting, RouteHook):
+    """Requests are answered by several servers as if they were one.
+
+    Envoy's filter sends them on by itself, so it comes last of all filters. It looks like this in its slot: the guard,
+    which would come later; who the agent is; the reader of the protocol; the router of servers.
+
+    Attributes:
+        servers: the servers.
+    """
+
+    forwarding: ClassVar[bool] = True
+    own_route: ClassVar[bool] = True
+    servers: tuple[NamedServer, ...]
+
+    @property
+    def is_final(self) -> bool:
+        """It is: nothing else of the route is used."""
+        return True
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        """The servers, and the one that there is not."""
+        return (*dict.fromkeys(each.backend for each in self.servers), *((NOBODY,) if len(self.servers) == 1 else ()))
+
+    def with_backends(self, change: Callable[[Backend], Backend]) -> ToServers:
+        """Return it with its servers changed."""
+        return replace(self, servers=tuple(each._replace(backend=change(each.backend)) for each in self.servers))
+
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
+        """Write the ``McpRouter`` into the slot of backends."""
+        router = McpRouter()
+        identity = router.session_identity
+        identity.identity.dynamic_metadata.key.key = IDENTITY
+        identity.identity.dynamic_metadata.key.path.add().key = "id"
+        identity.validation.mode = ValidationPolicy.ENFORCE
+        for each in self.servers:
+            server = router.servers.add(name=each.name)
+            cluster = server.mcp_cluster
+            cluster.cluster, cluster.path = cluster_name(each.backend), each.path
+            cluster.timeout.FromMilliseconds(each.timeout)
+            cluster.host_rewrite_literal = each.host
+            for header in sorted({*WHO, *TRACING, *each.forwarded}):
+                server.header_forwarding.allowed_headers.patterns.add(exact=header)
+        if len(self.servers) == 1:
+            # Of a single server the filter leaves names as they are: policies about names would be about others.
+            router.servers.add(name=NOBODY.key.name).mcp_cluster.cluster = cluster_name(NOBODY)
+        chain = FilterChainConfigPerRoute()
+        for name, config in (
+            (GUARD, RBAC()),
+            (IDENTITY, several_filter()),
+            (READER, federating_filter()),
+            (ROUTER, router),
+        ):
+            chain.filter_chain.filters.add(name=name).typed_config.Pack(config, deterministic=True)
+        route.typed_per_filter_config[BACKEND].Pack(chain, deterministic=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.live.backends import to_backend
 from tests.live.mcp_conformance.suite import Verdict, running_server, verdict
 from tests.live.mcp_tools import servers
-from tests.live.objects import Manifest, endpoints, prefix, route, rule, service
+from tests.live.objects import Manifest, endpoints, prefix, route, rule, service, traffic_policy
 from tests.live.proxy import Proxy
 
 SCENARIOS = 32
@@ -51,3 +53,38 @@ async def test_a_backend_of_mcp_keeps_its_verdict(tool_proxy: Proxy, way: tuple[
         direct = await verdict(f"http://127.0.0.1:{port}/mcp")
         through = await verdict(f"http://127.0.0.1:{tool_proxy.port}/mcp")
     assert through == direct
+
+
+async def test_checked_tools_keep_their_verdict(tool_proxy: Proxy) -> None:
+    """A policy that denies a tool that there is not changes no check: it refuses nothing that agents need."""
+    async with running_server() as port:
+        one: Manifest = {"name": "one", "static": {"host": "127.0.0.1", "port": port}}
+        checked = traffic_policy("route", mcp={"tools": {"deny": ["nothing"]}})
+        await tool_proxy.apply(to_backend("tools"), servers(one), checked)
+        direct = await verdict(f"http://127.0.0.1:{port}/mcp")
+        through = await verdict(f"http://127.0.0.1:{tool_proxy.port}/mcp")
+    assert through == direct
+
+
+DIFFERENT = {
+    "names are those of the servers too": r"(tools-call|prompts-get|resources|completion|json-schema)-.*",
+    "a tool that asks back is called by its name too": "elicitation-.*",
+    "the Host of an agent is the gateway's, which says what it may be": "dns-rebinding-protection",
+}
+"""Why scenarios fail with several servers; the suite knows one server's names only."""
+
+
+async def test_several_servers_differ_by_names_only(tool_proxy: Proxy) -> None:
+    """With two servers as one, each scenario that fails does so for a reason that is listed."""
+    async with running_server() as port, running_server() as other:
+        both: list[Manifest] = [
+            {"name": name, "static": {"host": "127.0.0.1", "port": each}}
+            for name, each in (("one", port), ("two", other))
+        ]
+        await tool_proxy.apply(to_backend("tools"), servers(*both))
+        through = await verdict(f"http://127.0.0.1:{tool_proxy.port}/mcp")
+    found = failed(through)
+    assert found == {name for name in found if any(re.fullmatch(each, name) for each in DIFFERENT.values())}
+    assert {"ping", "server-initialize", "tools-list", "prompts-list", "resources-list", "logging-set-level"} <= {
+        name for name in through if name not in found
+    }

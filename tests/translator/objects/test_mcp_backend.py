@@ -27,8 +27,10 @@ def servers(*targets: str) -> dict[str, Any]:
     ("manifest", "error"),
     [
         (servers(), "spec.mcp.targets"),
-        (servers("name: a"), "spec.mcp.targets[0]: must have exactly one of backendRef and static"),
-        (servers(f"name: a, {AT}, backendRef: {{name: a, port: 80}}"), "spec.mcp.targets[0]: must have exactly one"),
+        (servers("name: a"), "spec.mcp.targets[0]: exactly one of"),
+        (servers(f"name: a, {AT}, backendRef: {{name: a, port: 80}}"), "spec.mcp.targets[0]: exactly one of"),
+        (servers("name: a, selector: {matchLabels: {}}"), "spec.mcp.targets[0].selector.matchLabels"),
+        (servers(f"name: a, {AT}", f"name: a, {AT}"), "spec.mcp.targets[1]"),
         (servers(f"name: a__b, {AT}"), "spec.mcp.targets[0].name"),
         (servers("name: a, static: {host: a}"), "spec.mcp.targets[0].static.port"),
         (servers("name: a, static: {host: 'a/b', port: 80}"), "spec.mcp.targets[0].static.host"),

@@ -56,6 +56,8 @@ OTHERS: Final = (
     "tasks/update",
 )
 """All other methods of the protocol, but calls of tools."""
+IDENTITY: Final = "headgate.mcp.identity"
+"""The namespace of who an agent is, and the name of the filter that tells it."""
 TOOL_NAME: Final = "[A-Za-z0-9_./-]{1,128}"
 """The names of tools (MCP, SEP-986); servers may read others in several ways."""
 NAMED: Final = {
@@ -84,6 +86,29 @@ def protocol_filter() -> Mcp:
         rules = made.parser_config.methods.add(method=method).extraction_rules
         for each in (*filter(None, (NAMED.get(method),)), *_TELLING):
             rules.add(path=each)
+    return made
+
+
+@cache
+def federating_filter() -> Mcp:
+    """Return the filter that reads requests for the router of several servers; nobody changes it."""
+    made = Mcp(traffic_mode=Mcp.REJECT_NO_MCP, request_storage_mode=Mcp.DYNAMIC_METADATA_AND_FILTER_STATE)
+    made.reject_duplicate_keys.value = True
+    made.max_request_body_size.value = MAX_REQUEST_BYTES
+    return made
+
+
+@cache
+def several_filter() -> Lua:
+    """Return the filter beside the router of several servers: it tells who an agent is, and mends lists of tools."""
+    return _script("mcp_several")
+
+
+def _script(name: str) -> Lua:
+    text = script(name)
+    made = Lua(shared_vm_id=f"headgate.{name}/{blake2b(text.encode(), digest_size=16).hexdigest()}")
+    made.default_source_code.inline_string = text
+    made.clear_route_cache.value = False
     return made
 
 
@@ -152,9 +177,6 @@ def list_filter(context: dict[str, Any]) -> Lua:
     Args:
         context: what the script is told (`mcp_list.lua`).
     """
-    text = script("mcp_list")
-    made = Lua(shared_vm_id=f"headgate.mcp.list/{blake2b(text.encode(), digest_size=16).hexdigest()}")
-    made.default_source_code.inline_string = text
-    made.clear_route_cache.value = False
+    made = _script("mcp_list")
     made.filter_context.update(context)
     return made
