@@ -47,6 +47,7 @@ class ProviderRequests(BackendSetting, ClusterHook):
     """
 
     for_clients_only: ClassVar[bool] = True
+    counts_tokens: ClassVar[bool] = True
     routes_only: ClassVar[str] = ROUTES_ONLY
     name: str
     system: str

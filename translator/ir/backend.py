@@ -51,6 +51,7 @@ class BackendSetting:
             nor for calls of the proxy itself, which it therefore must not get.
         overrules: the fields of policies for backends that have no effect beside it, by their names in the model, each
             with the reason as a clause, and the way out.
+        counts_tokens: whether its responses tell how many tokens they have cost.
         routes_only: why nothing but a route can send requests to it, and the way out; "" if others can.
     """
 
@@ -61,6 +62,7 @@ class BackendSetting:
     discovers: ClassVar[bool] = False
     for_clients_only: ClassVar[bool] = False
     overrules: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    counts_tokens: ClassVar[bool] = False
     routes_only: ClassVar[str] = ""
 
     def rule_settings(self, protocol: str) -> tuple[object, ...]:

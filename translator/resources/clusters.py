@@ -60,6 +60,17 @@ class FilterUse(NamedTuple):
     gateway: Ref
 
 
+class TokenUse(NamedTuple):
+    """The key under which is filed that routes of a Gateway go to what tells the tokens of its responses.
+
+    Attributes:
+        of: what the key is of, for tuples are equal whatever they are called.
+    """
+
+    gateway: Ref
+    of: str = "tokens"
+
+
 @index(BackendObject, INVALID, partitions=lambda _, ref: (ref.namespace,), partition_of=lambda namespace: namespace)
 def backend_objects(db: Db, ref: Ref) -> Iterator[tuple[str, Ref]]:
     """File backends that have a status, valid or not, under their namespaces."""
@@ -90,17 +101,17 @@ def _partitions(db: Db, route: Ref) -> Iterator[Ref | str]:
         yield route.namespace
 
 
-def _partition_of(key: Ref | FilterUse) -> Ref | str:
-    if isinstance(key, FilterUse):
+def _partition_of(key: Ref | FilterUse | TokenUse) -> Ref | str:
+    if isinstance(key, FilterUse | TokenUse):
         return key.gateway
     return key if key.kind == Gateway.kind else key.namespace
 
 
-Filed = Backend | BackendUse | PolicyUse | FilterNeeds
+Filed = Backend | BackendUse | PolicyUse | FilterNeeds | TokenUse
 
 
 @index(Route, partitions=_partitions, partition_of=_partition_of)
-def backends(db: Db, route: Ref) -> Iterator[tuple[Ref | FilterUse, Filed]]:
+def backends(db: Db, route: Ref) -> Iterator[tuple[Ref | FilterUse | TokenUse, Filed]]:
     """File every backend that a route can send requests to under the Gateways that it is attached to.
 
     Those of connections and datagrams are not filed: they are in the IR of the ports, of the routes that serve.
@@ -110,15 +121,17 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref | FilterUse, Filed]]:
     or whose kind has a status of its own, whether or not they can be served: they are the ancestors of such policies,
     and of such objects.
 
-    What filters need that policies configure has a key of its own.
+    What filters need that policies configure has a key of its own, and so has that tokens are counted.
     """
     stacks = dict.fromkeys(
         (gateway, binding.stack, binding.table.passthrough, binding.path)
         for gateway, binding in attachment.bindings(db, route)
     )
-    used: dict[tuple[Ref | FilterUse, Filed], None] = {}
+    used: dict[tuple[Ref | FilterUse | TokenUse, Filed], None] = {}
     for gateway, stack, _, path in stacks:
         for rule in effective_rules(db, route, stack, None, path):
+            if any(each.counts_tokens for backend in rule.value.all_backends for each in backend.settings):
+                used[TokenUse(gateway), TokenUse(gateway)] = None
             used |= dict.fromkeys((gateway, each) for each in rule.value.all_backends)
             used |= dict.fromkeys((FilterUse(gateway), each) for each in filter_needs(rule.value))
     yield from used
@@ -175,6 +188,12 @@ def gateway_backends(db: Db, gateway: Ref) -> Sequence[Backend]:
     found = cast(Sequence[Backend], db.select(backends, gateway))
     certificate = presented_certificate(db, gateway)
     return found if certificate is None else [each.presenting(certificate) for each in found]
+
+
+@query(firewall=True)
+def counts_tokens(db: Db, gateway: Ref) -> bool:
+    """Return whether routes of a Gateway go to models, so that its listeners count what these use."""
+    return bool(db.select(backends, TokenUse(gateway)))
 
 
 def route_needs(db: Db, gateway: Ref) -> Sequence[FilterNeeds]:

@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 
 from translator.db import Db
 from translator.engine.query import query
+from translator.envoy.ai.metrics import CountedTokens
 from translator.envoy.hooks import (
     CONNECTION_MANAGER,
     DOWNSTREAM_TLS,
@@ -45,6 +46,7 @@ from translator.ir.listener import (
 from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.policies.effective import inherited
 from translator.refs import Ref
+from translator.resources.clusters import counts_tokens
 from translator.resources.http3 import without_http3_in_vain
 from translator.resources.listener_policies import ListenerPolicies, listener_policies
 from translator.resources.route_scopes import is_scoped
@@ -169,6 +171,8 @@ def _chains(db: Db, gateway: Ref, parts: ChainParts) -> Iterator[FilterChain]:
         return
     if state.protocol not in db.registry.l4_protocols:
         http = tuple(each for each in settings if _is_http(each))
+        if counts_tokens(db, gateway):
+            http = (*http, CountedTokens())
         # Behind filters Envoy would be sent requests for an internal listener that still waits for its scopes.
         scoped = not parts.filtered and is_scoped(db, table)
         served = HttpChain(table, allows_underscores(db, gateway), http, parts.filtered, scoped)

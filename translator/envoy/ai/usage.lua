@@ -158,6 +158,7 @@ function envoy_on_request(handle)
   local asked_model, rule_model = stream:filterState():get(MODEL), context:get("model")
   if asked_model then metadata:set(SPACE, "request_model", asked_model) end
   if rule_model then metadata:set(SPACE, "rule_model", rule_model) end
+  metadata:set(SPACE, "route", match(stream:routeName() or "", "^[^/]*/[^/]*/[^/]*") or "-")
   metadata:set(SPACE, "estimated", true)
   local length = tonumber(headers:get("content-length") or "")
   if not length then
@@ -188,7 +189,9 @@ function envoy_on_response(handle)
   local metadata, price = metadata_of(handle), price_of(handle:filterContext())
   local own = metadata:get(SPACE)
   if not own then return end
-  if not find(handle:headers():get(":status"), "^2") then
+  local status = handle:headers():get(":status")
+  if not find(status, "^2") then
+    metadata:set(SPACE, "error", status)
     tell(metadata, price, 0, 0, 0)
     metadata:set(SPACE, "estimated", false)
     return

@@ -10,6 +10,8 @@ can read it; the script here makes it readable for all. What it tells:
 | `estimated` | whether it is not the provider's word, as of a response that was cut before its end |
 | `request_model`, `model` | the model that the request names; the one that the provider named |
 | `rule_model` | the model, or pattern, of the rule that was chosen: no client can make up new ones |
+| `route` | the object that the route is of: its kind, namespace and name |
+| `error` | the status of a response that is an error |
 | `operation` | `chat`, `text_completion`, `embeddings` or `other`, by the path |
 """
 

@@ -55,6 +55,7 @@ def test_without_a_price_nothing_is_told_of_money() -> None:
         "model": "gpt-4o-1",
         "request_model": "gpt-4o",
         "rule_model": "gpt-*",
+        "route": "ModelRoute/ns/llm",
         "operation": "chat",
     }
 
@@ -79,6 +80,7 @@ def test_errors_cost_nothing() -> None:
     """A response of an error has cost no tokens."""
     found = told(Exchange(response={":status": "429"}), Price(1, 1))
     assert (found["input"], found["total"], found["micro_usd"], found["estimated"]) == (0, 0, 0, False)
+    assert found["error"] == "429"
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=5))

@@ -44,6 +44,7 @@ local function handle_of(headers, chunks, context, model, typed)
   local stream = {
     dynamicMetadata = function() return new(metadata) end,
     dynamicTypedMetadata = function(_, space) return typed and space == "envoy.ai.token_usage" and typed or nil end,
+    routeName = function() return "ModelRoute/ns/llm/rule/a/match/0" end,
     filterState = getter({["envoy.ai.model.request"] = model}),
   }
   return {
