@@ -12,7 +12,7 @@ from translator.envoy.http_filter import HttpFilter
 from translator.ir.http import Rule, RuleSetting
 from translator.ir.l4 import L4Setting
 from translator.ir.listener import ListenerSetting
-from translator.kinds import BackendKind, PolicyKind, StatusKind
+from translator.kinds import BackendKind, PolicyKind, StatusKind, Unite
 from translator.objects.gateway_api.filters import RouteFilter
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.gateway_api.rules import RouteRule
@@ -305,6 +305,8 @@ class Extension:
         http_filters: the HTTP filters that it needs in every connection manager.
         statuses: the statuses of its objects.
         conformance: the features of the Gateway API's conformance suite that it implements.
+        unite: takes what names them and backends of models, returns what they are together, None if none is left, and
+            the names of those that are left out; None for an extension that does not do that.
     """
 
     name: str
@@ -318,6 +320,7 @@ class Extension:
     http_filters: tuple[HttpFilter, ...] = ()
     statuses: tuple[StatusKind, ...] = ()
     conformance: tuple[str, ...] = ()
+    unite: Unite | None = None
 
     @property
     def kinds(self) -> tuple[type[KubernetesObject], ...]:

@@ -14,7 +14,8 @@ from typing import Any, Final
 from translator.conditions import Status
 from translator.engine.query import Query
 from translator.inputs import Invalid
-from translator.ir.backend import Backend, BackendEndpoint, BackendSetting, Protocol
+from translator.ir.ai import ModelBackend
+from translator.ir.backend import Backend, BackendEndpoint, BackendKey, BackendSetting, Protocol
 from translator.ir.http import Rule
 from translator.ir.l4 import L4Rule
 from translator.objects.gateway_api.backend import BackendObject
@@ -26,6 +27,8 @@ from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 
 HttpRules = Query[[Ref], tuple[Outcome[Rule], ...]]
+Unite = Callable[[BackendKey, tuple[ModelBackend, ...]], tuple[Backend | None, tuple[str, ...]]]
+"""Unites backends of models (`translator.extension.Extension.unite`)."""
 L4Rules = Query[[Ref, bool], tuple[Outcome[L4Rule], ...]]
 
 
@@ -213,6 +216,7 @@ class Registry:
             above the database.
         units_by_place: the units that each route has to write for some values only: the kind of the policies, the field
             of their specs, and whether it is so for a value.
+        unite: what unites backends of models; None if no extension does.
     """
 
     kinds: Kinds
@@ -232,6 +236,7 @@ class Registry:
     filters: tuple[object, ...]
     extensions: tuple[object, ...]
     units_by_place: tuple[tuple[str, str, Callable[[Any], bool]], ...] = ()
+    unite: Unite | None = None
 
     @cached_property
     def protocols(self) -> tuple[str, ...]:

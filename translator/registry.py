@@ -110,6 +110,7 @@ def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> R
         filters,
         found,
         tuple((each.policy.kind, each.field, each.by_place) for each in units if each.by_place is not None),
+        next((each.unite for each in found if each.unite is not None), None),
     )
 
 

@@ -7,6 +7,7 @@ from translator.extensions import (
     acl,
     admission_control,
     ai_guard,
+    ai_models,
     api_key_auth,
     backend,
     backend_config,
@@ -138,6 +139,7 @@ EXTENSIONS = (
     backend_tls.EXTENSION,
     xbackend.EXTENSION,
     backend.EXTENSION,
+    ai_models.EXTENSION,
     inference.EXTENSION,
     experimental_policies.EXTENSION,
 )

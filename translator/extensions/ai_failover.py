@@ -17,6 +17,7 @@ from headgate_proto.envoy.config.route.v3.route_components_pb2 import RetryPolic
 from headgate_proto.envoy.extensions.router.cluster_specifiers.priority_group.v3.priority_group_pb2 import (
     PriorityGroupClusterSpecifier,
 )
+from translator.envoy.ai.model_settings import CountUsage
 from translator.envoy.ai.provider_filters import translates, translator_name
 from translator.envoy.ai.usage import write_usage
 from translator.envoy.hooks import RouteHook
@@ -90,8 +91,14 @@ class ProviderFailover(RuleSetting, RouteHook):
 
     forwarding: ClassVar[bool] = True
     own_route: ClassVar[bool] = True
+    alpha: ClassVar[bool] = True
     groups: tuple[Group, ...]
     tries: Tries = Tries()
+
+    @property
+    def for_first_route(self) -> tuple[RuleSetting, ...]:
+        """What tells the cost of responses."""
+        return (CountUsage(),)
 
     @property
     def is_final(self) -> bool:

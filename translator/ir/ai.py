@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
+
+from translator.ir.backend import Backend
 
 
 class ClientApi(Enum):
@@ -26,6 +28,22 @@ def client_api(path: str) -> ClientApi:
     """
     bare = path.partition("?")[0].rstrip("/")
     return ClientApi.ANTHROPIC if bare.endswith(ANTHROPIC_ENDINGS) else ClientApi.OPENAI
+
+
+class ModelBackend(NamedTuple):
+    """A backend that serves models, beside others of a rule.
+
+    Attributes:
+        backend: the backend.
+        weight: its share of the requests of its priority.
+        priority: lower ones are asked first, the next where they fail.
+        model: the model that it is asked for; "" for that of the request.
+    """
+
+    backend: Backend
+    weight: int = 1
+    priority: int = 0
+    model: str = ""
 
 
 PER_USD: Final = 10**6

@@ -10,18 +10,27 @@ from translator.api_group import GROUP
 from translator.db import Db
 from translator.engine.query import query
 from translator.envoy.ai.client_errors import ErrorsOfModels
-from translator.envoy.ai.model_settings import ListedModel, ListModels, NoSuchModel, PickedByModel, ReadModel
+from translator.envoy.ai.model_settings import (
+    CountUsage,
+    ListedModel,
+    ListModels,
+    NoSuchModel,
+    PickedByModel,
+    ReadModel,
+)
 from translator.extension import FilterContext
+from translator.ir.ai import Price
 from translator.ir.http import ModelKind, ModelMatch, PathKind, RouteMatch, Rule, RuleSetting
 from translator.kinds import RouteKind
 from translator.objects.gateway_api.rules import RouteRule
 from translator.objects.headgate.modelroute import ModelRoute, ModelRule
 from translator.objects.schema.base import Fields
-from translator.outcome import Outcome, gather
+from translator.outcome import Outcome
 from translator.refs import Ref
 from translator.routes.by_model import refusal, without_effect
 from translator.routes.filters import read_filters
-from translator.routes.rule import NO_BACKENDS, weighted_backend
+from translator.routes.model_backends import are_providers, backends
+from translator.routes.rule import NO_BACKENDS
 from translator.routes.values import header_matches, value_problems
 
 LIST: Final = "_models"
@@ -50,21 +59,25 @@ def _rule(db: Db, found: ModelRoute, place: int) -> Outcome[Rule]:
     rule = cast(RouteRule[Fields], spec)  # its backendRefs are of a class of their own, without filters
     site = FilterContext(db, GROUP, route, field, (), rule)
     settings = read_filters(site)
-    backends = gather(
-        weighted_backend(db, GROUP, route, each, f"{field}.backendRefs[{number}]")
-        for number, each in enumerate(spec.backend_refs)
-    )
+    found_backends = backends(db, route, spec, field)
     wrong = tuple(value_problems(spec.headers, f"{field}.headers"))
     matches = () if wrong else tuple(_matches(found.spec.path_prefix, spec))
     lost = tuple(without_effect(db, route, rule, field))
-    problems = (*wrong, *settings.problems, *backends.problems, *lost)
+    problems = (*wrong, *settings.problems, *found_backends.problems, *lost)
     name = spec.name or str(place)
     if (refused := refusal(db, route, rule, field)) is not None:
         return Outcome(Rule(name, matches, (PickedByModel(),), error=refused.message), (*problems, refused))
     if settings.value is None:
         return Outcome(Rule(name, matches, (PickedByModel(),), error=settings.problems[0].message), problems)
-    error = "" if any(each.works and each.weight for each in backends.value) else NO_BACKENDS
-    return Outcome(Rule(name, matches, (*settings.value, PickedByModel()), backends.value, error), problems)
+    error = "" if any(each.works and each.weight for each in found_backends.value) else NO_BACKENDS
+    counted = (CountUsage(_price(spec)),) if are_providers(db, route, spec) else ()
+    own = (*settings.value, PickedByModel(), *counted)
+    return Outcome(Rule(name, matches, own, found_backends.value, error), problems)
+
+
+def _price(spec: ModelRule) -> Price | None:
+    found = spec.price
+    return Price(found.input, found.output, found.cached_input) if found is not None else None
 
 
 def _matches(prefix: str, spec: ModelRule) -> Iterator[RouteMatch]:

@@ -150,10 +150,10 @@ def weighted_backend(
     if settings.value is None:
         return Outcome(WeightedBackend(None, reference.weight), (*found.problems, *settings.problems))
     made = WeightedBackend(found.value, reference.weight, settings.value)
-    return Outcome(_with_its_own(db, route, made), (*found.problems, *settings.problems))
+    return Outcome(with_its_own(db, route, made), (*found.problems, *settings.problems))
 
 
-def _with_its_own(db: Db, route: Ref, weighted: WeightedBackend) -> WeightedBackend:
+def with_its_own(db: Db, route: Ref, weighted: WeightedBackend) -> WeightedBackend:
     """Return a share of a rule's requests with what its backend itself means for these."""
     found = weighted.backend
     if found is None or not found.settings:

@@ -64,6 +64,22 @@ def test_the_most() -> None:
         rule = f"{{models: {many[:most_models]}, backendRefs: [{{name: a, port: 80, weight: {weight}}}]}}"
         assert (not errors(model_route(", ".join([rule] * most)))) is fits
     assert errors(model_route("{backendRefs: [{name: a, port: 80, weight: 1000001}]}"))
+    assert errors(model_route("{backendRefs: [{name: a, port: 80, priority: 16}]}"))
+    assert not errors(model_route("{backendRefs: [{name: a, port: 80, priority: 15}]}"))
+
+
+@pytest.mark.parametrize(
+    ("written", "millionths"),
+    [("2", 2_000_000), ("'0.15'", 150_000), ("'2000.000000'", 2_000_000_000), ("'0.000001'", 1), ("0", 0)],
+)
+def test_prices(written: str, millionths: int) -> None:
+    """Prices are whole numbers or decimals in strings, exact to a millionth."""
+    found = valid(ModelRoute, model_route(f"{{price: {{input: {written}, output: 1}}, {REF}}}"))
+    price = found.spec.rules[0].price
+    assert price is not None
+    assert price.input == millionths
+    for wrong in ("-1", "2001", "'2000.1'", "0.5", "'1e3'", "'0.0000001'", "'1,5'", "true"):
+        assert errors(model_route(f"{{price: {{input: {wrong}, output: 1}}, {REF}}}")), wrong
 
 
 def test_defaults() -> None:

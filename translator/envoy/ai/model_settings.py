@@ -77,11 +77,16 @@ class CountUsage(RuleSetting, RouteHook):
 
     price: Price | None = None
 
+    @property
+    def for_first_route(self) -> tuple[RuleSetting, ...]:
+        """The filter, which finds the price in the route that is picked."""
+        return (CountUsage(),)
+
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the filter, with the price and what the route matches of models."""
-        model = match.model
-        star = "*" if model is not None and model.kind is ModelKind.PREFIX else ""
-        write_usage(route.typed_per_filter_config, self.price, f"{model.value}{star}" if model is not None else "")
+        model, ends = match.model, {ModelKind.EXACT: "", ModelKind.PREFIX: "*"}
+        told = f"{model.value}{ends[model.kind]}" if model is not None and model.kind in ends else ""
+        write_usage(route.typed_per_filter_config, self.price, told)
 
 
 class ListedModel(NamedTuple):

@@ -1,25 +1,57 @@
 """ModelRoute: one endpoint for many models, each request going where the rule of its model says."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, PlainValidator, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from translator.api_group import GROUP
+from translator.ir.ai import PER_USD
 from translator.objects.gateway_api.httproute import HTTPRouteTimeouts
 from translator.objects.gateway_api.matches import HTTPHeaderMatches
 from translator.objects.gateway_api.route import HostnameRoute, HostnameRouteSpec
 from translator.objects.gateway_api.rules import BackendRef
+from translator.objects.headgate.types import int_or_string
 from translator.objects.schema.base import CelRule, Fields, FieldViolation, raise_violations, repeated, unique
 from translator.objects.schema.documentation import Doc
-from translator.objects.schema.scalars import MODEL_PATTERN, MODEL_PREFIX, Boolean, Milliseconds, SectionName
+from translator.objects.schema.scalars import MODEL_PATTERN, MODEL_PREFIX, VISIBLE, Boolean, Milliseconds, SectionName
 
 MOST_MODELS: Final = 64
 """The most models of a rule."""
 MOST_MODEL_RULES: Final = 64
 """The most rules of a ModelRoute."""
+MOST_PRIORITY: Final = 15
+"""The highest priority of a backend, which is asked last."""
+MOST_DOLLARS: Final = 2_000
+"""The highest price of a million tokens."""
 MOST_WEIGHT: Final = 1_000_000
 """The highest weight of a backend (`BackendRef.weight`)."""
+
+_DOLLARS: Final = re.compile(r"([0-9]{1,4})(?:[.]([0-9]{1,6}))?")
+_PRICE: Final = "must be a number of USD up to 2000: a whole one, or a string like '0.15', with up to six decimals"
+
+
+def _dollars(value: object) -> int:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and (found := _DOLLARS.fullmatch(text)):
+        price = int(found[1]) * PER_USD + int((found[2] or "").ljust(6, "0"))
+        if price <= MOST_DOLLARS * PER_USD:
+            return price
+    raise PydanticCustomError("dollars", _PRICE)
+
+
+Dollars = Annotated[
+    int,
+    PlainValidator(_dollars),
+    int_or_string(
+        "type(self) == int ? self >= 0 && self <= 2000"
+        " : self.matches('^(2000([.]0{1,6})?|[01]?[0-9]{1,3}([.][0-9]{1,6})?)$')",
+        _PRICE,
+    ),
+]
+"""A number of USD, held in millionths: a whole number, or a string like ``"0.15"``."""
 
 Model = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=MODEL_PATTERN)]
 
@@ -28,12 +60,31 @@ class ModelBackendRef(BackendRef):
     """Names where requests of a rule are sent: a Service or a Backend."""
 
     weight: Annotated[int, Field(strict=True, ge=0, le=MOST_WEIGHT), Doc(envoy="ClusterWeight.weight")] = 1
-    """Its share of the requests, beside those of the other backends."""
+    """Its share of the requests, beside those of the other backends of the same priority."""
+    priority: Annotated[
+        int, Field(strict=True, ge=0, le=MOST_PRIORITY), Doc(envoy="PriorityGroupClusterSpecifier.priority_groups")
+    ] = 0
+    """Requests go to the backends of the lowest priority, and those that fail there to the next."""
+    model: Annotated[
+        str | None, StringConstraints(min_length=1, max_length=256, pattern=VISIBLE), Doc(envoy="Lua of the cluster")
+    ] = None
+    """The model that the backend is asked for. By default that of the request."""
 
     @property
     def filters(self) -> tuple[()]:
         """Those that are for its share: there are none."""
         return ()
+
+
+class ModelPrice(Fields):
+    """What tokens cost, in USD for a million of them."""
+
+    input: Annotated[Dollars, Doc(envoy="LuaPerRoute.filter_context")]
+    """Those of requests."""
+    output: Annotated[Dollars, Doc(envoy="LuaPerRoute.filter_context")]
+    """Those of responses."""
+    cached_input: Annotated[Dollars | None, Doc(envoy="LuaPerRoute.filter_context")] = None
+    """Those of requests that the provider had in a cache. By default they cost what the others do."""
 
 
 class ModelTimeouts(HTTPRouteTimeouts):
@@ -75,6 +126,8 @@ class ModelRule(Fields):
     """Where the requests go."""
     timeouts: ModelTimeouts | None = None
     """How long they may take."""
+    price: ModelPrice | None = None
+    """What the tokens of the models cost, for metrics, logs and limits by money."""
     owned_by: (
         Annotated[str, StringConstraints(min_length=1, max_length=256), Doc(envoy="DirectResponseAction.body")] | None
     ) = None
