@@ -16,6 +16,7 @@ from tests.ai.provider import Provider
 from tests.ai.worlds import (
     CLIENT_KEY,
     NAMES,
+    STYLES,
     backend,
     declared,
     in_order,
@@ -41,7 +42,7 @@ CREDENTIALS = {
 """What a client sends as credentials, beside `authorization`."""
 QUERY = {"key": CLIENT_KEY, "api-key": CLIENT_KEY, "access_token": CLIENT_KEY}
 FAULTS: dict[str, Fault] = {"overloaded": Status(503), "limited": Status(429), "reset": Cut()}
-READY = ("headers",)
+READY = tuple(STYLES)
 ORDERS = list(itertools.permutations(NAMES))
 
 

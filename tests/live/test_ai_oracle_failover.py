@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import anthropic
 import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
-from tests.ai.clients import openai_client
+from tests.ai.clients import anthropic_client, openai_client
 from tests.ai.faults import Cut, Ended, ErrorEvent, Fault, Held, Status
 from tests.ai.provider import Provider
 from tests.ai.worlds import backend, declared, in_order, model_route, policy, secrets, three
@@ -211,3 +212,70 @@ async def test_retries_of_a_policy_take_the_place_of_failover(ai_proxy: Proxy) -
         with pytest.raises(openai.InternalServerError):
             await chat(ai_proxy)
         assert (len(red.seen), green.seen) == (1, [])
+
+
+async def test_attempts_end_where_they_are_told(ai_proxy: Proxy) -> None:
+    """`failover.attempts` is how many providers are asked at most, and `on` after which faults."""
+    async with three("headers") as found:
+        names = ("red", "green", "blue")
+        await ai_proxy.apply(*secrets(), in_order("headers", found, names, failover={"attempts": 2}), model_route())
+        for each in found.values():
+            each.always = Status(503)
+        with pytest.raises(openai.InternalServerError):
+            await chat(ai_proxy)
+        assert [len(found[name].seen) for name in names] == [1, 1, 0]
+        for each in found.values():
+            each.reset()
+        await ai_proxy.apply(
+            in_order("headers", found, names, failover={"retryOn": ["429", "reset"], "perTryTimeout": "300ms"})
+        )
+        found["red"].always = Status(503)
+        with pytest.raises(openai.InternalServerError):
+            await chat(ai_proxy)
+        found["red"].always = Status(429)
+        assert await chat(ai_proxy) == found["green"].text
+
+
+async def test_a_silent_provider_is_left(ai_proxy: Proxy) -> None:
+    """A provider that says nothing within `perTryTimeout` is left for the next, whole and streamed."""
+    async with three("headers") as found:
+        red, green = await two(ai_proxy, found, failover={"perTryTimeout": "300ms"})
+        red.always = Held()
+        assert await chat(ai_proxy) == green.text
+        got: list[str] = []
+        await stream(ai_proxy, got)
+        assert "".join(got) == green.text
+        # The time is for the first byte: a stream that has begun may take longer.
+        held = Held(after=2)
+        red.always = held
+        asked = asyncio.create_task(stream(ai_proxy, got := []))
+        await red.saw(3)
+        await asyncio.sleep(0.5)
+        held.until.set()
+        await asked
+        assert "".join(got) == red.text
+
+
+async def test_messages_fail_over_too(ai_proxy: Proxy) -> None:
+    """Anthropic's client gets the next provider's message as well, and the last one's error in its own shape."""
+    async with three("headers") as found, anthropic_client(f"http://127.0.0.1:{ai_proxy.port}") as asking:
+        red, green = found["red"], found["green"]
+        entries = [{**declared("vendors", "green", each.port), "name": each.name} for each in (red, green)]
+        await ai_proxy.apply(*secrets(), backend(*entries), model_route())
+        red.always = Status(529)
+        message = await asking.messages.create(model="m", max_tokens=9, messages=[{"role": "user", "content": "Hi"}])
+        assert [each.text for each in message.content if each.type == "text"] == [green.text]
+        green.always = Status(429)
+        with pytest.raises(anthropic.RateLimitError, match="rate_limit_error"):
+            await asking.messages.create(model="m", max_tokens=9, messages=[{"role": "user", "content": "Hi"}])
+
+
+async def test_when_nothing_is_heard_the_error_is_in_the_clients_shape(ai_proxy: Proxy) -> None:
+    """If no provider answers anything, the error is one of OpenAI's."""
+    async with three("headers") as found:
+        await two(ai_proxy, found)
+        found["red"].always = found["green"].always = Cut()
+        with pytest.raises(openai.InternalServerError) as unavailable:
+            await chat(ai_proxy)
+        body: Any = unavailable.value.body
+        assert {"message", "type", "code"} <= set(body)
