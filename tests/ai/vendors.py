@@ -140,8 +140,8 @@ def error(where: Endpoint, status: int, message: str = "", code: str | None = No
         return {"type": "error", "error": {"type": kind, "message": text}, "request_id": "req_test"}
     if where.vendor in (Vendor.GEMINI, Vendor.VERTEX):
         found = {"error": {"code": status, "message": text, "status": code or _GOOGLE_STATUS.get(status, "UNKNOWN")}}
-        # Their OpenAI-compatible endpoints, and whole answers of streams, are arrays.
-        return found if where.api is Api.GENERATE else [found]
+        # Those of their OpenAI-compatible endpoints are arrays.
+        return found if where.api in (Api.GENERATE, Api.STREAM_GENERATE) else [found]
     kind = _OPENAI_TYPE.get(status, "server_error" if status >= 500 else "invalid_request_error")
     return {
         "error": {"message": text, "type": kind, "param": param, "code": code or _OPENAI_CODE.get(status)},
