@@ -212,21 +212,27 @@ def gamma(upstreams: dict[str, Upstream]) -> Upstream:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def _with_local_backends(envoy_path: Path) -> AsyncIterator[Proxy]:
-    async with running_proxy(envoy_path, Settings(local_backends=True)) as (proxy, _):
+async def _with_local_backends(envoy_path: Path) -> AsyncIterator[tuple[Proxy, Path]]:
+    async with running_proxy(envoy_path, Settings(local_backends=True)) as (proxy, log):
         await proxy.begin(gateway({"name": "http", "protocol": "HTTP", "port": proxy.port}))
-        yield proxy
+        yield proxy, log
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def ai_proxy(_with_local_backends: Proxy, upstreams: dict[str, Upstream]) -> Proxy:
-    """Return a proxy whose Backends may be on this machine, without routes; the upstreams answer as OpenAI does."""
+async def ai_proxy(_with_local_backends: tuple[Proxy, Path], upstreams: dict[str, Upstream]) -> AsyncIterator[Proxy]:
+    """Yield a proxy whose Backends may be on this machine, without routes; the upstreams answer as OpenAI does.
+
+    Nothing may tell a text of a Secret of any test.
+    """
+    found, log = _with_local_backends
     for each in upstreams.values():
         each.reset()
         each.answer = completion
-    _with_local_backends.restore()
-    await _with_local_backends.apply(route({"backendRefs": []}))
-    return _with_local_backends
+    found.restore()
+    found.secret_texts.clear()
+    await found.apply(route({"backendRefs": []}))
+    yield found
+    assert not await found.leaks(log.read_text(errors="replace") if log.exists() else "")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

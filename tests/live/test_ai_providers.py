@@ -160,3 +160,20 @@ async def test_keys_and_services_of_other_namespaces(ai_proxy: Proxy, alpha: Ups
     await ai_proxy.apply({"apiVersion": ROUTES, "kind": "ReferenceGrant", "metadata": metadata, "spec": spec})
     assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status == 200
     assert alpha.seen[0].values("authorization") == ["Bearer sk-own"]
+
+
+async def test_headers_of_clients(ai_proxy: Proxy, alpha: Upstream) -> None:
+    """A provider gets the headers of its API, and of others those that the Backend names, and no credential."""
+    own = at(alpha, auth={"secretRef": {"name": "keys"}, "headerName": "X-Token"})
+    sent = {"X-Session": "1", "X-Token": "2", "X-Secret": "3", "OpenAI-Beta": "4", "X-Stainless-Lang": "5", "Via": "6"}
+    await ai_proxy.apply(to_backend("ai"), ai(own, forwardHeaders=["X-Session", "X-Token"]), key_secret("keys", "own"))
+    assert (await ai_proxy.request(CHAT, method="POST", headers=JSON | sent, body=chat())).status == 200
+    found = {name: alpha.seen[0].values(name) for name in sent}
+    assert found == {
+        "X-Session": ["1"],
+        "X-Token": ["own"],
+        "X-Secret": [],
+        "OpenAI-Beta": ["4"],
+        "X-Stainless-Lang": ["5"],
+        "Via": [],
+    }

@@ -40,7 +40,7 @@ def keyed(name: str, port: int) -> Manifest:
 def secrets() -> list[Manifest]:
     """Return the Secrets of these providers."""
     made = [key_secret(name, text) for name, text in OWN.items() if name != "aws"]
-    keys = {"accessKey": "AKIDEXAMPLE", "secretKey": "of-aws", "sessionToken": OWN["aws"]}
+    keys = {"accessKey": "AKIDEX", "secretKey": "the-secret-key-of-aws", "sessionToken": OWN["aws"]}
     return [*made, {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "aws"}, "stringData": keys}]
 
 
@@ -118,7 +118,7 @@ async def test_a_signature_of_aws(ai_proxy: Proxy, alpha: Upstream) -> None:
     assert (await ai_proxy.request(CHAT, method="POST", headers=CLIENT | JSON, body=chat())).status == 200
     (seen,) = alpha.seen
     (signature,) = seen.values("authorization")
-    assert "Credential=AKIDEXAMPLE/" in signature
+    assert "Credential=AKIDEX/" in signature
     assert "/eu-west-1/bedrock/aws4_request" in signature
     assert seen.values("x-amz-security-token") == [OWN["aws"]]
     assert seen.path == "/openai/v1/chat/completions"

@@ -44,6 +44,7 @@ class ProviderRequests(BackendSetting, ClusterHook):
         counted: whether streams end with their numbers of tokens, whatever clients ask for.
         foreign: the headers with credentials of other providers, which requests may come with from an attempt before.
         client: the API of the clients whose requests come here.
+        forwarded: headers of clients that it gets besides those of its API, in lower case.
     """
 
     for_clients_only: ClassVar[bool] = True
@@ -58,6 +59,7 @@ class ProviderRequests(BackendSetting, ClusterHook):
     counted: bool = True
     foreign: tuple[str, ...] = ()
     client: ClientApi = ClientApi.OPENAI
+    forwarded: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -119,6 +121,7 @@ class ProviderRequests(BackendSetting, ClusterHook):
             yield "keep_prefix", dialect.key_prefix
         yield from (("set", ":".join(each)) for each in dialect.added)
         yield from (("strip", each) for each in self.foreign)
+        yield from (("forward", each) for each in self.forwarded)
         yield from (("takes", client.value) for client, each in self.dialects if each == dialect)
 
 

@@ -38,7 +38,7 @@ def read(db: Db, ref: Ref, found: AiBackend) -> Outcome[Backend | None]:
     problems: list[Problem] = []
     members: list[OneOfProviders] = []
     for place, each in enumerate(found.providers):
-        resolved = _provider(db, ref, each, found.usage != "AsAsked", f"providers[{place}]")
+        resolved = _provider(db, ref, found, each, f"providers[{place}]")
         problems += resolved.problems
         if resolved.value is not None:
             priority = place if each.priority is None else each.priority
@@ -71,7 +71,7 @@ def _tries(found: ProviderFailures) -> Tries:
     )
 
 
-def _provider(db: Db, ref: Ref, found: AiProvider, counted: bool, field: str) -> Outcome[Backend | None]:
+def _provider(db: Db, ref: Ref, backend: AiBackend, found: AiProvider, field: str) -> Outcome[Backend | None]:
     """Return a provider; none if it cannot be had."""
     system, usual, dialects = vendor(found)
     host = found.host or usual
@@ -82,7 +82,16 @@ def _provider(db: Db, ref: Ref, found: AiProvider, counted: bool, field: str) ->
     if place.value is None:
         return place
     asked = host if not host or place.value.port == HTTPS else _with_port(host, place.value.port)
-    requests = ProviderRequests(found.name, system, asked, dialects, found.model or "", credential.value, counted)
+    requests = ProviderRequests(
+        found.name,
+        system,
+        asked,
+        dialects,
+        found.model or "",
+        credential.value,
+        counted=backend.usage != "AsAsked",
+        forwarded=tuple(sorted(each.lower() for each in backend.forward_headers or ())),
+    )
     guarded = bool(host) and not is_ip_address(host) and not db.settings.local_backends
     return Outcome(as_provider(place.value, requests, guarded), place.problems)
 

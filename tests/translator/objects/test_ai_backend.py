@@ -44,6 +44,8 @@ def ai(provider: str, rest: str = "") -> dict[str, Any]:
         (ai("custom: {formats: [OpenAI, OpenAI]}, host: a"), "spec.ai.providers[0].custom.formats"),
         (ai(SERVICE, ", failover: {retryOn: [6xx]}"), "spec.ai.failover.retryOn[0]"),
         (ai(SERVICE, ", failover: {attempts: 0}"), "spec.ai.failover.attempts"),
+        (ai(SERVICE, ", forwardHeaders: [X-Api-Key]"), "spec.ai.forwardHeaders: must not have a header of credentials"),
+        (ai(SERVICE, ", forwardHeaders: [a, a]"), "spec.ai.forwardHeaders"),
         (ai(f"openai: {{}}, {KEY}, tls: {{disable: {{}}, hostname: a.b}}"), "spec.ai.providers[0].tls.disable"),
         (ai(f"openai: {{}}, {KEY}, model: 'a b'"), "spec.ai.providers[0].model"),
         (ai(f"openai: {{}}, {KEY}, pathPrefix: v1"), "spec.ai.providers[0].pathPrefix"),
@@ -66,6 +68,7 @@ def test_what_is_refused(manifest: dict[str, Any], error: str) -> None:
         ),
         (15, lambda count: ai(f"{SERVICE}, priority: {count}")),
         (1_000_000, lambda count: ai(f"{SERVICE}, weight: {count}")),
+        (32, lambda count: ai(SERVICE, f", forwardHeaders: {[f'a{each}' for each in range(count)]}")),
         (16, lambda count: ai(SERVICE, f", failover: {{attempts: {count}}}")),
     ],
 )

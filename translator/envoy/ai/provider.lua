@@ -6,11 +6,11 @@
 
 local CONFIG = "x-headgate-ai-provider"
 local SAVED = "headgate.ai.request"  -- metadata: what the first attempt found
-local STRIP = {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "x-goog-user-project",
-  "x-goog-iam-authorization-token", "ocp-apim-subscription-key", "x-serverless-authorization", "cookie", "cookie2",
-  "openai-organization", "openai-project", "x-amzn-oidc-data", "x-amzn-oidc-accesstoken", "x-real-ip", "forwarded",
-  "via", "accept-encoding"}
-local STRIP_PREFIXES = {"x-amz-", "x-headgate-", "x-forwarded-", "x-envoy-"}
+-- What providers get of clients: all else may tell who these are, or let somebody in.
+local KEPT = set_of([[content-type content-length content-encoding transfer-encoding accept accept-language user-agent
+  idempotency-key openai-beta anthropic-version anthropic-beta x-goog-api-client x-client-request-id x-request-id
+  traceparent tracestate]])
+local KEPT_PREFIX = "x-stainless-"
 local SECRET_PARAMETERS = {key = true, ["api-key"] = true, api_key = true, apikey = true, access_token = true,
   token = true, auth = true, authorization = true, ["subscription-key"] = true}
 local OPERATIONS = {"/chat/completions", "/completions", "/responses", "/embeddings", "/messages",
@@ -45,11 +45,12 @@ local known, known_count = {}, 0
 local function configuration(text)
   local made = known[text]
   if made then return made end
-  made = {strip = {}, set = {}, takes = {}}
+  made = {strip = {}, forward = {}, set = {}, takes = {}}
   for name, value in text:gmatch("([^&=]+)=([^&]*)") do
     value = decoded(value)
     if type(made[name]) == "table" then made[name][#made[name] + 1] = value else made[name] = value end
   end
+  made.strip, made.forward = set_of(concat(made.strip, " ")), set_of(concat(made.forward, " "))
   if known_count >= 1000 then known, known_count = {}, 0 end
   known[text], known_count = made, known_count + 1
   return made
@@ -82,14 +83,12 @@ local function operation_of(path)
   return operation, #kept > 0 and "?" .. concat(kept, "&") or ""
 end
 
-local function strip(headers, more)
-  for _, each in ipairs(STRIP) do headers:remove(each) end
-  for _, each in ipairs(more) do headers:remove(each) end
+-- What an attempt before has added is not kept either: credentials are in headers of the first list only by intention.
+local function strip(headers, forwarded, foreign)
   local found = {}
   for name in pairs(headers) do
-    for _, each in ipairs(STRIP_PREFIXES) do
-      if sub(name, 1, #each) == each then found[#found + 1] = name end
-    end
+    local kept = KEPT[name] or forwarded[name] or sub(name, 1, #KEPT_PREFIX) == KEPT_PREFIX or byte(name) == 58
+    if not kept or foreign[name] then found[#found + 1] = name end
   end
   for _, each in ipairs(found) do headers:remove(each) end
 end
@@ -119,7 +118,7 @@ local function prepare(handle)
   local anthropic = operation == "messages" or operation:match("^messages/") ~= nil
   local provider = configuration(text or "")
   local secret = provider.keep and secret_of(headers)
-  strip(headers, provider.strip)
+  strip(headers, provider.forward, provider.strip)
   if not provider.takes[1] then error("no configuration") end
   local api, taken = anthropic and "anthropic" or "openai", false
   for _, each in ipairs(provider.takes) do taken = taken or each == api end

@@ -1,16 +1,19 @@
 """Backends that are providers of AI."""
 
-from typing import Annotated, Final, Literal
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
 from translator.objects.headgate.aiproviders import AiProvider
-from translator.objects.schema.base import Fields, unique
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, unique
 from translator.objects.schema.documentation import Doc
-from translator.objects.schema.scalars import FAILURE, Count, PositiveMilliseconds
+from translator.objects.schema.scalars import FAILURE, Count, HeaderName, PositiveMilliseconds
 
 MOST_PROVIDERS: Final = 16
 """The most providers of a Backend."""
+MOST_FORWARDED: Final = 32
+"""The most headers of clients that a Backend has its providers get."""
 MOST_AI_ATTEMPTS: Final = 16
 """The most attempts of a request to providers."""
 EJECTION_FAILURES: Final = 5
@@ -55,8 +58,21 @@ class ProviderFailures(Fields):
     """When providers are spared."""
 
 
-class AiBackend(Fields):
+CREDENTIALS: Final = ("authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key")
+"""Headers that no provider gets of clients, but as the credential that it is to be passed."""
+_NO_CREDENTIALS: Final = "must not have a header of credentials: remove it, and see passthrough of auth"
+
+
+class AiBackend(CheckedFields):
     """Providers of AI: one after the other, or side by side."""
+
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            f"!has(self.forwardHeaders) || !self.forwardHeaders.exists(x, x.lowerAscii() in {list(CREDENTIALS)})",
+            _NO_CREDENTIALS,
+            "forwardHeaders",
+        ),
+    )
 
     providers: Annotated[
         tuple[AiProvider, ...],
@@ -66,8 +82,21 @@ class AiBackend(Fields):
     """The providers. A request that fails at one is sent to the next."""
     failover: ProviderFailures | None = None
     """When a request is sent to the next. The retries of a rule, or of a policy, take its place."""
+    forward_headers: Annotated[
+        tuple[HeaderName, ...] | None,
+        Field(min_length=1, max_length=MOST_FORWARDED),
+        unique(None, "is in the list already: remove it"),
+        Doc(envoy="Lua in HttpProtocolOptions.http_filters"),
+    ] = None
+    """Headers of clients that providers get besides those of their APIs. All others are removed, those of credentials
+    in any case."""
     usage: Annotated[
         Literal["Always", "AsAsked"] | None, Doc(envoy="Lua in HttpProtocolOptions.http_filters", default="Always")
     ] = None
     """Whether streams of OpenAI's API end with their numbers of tokens though clients do not ask for that, without
     which they are not counted."""
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Yield a violation if credentials are among the headers."""
+        if any(each.lower() in CREDENTIALS for each in self.forward_headers or ()):
+            yield FieldViolation(("forwardHeaders",), _NO_CREDENTIALS)
