@@ -11,8 +11,9 @@ from tests.live.ai_providers import CHAT, CLIENT, JSON, ai, at, chat, completion
 from tests.live.backend_tls import CA, authorities
 from tests.live.backends import HEADGATE, to_backend
 from tests.live.certificates import tls_server
-from tests.live.objects import ROUTES, endpoints, service
-from tests.live.proxy import Proxy
+from tests.live.name_server import name_server
+from tests.live.objects import ROUTES, endpoints, gateway, service
+from tests.live.proxy import Proxy, running_proxy
 from tests.live.upstream import Upstream, upstream
 
 
@@ -177,3 +178,17 @@ async def test_headers_of_clients(ai_proxy: Proxy, alpha: Upstream) -> None:
         "X-Stainless-Lang": ["5"],
         "Via": [],
     }
+
+
+async def test_nothing_goes_to_what_is_on_the_machine(envoy_path: Path, alpha: Upstream) -> None:
+    """A provider whose name leads to the proxies' own machine gets no request, and its key goes nowhere."""
+    alpha.reset()
+    async with (
+        name_server({"here.test": ["127.0.0.1"]}) as dns,
+        running_proxy(envoy_path, dns=dns) as (one, _),
+    ):
+        await one.begin(gateway({"name": "http", "protocol": "HTTP", "port": one.port}))
+        found = at(alpha, host="here.test", auth={"secretRef": {"name": "key"}})
+        await one.apply(to_backend("ai"), ai(found), key_secret("key", "sk-own"))
+        assert (await one.request(CHAT, method="POST", headers=JSON, body=chat())).status == 403
+    assert alpha.seen == []

@@ -182,12 +182,16 @@ class GoogleToken(ProviderCredential):
         yield CREDENTIAL, made
 
     def write_route(self, route: Route) -> None:
-        """Write the ``GcpAuthnFilterConfig`` that gets the token into the slot of backends."""
+        """Write the ``GcpAuthnFilterConfig`` that gets the token into the slot of backends, beside what is there."""
+        chain = FilterChainConfigPerRoute()
+        if BACKEND in route.typed_per_filter_config:
+            route.typed_per_filter_config[BACKEND].Unpack(chain)
+        if any(each.name == GOOGLE for each in chain.filter_chain.filters):
+            return
         made = GcpAuthnFilterConfig(cluster=cluster_name(self.server), token_metadata_key=GOOGLE_KEY)
         made.audience.access_token.scopes.append(GOOGLE_SCOPE)
         made.timeout.seconds = TOKEN_SECONDS
         made.cache_config.cache_size.value = 1
-        chain = FilterChainConfigPerRoute()
         chain.filter_chain.filters.add(name=GOOGLE).typed_config.Pack(made, deterministic=True)
         route.typed_per_filter_config[BACKEND].Pack(chain, deterministic=True)
 

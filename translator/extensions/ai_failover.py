@@ -19,12 +19,11 @@ from headgate_proto.envoy.extensions.router.cluster_specifiers.priority_group.v3
 )
 from translator.envoy.ai.model_settings import CountUsage
 from translator.envoy.ai.provider_filters import translates, translator_name
-from translator.envoy.ai.usage import write_usage
 from translator.envoy.hooks import RouteHook
 from translator.envoy.http_filters import AI_USAGE
 from translator.envoy.names import cluster_name
 from translator.envoy.retry import try_at_once
-from translator.extensions.ai_credentials import PassedCredential
+from translator.extensions.ai_credentials import GoogleToken, PassedCredential
 from translator.extensions.ai_provider import (
     ROUTES_ONLY,
     NeverEmpty,
@@ -96,11 +95,6 @@ class ProviderFailover(RuleSetting, RouteHook):
     tries: Tries = Tries()
 
     @property
-    def for_first_route(self) -> tuple[RuleSetting, ...]:
-        """What tells the cost of responses."""
-        return (CountUsage(),)
-
-    @property
     def is_final(self) -> bool:
         """It is: with another Host or other retries, requests would go elsewhere."""
         return True
@@ -109,6 +103,13 @@ class ProviderFailover(RuleSetting, RouteHook):
     def adds_secret(self) -> bool:
         """It does: with a redirect that the proxy follows, keys would go on to others."""
         return True
+
+    @property
+    def for_first_route(self) -> tuple[RuleSetting, ...]:
+        """What counts tokens, and what gets those of Google's: requests have the filters of their first route."""
+        found = (requests_of(backend) for group in self.groups for backend, _ in group)
+        servers = {each.credential.server for each in found if each and isinstance(each.credential, GoogleToken)}
+        return (CountUsage(), *(GoogleTokens(each) for each in servers))
 
     @property
     def buffered_bytes(self) -> int:
@@ -163,7 +164,7 @@ class ProviderFailover(RuleSetting, RouteHook):
             if requests.credential is not None:
                 requests.credential.write_route(route)
         if AI_USAGE not in route.typed_per_filter_config:
-            write_usage(route.typed_per_filter_config)
+            CountUsage().apply_to_route(route, origin, match)
 
     @property
     def _translates(self) -> bool:
@@ -201,6 +202,35 @@ def _changed(backend: Backend, change: Callable[[Backend], Backend]) -> Backend:
     if requests is None or requests.credential is None or not requests.credential.backends:
         return made
     return with_settings(made, replace(requests, credential=requests.credential.with_backends(change)))
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleTokens(RuleSetting, RouteHook):
+    """A route gets access tokens of Google's, for providers of the routes that are picked later.
+
+    Attributes:
+        server: the metadata server, which gives them.
+    """
+
+    server: Backend
+
+    @property
+    def is_final(self) -> bool:
+        """It is: others may be in the same slot."""
+        return True
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        """The metadata server."""
+        return (self.server,)
+
+    def with_backends(self, change: Callable[[Backend], Backend]) -> GoogleTokens:
+        """Change the metadata server."""
+        return replace(self, server=change(self.server))
+
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
+        """Write the filter that gets the token."""
+        GoogleToken(self.server).write_route(route)
 
 
 @dataclass(frozen=True, slots=True)
