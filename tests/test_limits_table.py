@@ -128,6 +128,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.envoy.ai.model_filters.*_WEIGHT",
         "translator.envoy.ai.client_errors.RANK",
         "translator.extensions.mcp_policy.*_WEIGHT",
+        "translator.extensions.mcp_oauth.RANK",
         "translator.extensions.header_mutations.BEFORE_CREDENTIAL",
         "translator.extensions.client_selectors.ONE_ADDRESS",
         "translator.extensions.jwt_auth.FIRST",

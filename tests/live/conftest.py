@@ -284,7 +284,7 @@ async def delegating(proxy: Proxy, upstreams: dict[str, Upstream]) -> Proxy:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def tool_machine(envoy_path: Path) -> AsyncIterator[Proxy]:
     """Yield a proxy for MCP servers, which are on its own machine."""
-    async with running_proxy(envoy_path, Settings(local_backends=True)) as (found, _):
+    async with running_proxy(envoy_path, Settings(local_backends=True, allow_http_issuers=True)) as (found, _):
         await found.begin(gateway({"name": "http", "protocol": "HTTP", "port": found.port}))
         yield found
 

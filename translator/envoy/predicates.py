@@ -59,6 +59,13 @@ def header(name: str, expression: str) -> Predicate:
     return made
 
 
+def response(asked: Message, value: str) -> Predicate:
+    """Return whether an input of responses has a value, such as ``HttpResponseStatusCodeMatchInput``."""
+    made = _input(asked)
+    made.single_predicate.value_match.exact = value
+    return made
+
+
 def literals(texts: Iterable[str]) -> str:
     """Return a regular expression for one of some texts."""
     return f"(?:{'|'.join(map(quoted, texts))})"

@@ -26,7 +26,9 @@ from translator.envoy.hooks import FilterHook
 from translator.envoy.http_filters import AGENTS
 from translator.envoy.predicates import Predicate, all_of, any_of, decision, negated
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
-from translator.extensions.jwt_providers import effective_metadata_keys
+from translator.extensions.jwt_providers import PAYLOAD, effective_metadata_keys
+from translator.extensions.mcp_oauth import PROVIDER, AgentTokens
+from translator.extensions.mcp_oauth import read as read_oauth
 from translator.extensions.rbac_conditions import claim_path, header_matches, token_matches
 from translator.ir.http import RuleSetting
 from translator.objects.headgate.authorization import JWTPrincipal
@@ -144,8 +146,16 @@ def read(context: PolicyContext) -> FilterOutcome:
     assert isinstance(found, McpPolicy)
     if found.disable is not None:
         return Outcome(())
+    tokens: FilterOutcome = Outcome(())
+    known = _providers(context)
+    if found.oauth is not None:
+        if known:
+            text = f"{context.field}.oauth: jwtAuth is effective there too, and both verify tokens; disable that."
+            return Outcome(None, (Problem("Accepted", "Invalid", text),))
+        known, tokens = {PROVIDER: PAYLOAD}, read_oauth(context, found.oauth)
+        if tokens.value is None:
+            return tokens
     rules = found.authorization.rules_ if found.authorization is not None else ()
-    known = _providers(context) if any(map(_asks_token, rules)) else {}
     keys, faults = [], []
     for place, each in enumerate(rules):
         key = _key(each, known)
@@ -156,7 +166,8 @@ def read(context: PolicyContext) -> FilterOutcome:
             keys.append(key)
     if faults:
         return Outcome(None, tuple(faults))
-    return Outcome((AgentsCheck(found, context.origin(""), tuple(keys), context.place),))
+    check = AgentsCheck(found, context.origin(""), tuple(keys), context.place)
+    return Outcome((*(tokens.value or ()), check), tokens.problems)
 
 
 def _asks_token(rule: McpRule) -> bool:
@@ -188,6 +199,10 @@ def _fault(rule: McpRule, known: dict[str, str]) -> str:
 
 EXTENSION = Extension(
     "MCP",
-    units=(PolicyUnit(TrafficPolicy, "mcp", read, AgentsCheck, closed=True, inherit=TABLE, enforced_beside=True),),
+    units=(
+        PolicyUnit(
+            TrafficPolicy, "mcp", read, (AgentsCheck, AgentTokens), closed=True, inherit=TABLE, enforced_beside=True
+        ),
+    ),
 )
 """The unit `mcp` of TrafficPolicies."""

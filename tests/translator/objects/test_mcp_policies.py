@@ -10,6 +10,8 @@ from tests.translator.objects.written import errors, raw, valid
 from translator.objects.headgate.mcppolicies import MOST_PATTERNS, MOST_TOOL_RULES
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
 
+JWKS = "jwks: {remote: {url: https://a.example.com/keys}}"
+
 
 def policy(text: str) -> dict[str, Any]:
     """Return a policy for agents."""
@@ -37,6 +39,21 @@ def rules(*found: str) -> dict[str, Any]:
         (policy("tools: {allow: ['a b']}"), "spec.mcp.tools.allow[0]"),
         (policy("tools: {deny: [a, a]}"), "spec.mcp.tools.deny[1]"),
         (policy(f"tools: {{deny: [{'a' * 129}]}}"), "spec.mcp.tools.deny[0]"),
+        (policy(f"oauth: {{issuer: https://a.example.com, {JWKS}}}"), "spec.mcp.oauth: must have at least one of"),
+        (policy(f"oauth: {{issuer: a.example.com, audiences: [a], {JWKS}}}"), "spec.mcp.oauth.issuer"),
+        (policy("oauth: {issuer: https://a.example.com, audiences: [a]}"), "spec.mcp.oauth.jwks"),
+        (
+            policy(f"oauth: {{issuer: https://a.example.com, resource: 'https://a/<', {JWKS}}}"),
+            "spec.mcp.oauth.resource",
+        ),
+        (
+            policy(f"oauth: {{issuer: https://a.example.com, resource: 'https://a/?b', {JWKS}}}"),
+            "spec.mcp.oauth.resource",
+        ),
+        (
+            policy(f"oauth: {{issuer: https://a.example.com, audiences: [a], scopes: ['a b'], {JWKS}}}"),
+            "spec.mcp.oauth",
+        ),
         (rules(), "spec.mcp.authorization.rules"),
         (rules("tools: [a]"), "spec.mcp.authorization.rules[0].action"),
         (rules("tools: [], action: Allow"), "spec.mcp.authorization.rules[0].tools"),

@@ -171,6 +171,17 @@ def unreadable() -> Predicate:
     )
 
 
+def oauth_filter(context: dict[str, Any]) -> Lua:
+    """Return the filter that answers with the metadata by which agents get tokens.
+
+    Args:
+        context: what the script is told (`mcp_oauth.lua`).
+    """
+    made = _script("mcp_oauth")
+    made.filter_context.update(context)
+    return made
+
+
 def list_filter(context: dict[str, Any]) -> Lua:
     """Return the filter that leaves out of lists of tools those that an agent may not call.
 

@@ -99,9 +99,11 @@ GRPC_NAME: Final = "^[A-Za-z_][A-Za-z0-9_.]*$"
 MODEL_PATTERN: Final = r"^[!-)+-~]+[*]?$"
 MODELS_PATTERN: Final = r"^([!-)+-~]+[*]?|[*])$"
 MODEL_PREFIX: Final = r"^(/[-A-Za-z0-9._~!$&'()*+,;=:@]*[-A-Za-z0-9_~!$&'()*+,;=:@])+$"
+RESOURCE_URL: Final = r"^https?://[-A-Za-z0-9.:\[\]]+(/[-A-Za-z0-9/._~!$&'()*+,;=:@%]*)?$"
 TOOL_PATTERN: Final = "^[A-Za-z0-9_./*-]+$"
 
 PATTERNS: Final[Mapping[str, str]] = {
+    RESOURCE_URL: "must be an absolute URL of http or https without a query, like https://tools.example.com/mcp",
     TOOL_PATTERN: "may hold letters, digits, '_', '.', '/' and '-', and '*' for any part",
     DNS_LABEL: "may hold lower-case letters, digits and '-', and starts and ends with a letter or digit",
     PORT_NAME: "may hold lower-case letters, digits and '-', and starts and ends with a letter or digit",
