@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
+from aiohttp import web
 
 from tests.live.model_routes import ask, model_route, models, post
-from tests.live.proxy import Proxy
+from tests.live.objects import GATEWAY, ROUTES, gateway
+from tests.live.proxy import Proxy, free_port
+from tests.live.upstream import Seen, Upstream
 
 LONG = 8 << 20
 
@@ -110,3 +114,55 @@ async def test_other_paths_are_not_concerned(proxy: Proxy) -> None:
     for path in ("/v1/chat/completions", "/llm/v1x", "/llm"):
         assert b"error" not in (found := await ask(proxy, "gpt-4o", path)).body
         assert found.status == 404
+
+
+async def test_forms(proxy: Proxy) -> None:
+    """Files that are sent as forms go where the rule without models says; no header tells a model, whoever wrote it."""
+    form = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\ngpt-4o\r\n--x--\r\n'
+    headers = {"Content_Type": "multipart/form-data; boundary=x", "X_Gateway_Model_Name": "gpt-4o"}
+    paths = ("/v1/audio/transcriptions", "/v1/files", "/v1/images/edits", "/v1/uploads/a/parts")
+    await proxy.apply(model_route(*RULES, models(to="alpha")))
+    for path in paths:
+        found = await post(proxy, form, path, **headers)
+        assert (found.backend, found.sent("x-gateway-model-name")) == ("alpha", [])
+        assert (await ask(proxy, "gpt-4o", path)).backend == "beta"
+    assert (await post(proxy, form, "/v1/chat/completions", **headers)).status == 400
+    await proxy.apply(model_route(*RULES))
+    assert (await post(proxy, form, paths[0], **headers)).status == 400
+
+
+async def test_a_listener_set(proxy: Proxy) -> None:
+    """A ModelRoute attaches to a ListenerSet, and serves its hostname only."""
+    port = free_port()
+    listener = {"name": "http", "protocol": "HTTP", "port": port, "hostname": "llm.example.com"}
+    spec = {"parentRef": {"name": GATEWAY}, "listeners": [listener]}
+    listeners = {"apiVersion": ROUTES, "kind": "ListenerSet", "metadata": {"name": "set"}, "spec": spec}
+    allowing = gateway({"name": "http", "protocol": "HTTP", "port": proxy.port})
+    allowing["spec"]["allowedListeners"] = {"namespaces": {"from": "Same"}}
+    parent = {"kind": "ListenerSet", "name": "set"}
+    await proxy.apply(allowing, listeners, model_route(models("own", to="beta"), parentRefs=[parent]))
+    body = b'{"model": "own"}'
+    found = await proxy.request("/v1/x", method="POST", host="llm.example.com", port=port, body=body)
+    assert found.backend == "beta"
+    for host, at in (("example.com", port), ("llm.example.com", proxy.port)):
+        assert (await proxy.request("/v1/x", method="POST", host=host, port=at, body=body)).status == 404
+
+
+async def test_timeouts(proxy: Proxy, alpha: Upstream) -> None:
+    """The timeouts of a rule hold for its models: of requests, and of silence."""
+    slow = models("slow", to="alpha", timeouts={"request": "200ms"})
+    silent = models("silent", to="alpha", timeouts={"streamIdle": "200ms"})
+    await proxy.apply(model_route(slow, silent, models("patient", to="alpha")))
+    waiting = asyncio.Event()
+
+    async def wait(_: Seen) -> web.StreamResponse:
+        await waiting.wait()
+        return web.json_response({"backend": "alpha"})
+
+    alpha.answer = wait
+    for model in ("slow", "silent"):
+        found = await ask(proxy, model)
+        assert (found.status, json.loads(found.body)["error"]["type"]) == (504, "timeout_error")
+    patient = asyncio.create_task(ask(proxy, "patient"))
+    waiting.set()
+    assert (await patient).status == 200

@@ -17,10 +17,11 @@ from translator.envoy.ai.model_settings import (
     NoSuchModel,
     PickedByModel,
     ReadModel,
+    WithoutModel,
 )
 from translator.extension import FilterContext
 from translator.ir.ai import Price
-from translator.ir.http import ModelKind, ModelMatch, PathKind, RouteMatch, Rule, RuleSetting
+from translator.ir.http import ModelKind, ModelMatch, PathKind, RouteMatch, Rule, RuleSetting, ValueMatch
 from translator.kinds import RouteKind
 from translator.objects.gateway_api.rules import RouteRule
 from translator.objects.headgate.modelroute import ModelRoute, ModelRule
@@ -36,6 +37,16 @@ from translator.routes.values import header_matches, value_problems
 LIST: Final = "_models"
 """The names of the rules that are in no spec: no rule of a spec can have them."""
 UNKNOWN: Final = "_unknown"
+FORMS: Final = (
+    "/audio/transcriptions",
+    "/audio/translations",
+    "/files",
+    "/images/edits",
+    "/images/variations",
+    "/uploads",
+)
+"""The paths of OpenAI's API to which files are sent as forms, which nobody reads the model of."""
+IS_FORM: Final = ValueMatch("content-type", "(?i)multipart/form-data(?:;.*)?", regex=True)
 UNPRINTABLE: Final = r"(?s).*[\x00-\x1f\x7f].*"
 """Models that no header can hold: Envoy would end their requests with 503."""
 EPOCH: Final = "1970-01-01T00:00:00Z"
@@ -71,7 +82,8 @@ def _rule(db: Db, found: ModelRoute, place: int) -> Outcome[Rule]:
         return Outcome(Rule(name, matches, (PickedByModel(),), error=settings.problems[0].message), problems)
     error = "" if any(each.works and each.weight for each in found_backends.value) else NO_BACKENDS
     counted = (CountUsage(_price(spec)),) if are_providers(db, route, spec) else ()
-    own = (*settings.value, PickedByModel(), *counted)
+    of_forms = () if spec.models else (WithoutModel(),)
+    own = (*settings.value, PickedByModel(), *counted, *of_forms)
     return Outcome(Rule(name, matches, own, found_backends.value, error), problems)
 
 
@@ -81,10 +93,13 @@ def _price(spec: ModelRule) -> Price | None:
 
 
 def _matches(prefix: str, spec: ModelRule) -> Iterator[RouteMatch]:
-    """Yield the matches of a rule: one for each model."""
+    """Yield the matches of a rule: one for each model; without models, those of forms too."""
     headers = header_matches(spec.headers)
     for model in map(_model, spec.models) if spec.models else (ModelMatch(ModelKind.READ),):
         yield RouteMatch(path=prefix, headers=headers, model=model)
+    if not spec.models:
+        for each in FORMS:
+            yield RouteMatch(path=f"{prefix}{each}", headers=(*headers, IS_FORM))
 
 
 def _model(written: str) -> ModelMatch:

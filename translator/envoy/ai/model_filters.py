@@ -60,9 +60,14 @@ def reading_filters() -> Iterator[FilterEntry]:
     declared = AiProtocolManagerPerRoute()
     declared.request.SetInParent()  # without it Envoy reads the body and tells nobody
     yield SlotFilter(AI, INFO, _info(), INFO_WEIGHT, declared)
-    yield SlotFilter(AI, HEADER, _header(), HEADER_WEIGHT)
+    yield header_filter()
     yield SlotFilter(AI, MARK_READ, _mark(), READ_WEIGHT)
     yield SlotFilter(AI, PICK, SetFilterState(clear_route_cache=True), PICK_WEIGHT)
+
+
+def header_filter() -> SlotFilter:
+    """Return the filter that has the header tell the model that was read, or nothing."""
+    return SlotFilter(AI, HEADER, _header(), HEADER_WEIGHT)
 
 
 @cache

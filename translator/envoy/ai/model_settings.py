@@ -9,7 +9,7 @@ from typing import ClassVar, Final, NamedTuple
 
 from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
-from translator.envoy.ai.model_filters import MODEL_STATE, reading_filters
+from translator.envoy.ai.model_filters import MODEL_STATE, header_filter, reading_filters
 from translator.envoy.ai.usage import write_usage
 from translator.envoy.filter_entries import FilterEntry
 from translator.envoy.hooks import FilterHook, RouteHook
@@ -57,6 +57,17 @@ class BeforeReading(RuleSetting):
         if match.model is None or not match.model.as_header:
             return (match,)
         return (replace(match, model=PENDING), match)
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutModel(RuleSetting, FilterHook):
+    """Requests whose model nobody reads tell no model: what clients write into the header for it is taken away."""
+
+    protects: ClassVar[bool] = False
+
+    def filter_configs(self) -> Iterator[FilterEntry]:
+        """Yield the filter that takes it away."""
+        yield header_filter()
 
 
 @dataclass(frozen=True, slots=True)
