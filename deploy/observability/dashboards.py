@@ -189,6 +189,34 @@ PROXIES: Final = (
             ),
         ),
     ),
+    Row(
+        "Models",
+        (
+            Panel(
+                "Tokens",
+                "Tokens of requests and answers, a second, by the model or the pattern of the rule.",
+                _grouped("model, type", rate(envoy.TOKENS, **SELECTED, type='=~"input|output"')),
+            ),
+            Panel(
+                "Cost",
+                "What models cost, in USD an hour, by the prices of their rules.",
+                {"{{model}} {{provider}}": f"{by('model, provider', rate(envoy.COST, **SELECTED))} * 3600 / 1e6"},
+                "currencyUSD",
+            ),
+            Panel(
+                "Duration of answers",
+                "How long answers take in all, for 95 in 100 requests.",
+                {"{{model}}": quantile(0.95, envoy.ANSWER_TIME, "model", **SELECTED)},
+                "ms",
+            ),
+            Panel(
+                "First byte",
+                "How long it takes until an answer begins, for 95 in 100 requests.",
+                {"{{model}}": quantile(0.95, envoy.FIRST_BYTE_TIME, "model", **SELECTED)},
+                "ms",
+            ),
+        ),
+    ),
 )
 
 HEADGATE: Final = (

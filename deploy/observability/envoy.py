@@ -84,3 +84,31 @@ HEAP_PRESSURE: Final = _gauge(
 )
 
 ENVOY: Final = tuple(_ALL)
+
+_LABELS: Final = ("model", "provider", "route")
+TOKENS: Final = EnvoyMetric(
+    "envoy_gen_ai_tokens",
+    "counter",
+    "Tokens that models have used: of the type input, output, or cached, which is part of the input.",
+    ("type", *_LABELS),
+)
+COST: Final = EnvoyMetric(
+    "envoy_gen_ai_cost_micro_usd",
+    "counter",
+    "What that has cost, in millionths of a USD, where there is a price.",
+    _LABELS,
+)
+ANSWER_TIME: Final = EnvoyMetric(
+    "envoy_gen_ai_operation_duration",
+    "histogram",
+    "From a request to a model to the end of its answer, in milliseconds.",
+    ("operation", *_LABELS),
+)
+FIRST_BYTE_TIME: Final = EnvoyMetric(
+    "envoy_gen_ai_time_to_first_byte",
+    "histogram",
+    "From a request to a model to the first byte of its answer, in milliseconds.",
+    ("operation", *_LABELS),
+)
+MODELS: Final = (TOKENS, COST, ANSWER_TIME, FIRST_BYTE_TIME)
+"""The metrics of AI traffic, which only proxies have whose routes go to models (`translator.envoy.ai.metrics`)."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.observability.alerts import CONTROL_PLANE, PROXIES, Alert
-from deploy.observability.envoy import ENVOY
+from deploy.observability.envoy import ENVOY, MODELS
 from headgate.observability.definitions import DEFINITIONS, PROCESS, MetricDefinition
 
 PATH: Final = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -32,6 +32,10 @@ told apart by the port of the listener (`envoy_http_conn_manager_prefix`, as `ht
 `envoy_cluster_name`: namespace, name, port, and what identifies its settings.
 
 """
+OF_MODELS: Final = """
+Proxies whose routes go to models have these, too; [ai/monitoring.md](ai/monitoring.md) says more.
+
+"""
 OF_ALERTS: Final = """
 ## Alerts
 Those with the severity `critical` mean that requests fail, or will soon.
@@ -47,6 +51,8 @@ def reference() -> str:
         + _metrics((*DEFINITIONS, *PROCESS))
         + OF_ENVOY
         + _metrics(ENVOY)
+        + OF_MODELS
+        + _metrics(MODELS)
         + OF_ALERTS
         + _alerts((*CONTROL_PLANE, *PROXIES))
     )

@@ -12,14 +12,14 @@ import pytest
 
 from deploy.observability.alerts import CONTROL_PLANE, PROXIES, rule_groups
 from deploy.observability.dashboards import dashboards
-from deploy.observability.envoy import CLUSTER, CODE_CLASS, ENVOY
+from deploy.observability.envoy import CLUSTER, CODE_CLASS, ENVOY, MODELS
 from deploy.observability.promql import TARGET_LABELS, series
 from deploy.observability.reference import reference
 from headgate.observability.definitions import DEFINITIONS, PROCESS, XDS_NACKS
 from tests.deploy.promql_selectors import selectors
 from tests.deploy.tools import render
 
-LABELS: Final = {name: set(each.labels) for each in (*DEFINITIONS, *PROCESS, *ENVOY) for name in each.series}
+LABELS: Final = {name: set(each.labels) for each in (*DEFINITIONS, *PROCESS, *ENVOY, *MODELS) for name in each.series}
 MADE: Final = {*TARGET_LABELS, "backend", "le", CLUSTER, CODE_CLASS}
 """The labels that series have from Prometheus, or that expressions make."""
 
@@ -97,7 +97,7 @@ def test_alerts_say_what_to_do() -> None:
 
 def test_every_metric_is_in_the_reference() -> None:
     """The reference has a row for each metric."""
-    for each in (*DEFINITIONS, *PROCESS, *ENVOY):
+    for each in (*DEFINITIONS, *PROCESS, *ENVOY, *MODELS):
         assert f"| `{each.name}" in reference()
 
 

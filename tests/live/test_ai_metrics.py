@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
+from deploy.observability.envoy import COST, MODELS
 from tests.ai.answers import Usage
 from tests.ai.faults import Status
 from tests.ai.provider import Provider, provider
@@ -70,6 +71,20 @@ async def test_metrics(ai_proxy: Proxy, served: Provider) -> None:
     async with asyncio.timeout(WITHIN):
         while not (await samples(ai_proxy, "envoy_gen_ai_operation_duration_count")).get(("chat", *place)):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+
+
+async def test_the_metrics_of_dashboards(ai_proxy: Proxy, served: Provider) -> None:
+    """A real Envoy has the metrics of the dashboards, with their labels; without prices none of money."""
+    assert await ask(ai_proxy) == 200
+    async with asyncio.timeout(WITHIN):
+        while "envoy_gen_ai_time_to_first_byte" not in await ai_proxy.admin("/stats/prometheus"):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    text = await ai_proxy.admin("/stats/prometheus")
+    for each in MODELS:
+        if each is not COST:
+            found = re.search(rf"^{each.series[0]}{{(.*)}} ", text, re.MULTILINE)
+            assert found is not None, each.name
+            assert set(each.labels) <= set(re.findall(r"(\w+)=", found[1]))
 
 
 async def test_fields_of_access_logs(ai_proxy: Proxy, served: Provider) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from headgate_proto.envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from headgate_proto.envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import FilterStateInput
@@ -41,6 +41,7 @@ class AllowedModels(RuleSetting, FilterHook):
         keys: by the names of providers of tokens, where their claims are in the metadata of requests.
     """
 
+    alpha: ClassVar[bool] = True
     found: ModelAccess
     keys: tuple[tuple[str, str], ...] = ()
 
