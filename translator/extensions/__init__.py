@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from translator.extensions import (
+    a2a_policy,
     access_log,
     acl,
     admission_control,
@@ -85,6 +86,7 @@ EXTENSIONS = (
     acl.EXTENSION,
     rbac.EXTENSION,
     mcp_policy.EXTENSION,
+    a2a_policy.EXTENSION,
     faults.EXTENSION,
     oauth2.EXTENSION,
     compression.EXTENSION,

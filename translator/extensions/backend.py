@@ -15,6 +15,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.extension import Extension
 from translator.extensions import (
+    a2a_backend,
     backend_ai,
     backend_aws,
     backend_forward_proxy,
@@ -40,6 +41,7 @@ MEMBERS: Final = {
         backend_forward_proxy.MEMBER,
         backend_groups.MEMBER,
         mcp_backend.MEMBER,
+        a2a_backend.MEMBER,
         backend_ai.MEMBER,
     )
 }

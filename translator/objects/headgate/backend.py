@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field, StringConstraints
 
 from translator.api_group import GROUP
+from translator.objects.headgate.a2abackend import A2aBackend
 from translator.objects.headgate.aibackend import AiBackend
 from translator.objects.headgate.awsbackend import AwsBackend
 from translator.objects.headgate.forwardproxybackend import DynamicForwardProxy
@@ -16,7 +17,16 @@ from translator.objects.headgate.staticbackend import StaticBackend
 from translator.objects.schema.base import NamespacedObject
 from translator.objects.schema.documentation import Doc
 
-MEMBERS: Final[tuple[str, ...]] = ("static", "aws", "gcp", "dynamic_forward_proxy", "priority_groups", "mcp", "ai")
+MEMBERS: Final[tuple[str, ...]] = (
+    "static",
+    "aws",
+    "gcp",
+    "dynamic_forward_proxy",
+    "priority_groups",
+    "mcp",
+    "a2a",
+    "ai",
+)
 """The members, by their names in the model: exactly one is set."""
 
 
@@ -39,6 +49,8 @@ class HeadgateBackendSpec(OneMember):
     """Groups of Services and Backends: a request that fails at one is sent to the next."""
     mcp: McpBackend | None = None
     """Servers of the Model Context Protocol, whose tools agents call."""
+    a2a: Annotated[A2aBackend | None, Field(alias="a2a")] = None
+    """An agent that speaks A2A (Agent2Agent)."""
     ai: AiBackend | None = None
     """Providers of AI: a request that fails at one is sent to the next."""
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Final
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from translator.api_group import GROUP
 from translator.objects.gateway_api.policy import Policy
+from translator.objects.headgate.a2apolicies import A2aPolicy
 from translator.objects.headgate.accesslists import AccessList
 from translator.objects.headgate.admission import AdmissionControl
 from translator.objects.headgate.authorization import Authorization
@@ -83,6 +84,8 @@ class TrafficPolicySpec(AttachedPolicySpec):
     """Lets in requests, connections and datagrams by what they ask for, and who makes them."""
     mcp: McpPolicy | None = None
     """Checks what agents ask of MCP servers: which tools they call."""
+    a2a: Annotated[A2aPolicy | None, Field(alias="a2a")] = None
+    """Checks what clients ask of agents that speak A2A: which methods they call."""
     csrf: Annotated[CSRFPolicy | None, ATOMIC, Doc(envoy="CsrfPolicy")] = None
     """Refuses requests that change something from pages of other hosts."""
     waf: Annotated[WebApplicationFirewall | None, ATOMIC, Doc(envoy="ExternalProcessor")] = None
