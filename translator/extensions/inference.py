@@ -289,7 +289,12 @@ EXTENSION = Extension(
     "InferencePool",
     backends=(
         BackendKind(
-            InferencePool, backend, endpoints, is_empty=is_empty, problems=problems, protocol_field="appProtocol"
+            InferencePool,
+            backend,
+            endpoints,
+            is_empty=is_empty,
+            problems=problems,
+            protocol_field="appProtocol, by default http,",
         ),
     ),
 )
