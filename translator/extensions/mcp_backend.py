@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from translator.backends.host_names import absolute
 from translator.backends.reference import group_member
@@ -13,6 +13,7 @@ from translator.engine.query import index, query
 from translator.extensions.backend_guard import GuardedHosts
 from translator.extensions.backend_members import BackendMember
 from translator.extensions.backend_static import host_fault
+from translator.extensions.mcp_rest import RestServer, read_tools
 from translator.extensions.mcp_servers import (
     Credential,
     McpServer,
@@ -22,7 +23,7 @@ from translator.extensions.mcp_servers import (
     other_headers,
 )
 from translator.gateway.secrets import header_secret
-from translator.ir.backend import Backend, BackendEndpoint, BackendKey, Protocol
+from translator.ir.backend import Backend, BackendEndpoint, BackendKey, BackendSetting, Protocol
 from translator.languages.regex import check_regex
 from translator.objects.gateway_api.references import BackendObjectReference
 from translator.objects.headgate.mcpbackend import (
@@ -59,7 +60,7 @@ def read(db: Db, ref: Ref, found: McpBackend) -> Outcome[Backend | None]:
     problems: list[Problem] = []
     servers: list[NamedServer] = []
     for place, target in enumerate(found.targets):
-        read = gather(_servers(db, ref, target, f"targets[{place}]"))
+        read = gather(_servers(db, ref, target, f"targets[{place}]", len(found.targets) == 1))
         problems += read.problems
         servers += (each for each in read.value if each is not None)
     servers, faults = _distinct(servers)
@@ -67,13 +68,31 @@ def read(db: Db, ref: Ref, found: McpBackend) -> Outcome[Backend | None]:
     if not servers:
         return Outcome(None, tuple(problems))
     first = servers[0].backend
-    alone = len(found.targets) == 1 and found.targets[0].selector is None
-    setting = _alone(servers[0]) if alone else SeveralServers(tuple(servers))
+    setting: BackendSetting
+    if len(found.targets) > 1 or found.targets[0].selector is not None:
+        setting = SeveralServers(tuple(servers))
+    elif found.targets[0].openapi is not None:
+        target, (server,) = found.targets[0], servers
+        tools = read_tools(db, ref, found.targets[0].openapi, target.path or "", "targets[0].openapi")
+        problems += tools.problems
+        if not tools.value:
+            return Outcome(None, tuple(problems))
+        setting = RestServer(tools.value, server.timeout, server.host)
+        first = _with_headers(first, setting)
+    else:
+        (server,) = servers
+        setting = OneServer(server.path, server.timeout, server.host)
     return Outcome(replace(first, settings=(*first.settings, setting)), tuple(problems))
 
 
-def _alone(found: NamedServer) -> OneServer:
-    return OneServer(found.path, found.timeout, found.host)
+def _with_headers(found: Backend, service: RestServer) -> Backend:
+    """Return a backend that gets the headers, too, that arguments of its tools are."""
+    bound = {name.lower() for tool in service.tools for name, _ in tool.headers}
+    settings = (
+        replace(each, forwarded=tuple(sorted({*each.forwarded, *bound}))) if isinstance(each, McpServer) else each
+        for each in found.settings
+    )
+    return replace(found, settings=tuple(settings))
 
 
 def _not_found(text: str) -> Problem:
@@ -100,8 +119,12 @@ def _invalid(text: str) -> Problem:
     return Problem("Accepted", "Invalid", text)
 
 
-def _servers(db: Db, ref: Ref, target: McpTarget, field: str) -> Iterator[Outcome[NamedServer | None]]:
+def _servers(db: Db, ref: Ref, target: McpTarget, field: str, alone: bool) -> Iterator[Outcome[NamedServer | None]]:
     """Yield the servers that a target is."""
+    if target.openapi is not None and not alone:
+        text = f"{field}.openapi: is for a Backend with this target alone, for now; make another Backend of it."
+        yield Outcome(None, (_invalid(text),))
+        return
     if target.selector is None:
         yield _named(target, target.name, _server(db, ref, target, field))
         return
@@ -137,7 +160,12 @@ def selected(db: Db, namespace: str, labels: tuple[tuple[str, str], ...]) -> tup
     return tuple(sorted(found))
 
 
-@index(Service, partitions=lambda _, ref: (ref.namespace,), partition_of=lambda key: key)
+def _mcp_part(found: Any) -> object:
+    """Return what of a Service says that it is a server; None if it is none."""
+    return _mcp_port(found) if isinstance(found, Service) else None
+
+
+@index(Service, partitions=lambda _, ref: (ref.namespace,), partition_of=lambda key: key, projection=_mcp_part)
 def mcp_services(db: Db, ref: Ref) -> Iterator[tuple[str, Ref]]:
     """Index the Services that are MCP servers by their namespace."""
     found = db.get(Service, ref)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from headgate_proto.envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from headgate_proto.xds.type.matcher.v3.matcher_pb2 import Matcher
@@ -55,15 +55,16 @@ class AgentsCheck(RuleSetting, FilterHook):
         place: among those that are enforced in addition to what more specific policies say; None for these.
     """
 
+    alpha: ClassVar[bool] = True
     found: McpPolicy
     policy: Ref
     keys: tuple[str, ...] = ()
     place: int | None = None
 
     def filter_configs(self) -> Iterator[FilterEntry]:
-        """Yield the filters, each with a name of its own beside those of other settings."""
+        """Yield the filters: requests are read once, and each setting has rules of its own."""
         own = "" if self.place is None else f".{self.place}"
-        yield SlotFilter(AGENTS, f"headgate.mcp{own}", protocol_filter(), PROTOCOL_WEIGHT)
+        yield SlotFilter(AGENTS, "headgate.mcp", protocol_filter(), PROTOCOL_WEIGHT)
         rules = RBAC()
         rules.matcher.CopyFrom(self._matcher())
         yield SlotFilter(AGENTS, f"headgate.mcp.rules{own}", rules, RULES_WEIGHT)

@@ -172,6 +172,7 @@ class ToServers(RuleSetting, RouteHook):
 
     forwarding: ClassVar[bool] = True
     own_route: ClassVar[bool] = True
+    alpha: ClassVar[bool] = True
     servers: tuple[NamedServer, ...]
 
     @property
@@ -259,13 +260,18 @@ class ToServer(RuleSetting, RouteHook):
 
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the path, the silence and the Host."""
-        action = route.route
-        for each in PATH_FIELDS:
-            action.ClearField(each)
-        action.path_rewrite = self.path.replace("%", "%%")  # it is a format of Envoy's
-        if not action.HasField("idle_timeout"):
-            action.idle_timeout.FromMilliseconds(self.timeout)
-        if self.host:
-            for share in action.weighted_clusters.clusters:
-                share.ClearField("host_rewrite_literal")
-            action.host_rewrite_literal = self.host
+        write_target(route, self.timeout, self.host)
+        route.route.path_rewrite = self.path.replace("%", "%%")  # it is a format of Envoy's
+
+
+def write_target(route: Route, timeout: int, host: str) -> None:
+    """Write how long a server may be silent, and the Host; a path that the route would have is none of the server's."""
+    action = route.route
+    for each in PATH_FIELDS:
+        action.ClearField(each)
+    if not action.HasField("idle_timeout"):
+        action.idle_timeout.FromMilliseconds(timeout)
+    if host:
+        for share in action.weighted_clusters.clusters:
+            share.ClearField("host_rewrite_literal")
+        action.host_rewrite_literal = host

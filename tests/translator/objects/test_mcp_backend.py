@@ -9,6 +9,7 @@ import pytest
 from tests.translator.objects.written import errors, raw, valid
 from translator.objects.headgate.backend import HeadgateBackend
 from translator.objects.headgate.mcpbackend import MOST_FORWARDED, MOST_TARGETS
+from translator.objects.headgate.mcpopenapi import MOST_BOUND_HEADERS, MOST_TOOLS
 
 AT = "static: {host: 10.0.0.1, port: 80}"
 
@@ -23,6 +24,11 @@ def servers(*targets: str) -> dict[str, Any]:
     }
 
 
+def rest(*tools: str) -> dict[str, Any]:
+    """Return a Backend whose tools are operations."""
+    return servers(f"name: a, {AT}, openapi: {{tools: [{', '.join(f'{{{each}}}' for each in tools)}]}}")
+
+
 @pytest.mark.parametrize(
     ("manifest", "error"),
     [
@@ -31,6 +37,25 @@ def servers(*targets: str) -> dict[str, Any]:
         (servers(f"name: a, {AT}, backendRef: {{name: a, port: 80}}"), "spec.mcp.targets[0]: exactly one of"),
         (servers("name: a, selector: {matchLabels: {}}"), "spec.mcp.targets[0].selector.matchLabels"),
         (servers(f"name: a, {AT}", f"name: a, {AT}"), "spec.mcp.targets[1]"),
+        (servers(f"name: a, {AT}, openapi: {{}}"), "spec.mcp.targets[0].openapi: exactly one of"),
+        (
+            servers("name: a, selector: {matchLabels: {a: b}}, openapi: {specRef: {name: a}}"),
+            "spec.mcp.targets[0].openapi",
+        ),
+        (rest("name: a, method: GET"), "spec.mcp.targets[0].openapi.tools[0].path"),
+        (rest("name: a, method: HEAD, path: /"), "spec.mcp.targets[0].openapi.tools[0].method"),
+        (rest("name: a/b, method: GET, path: /"), "spec.mcp.targets[0].openapi.tools[0].name"),
+        (rest("name: a, method: GET, path: 'a b'"), "spec.mcp.targets[0].openapi.tools[0].path"),
+        (rest("name: a, method: GET, path: /, body: a.b"), "spec.mcp.targets[0].openapi.tools[0].body"),
+        (
+            rest("name: a, method: GET, path: /, headers: [{name: Host, argument: a}]"),
+            "spec.mcp.targets[0].openapi.tools[0]",
+        ),
+        (
+            rest("name: a, method: GET, path: /, inputSchema: {a: 9007199254740993}"),
+            "spec.mcp.targets[0].openapi.tools[0]",
+        ),
+        (rest(*["name: a, method: GET, path: /"] * 2), "spec.mcp.targets[0].openapi.tools[1]"),
         (servers(f"name: a__b, {AT}"), "spec.mcp.targets[0].name"),
         (servers("name: a, static: {host: a}"), "spec.mcp.targets[0].static.port"),
         (servers("name: a, static: {host: 'a/b', port: 80}"), "spec.mcp.targets[0].static.host"),
@@ -56,3 +81,13 @@ def test_the_most() -> None:
     names = [f"x-{place}" for place in range(MOST_FORWARDED + 1)]
     valid(HeadgateBackend, servers(f"name: a, {AT}, forwardHeaders: [{', '.join(names[1:])}]"))
     assert errors(servers(f"name: a, {AT}, forwardHeaders: [{', '.join(names)}]"))
+
+
+def test_the_most_tools() -> None:
+    """There are so many tools, and headers of each, and no more."""
+    several = [f"name: a{place}, method: GET, path: /" for place in range(MOST_TOOLS + 1)]
+    valid(HeadgateBackend, rest(*several[1:]))
+    assert errors(rest(*several))
+    headers = [f"{{name: a{place}, argument: a}}" for place in range(MOST_BOUND_HEADERS + 1)]
+    valid(HeadgateBackend, rest(f"name: a, method: GET, path: /, headers: [{', '.join(headers[1:])}]"))
+    assert errors(rest(f"name: a, method: GET, path: /, headers: [{', '.join(headers)}]"))

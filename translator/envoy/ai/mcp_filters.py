@@ -104,6 +104,12 @@ def several_filter() -> Lua:
     return _script("mcp_several")
 
 
+@cache
+def rest_filter() -> Lua:
+    """Return the filter before the bridge to services of HTTP."""
+    return _script("mcp_rest")
+
+
 def _script(name: str) -> Lua:
     text = script(name)
     made = Lua(shared_vm_id=f"headgate.{name}/{blake2b(text.encode(), digest_size=16).hexdigest()}")

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field, StringConstraints
 
 from translator.objects.gateway_api.references import BackendObjectReference
+from translator.objects.headgate.mcpopenapi import McpOpenApi
 from translator.objects.headgate.policy import MatchLabels
 from translator.objects.headgate.references import SecretReference
 from translator.objects.headgate.staticbackend import HostName
@@ -28,6 +29,7 @@ MOST_FORWARDED: Final = 32
 MCP_PATH: Final = "/mcp"
 """The path of servers that say none."""
 
+OF_ONE: Final = "must not be set for Services that are selected: it is of one service; name that by backendRef"
 _AGAIN: Final = "is there twice: remove one of them"
 
 
@@ -73,7 +75,10 @@ class McpSelector(CheckedFields):
 class McpTarget(CheckedFields):
     """An MCP server, or several that are selected."""
 
-    rules: ClassVar[tuple[CelRule, ...]] = (exactly_one("backendRef", "static", "selector"),)
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        exactly_one("backendRef", "static", "selector"),
+        CelRule("!has(self.openapi) || !has(self.selector)", OF_ONE, "openapi"),
+    )
 
     name: Annotated[DnsLabel, Doc(envoy="McpRouter.McpBackend.name")]
     """The name of the server. Beside other servers its tools are named after it: `name__tool`. Selected Services have
@@ -85,11 +90,15 @@ class McpTarget(CheckedFields):
     """An address. Policies that target this Backend, such as a BackendTLSPolicy, are for these."""
     selector: McpSelector | None = None
     """Services by their labels: each is a server, which comes and goes with its Service."""
+    openapi: McpOpenApi | None = None
+    """Has operations of a service of HTTP be the tools: it knows nothing of the protocol. It has to be the only target.
+    """
     path: Annotated[
         Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=AUTHORIZER_PATH)] | None,
         Doc(envoy="RouteAction.path_rewrite, McpCluster.path", default="/mcp"),
     ] = None
-    """The path of the server, whatever that of the request; the query stays where there is one server."""
+    """The path of the server, whatever that of the request; the query stays where there is one server. With `openapi`,
+    what the paths of all operations begin with, by default nothing."""
     timeout: Annotated[
         PositiveMilliseconds | None, Doc(envoy="RouteAction.idle_timeout, McpCluster.timeout", default="30s")
     ] = None
@@ -112,6 +121,8 @@ class McpTarget(CheckedFields):
         """Yield a violation unless it is at one place."""
         if sum(each is not None for each in (self.backend_ref, self.static, self.selector)) != 1:
             yield FieldViolation((), f"{self.rules[0].message}: add it, or remove the others")
+        if self.openapi is not None and self.selector is not None:
+            yield FieldViolation(("openapi",), OF_ONE)
 
 
 class McpBackend(Fields):
