@@ -15,8 +15,9 @@ from tests.ai.clients import openai_client
 from tests.ai.faults import Cut, Held, Status
 from tests.ai.provider import Provider, provider
 from tests.ai.vendors import Vendor
-from tests.live.ai_providers import ai, at_port
-from tests.live.backends import to_backend
+from tests.live.ai_providers import CHAT, JSON, ai, at_port, chat
+from tests.live.backends import reference, to_backend
+from tests.live.model_routes import model_route
 from tests.live.objects import Manifest
 from tests.live.proxy import Proxy
 from tests.live.rate_limit_service import RateLimitService
@@ -147,3 +148,85 @@ async def test_clients_that_go_away(ai_limited: Proxy, limiter: RateLimitService
     size = len(served.seen[0].body)
     held.until.set()
     await limiter.redis.counted(-(-size // 4) + 2)
+
+
+async def test_limits_of_models(ai_limited: Proxy, limiter: RateLimitService, served: Provider) -> None:
+    """A ModelRoute's requests are counted too, and a limit may be of one model, whatever header clients send."""
+    rules = [{"models": [each], "backendRefs": [reference("ai")]} for each in ("gpt-5", "other")]
+    await ai_limited.apply(model_route(*rules))
+    model = {"headers": [{"name": "x-gateway-model-name", "exact": "gpt-5"}]}
+    limited = limits(year(50, "tokens", clientSelectors=[model], cost={"response": {"usage": "TotalTokens"}}))
+    limited["spec"]["targetRefs"] = [{"group": "gateway.headgate.dev", "kind": "ModelRoute", "name": "llm"}]
+    await ai_limited.apply(limited)
+
+    async def status(model: str, own: str) -> int:
+        body = chat(model=model)
+        headers = JSON | {"X-Gateway-Model-Name": own}
+        return (await ai_limited.request(CHAT, method="POST", headers=headers, body=body)).status
+
+    for used in (29, 58):
+        assert await status("gpt-5", "other") == PASSED
+        await limiter.redis.counted(used)
+    assert await status("gpt-5", "other") == REFUSED
+    assert [await status("other", "gpt-5") for _ in range(3)] == [PASSED] * 3
+    await limiter.redis.counted(58)
+
+
+@pytest.mark.parametrize(
+    ("selector", "counted"),
+    [
+        ({"headers": [{"name": "X-User", "exact": "ann"}]}, "ann"),
+        ({"headers": [{"name": "X-User", "regex": "a.*"}]}, "ann"),
+        ({"headers": [{"name": "X-User", "prefix": "AN", "ignoreCase": True}]}, "ann"),
+        ({"headers": [{"name": "X-User", "exact": "joe", "invert": True}]}, "ann"),
+        ({"headers": [{"name": "X-Other", "exact": "joe", "invert": True}]}, "ann joe"),
+        ({"path": {"prefix": "/team/v1/chat"}}, "ann joe"),
+        ({"path": {"exact": "/team/v1/chat/completions"}, "methods": ["POST"]}, "ann joe"),
+        ({"path": {"contains": "/other"}}, ""),
+    ],
+)
+async def test_who_is_counted(
+    ai_limited: Proxy, limiter: RateLimitService, served: Provider, selector: Manifest, counted: str
+) -> None:
+    """What selects a request selects its answer, though the provider got other headers and another path."""
+    rules = year(1000, "tokens", clientSelectors=[selector], cost={"response": {"usage": "OutputTokens"}})
+    everything = year(10_000, "all", cost={"response": {"usage": "InputTokens"}})
+    await ai_limited.apply(limits(rules, everything))
+    for user in ("ann", "joe"):
+        headers = JSON | {"X-User": user}
+        found = await ai_limited.request(f"/team{CHAT}?x=/other", method="POST", headers=headers, body=chat())
+        assert found.status == PASSED
+    await limiter.redis.counted(40 + 9 * len(counted.split()))
+
+
+async def test_a_header_that_is_sent_twice(ai_limited: Proxy, limiter: RateLimitService, served: Provider) -> None:
+    """Whoever sends the header of users twice is limited by what both are together, before and after."""
+    await ai_limited.apply(tokens(30))
+    headers = [*JSON.items(), ("X-User", "ann"), ("X-User", "joe")]
+    found = []
+    for used in (29, 58, 58):
+        found.append((await ai_limited.request(CHAT, method="POST", headers=headers, body=chat())).status)
+        await limiter.redis.counted(used)
+    assert found == [PASSED, PASSED, REFUSED]
+
+
+async def test_money(ai_limited: Proxy, limiter: RateLimitService, served: Provider) -> None:
+    """A limit of money counts by the prices of a model's rule, to the millionth of a USD."""
+    price = {"input": "2.50", "cachedInput": "1.25", "output": "10"}
+    rules = [
+        {"models": ["gpt-*"], "backendRefs": [reference("ai")], "price": price},
+        {"models": ["free"], "backendRefs": [reference("ai")]},
+    ]
+    cost = 16 * 2.5 + 4 * 1.25 + 9 * 10
+    limited = limits(year(2 * int(cost) - 1, "money", cost={"response": {"usage": "MicroUSD"}}))
+    limited["spec"]["targetRefs"] = [{"group": "gateway.headgate.dev", "kind": "ModelRoute", "name": "llm"}]
+    await ai_limited.apply(model_route(*rules), limited)
+
+    async def status(model: str) -> int:
+        return (await ai_limited.request(CHAT, method="POST", headers=JSON, body=chat(model=model))).status
+
+    for number in (1, 2):
+        assert await status("free") == PASSED
+        assert await status("gpt-5") == PASSED
+        await limiter.redis.counted(number * int(cost))
+    assert [await status("gpt-5"), await status("free")] == [REFUSED, REFUSED]

@@ -10,6 +10,9 @@ from google.protobuf.message import Message
 
 from headgate_proto.cel.expr.syntax_pb2 import ParsedExpr
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import QueryParameterMatcher, RateLimit
+from headgate_proto.envoy.extensions.filters.http.header_to_metadata.v3.header_to_metadata_pb2 import (
+    Config as HeaderToMetadata,
+)
 from headgate_proto.envoy.extensions.rate_limit_descriptors.expr.v3.expr_pb2 import Descriptor
 from headgate_proto.xds.core.v3.cidr_pb2 import CidrRange
 from translator.envoy import cel
@@ -52,15 +55,21 @@ class SelectorEntry(NamedTuple):
     value: str | None = YES
 
 
-def selector_entries(selectors: Iterable[ClientSelector]) -> Iterator[SelectorEntry]:
-    """Yield the entries of the requests that meet all selectors."""
+def selector_entries(selectors: Iterable[ClientSelector], saved: bool = False) -> Iterator[SelectorEntry]:
+    """Yield the entries of the requests that meet all selectors.
+
+    Args:
+        selectors: the selectors.
+        saved: whether headers and the path are what `saving_filter` has saved of them, and not those of the moment.
+    """
+    path = _SAVED_PATH if saved else "request.url_path"
     for place, each in enumerate(selectors):
         for number, header in enumerate(each.headers or ()):
-            yield _header(header, f"{place}.header.{number}")
+            yield (_saved_header if saved else _header)(header, f"{place}.header.{number}")
         if each.methods is not None:
             yield _methods(each.methods, f"{place}.method")
         if each.path is not None:
-            yield _expression(_compared("request.url_path", each.path), f"{place}.path")
+            yield _expression(_compared(path, each.path), f"{place}.path")
         for number, query in enumerate(each.query_params or ()):
             yield _query(query, f"{place}.query.{number}")
         if each.source_cidr is not None:
@@ -91,6 +100,39 @@ def _header(found: HeaderSelector, key: str) -> SelectorEntry:
     match.expect_match.value = not found.invert
     write_string_match(match.headers.add(name=name).string_match, found)
     return SelectorEntry(action, key)
+
+
+SAVED: Final = "headgate.limits"
+"""The namespace of the metadata with what is saved of a request."""
+_SAVED: Final = f"metadata.filter_metadata[{cel.text(SAVED)}]"
+_SAVED_PATH: Final = f"re.extract({_SAVED}[':path'], '^([^?]*).*$', '\\\\1')"
+
+
+def saving_filter(selectors: Iterable[ClientSelector]) -> HeaderToMetadata:
+    """Return the filter that saves the headers and the path of a request.
+
+    At the end of a request they may be others: what goes to a backend has not all headers, and maybe another path.
+    """
+    headers = {header.name.lower() for each in selectors for header in each.headers or ()}
+    made = HeaderToMetadata()
+    for name in (":path", *sorted(headers)):
+        rule = made.request_rules.add(header=name)
+        rule.on_header_present.metadata_namespace, rule.on_header_present.key = SAVED, name
+    return made
+
+
+def _saved_header(found: HeaderSelector, key: str) -> SelectorEntry:
+    name = found.name.lower()
+    if found.is_distinct:
+        action = Action()
+        action.metadata.descriptor_key = key
+        action.metadata.source = Action.MetaData.DYNAMIC
+        action.metadata.metadata_key.key = SAVED
+        action.metadata.metadata_key.path.add().key = name
+        return SelectorEntry(action, key, None)
+    literal = cel.text(name)
+    condition = f"({literal} in {_SAVED} && {_compared(f'{_SAVED}[{literal}]', found)})"
+    return _expression(f"!{condition}" if found.invert else condition, key)
 
 
 def _methods(found: Iterable[HTTPMethod], key: str) -> SelectorEntry:

@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import RateLimit as Limit
+from headgate_proto.envoy.extensions.filters.http.header_to_metadata.v3.header_to_metadata_pb2 import (
+    Config as HeaderToMetadata,
+)
 from headgate_proto.envoy.extensions.filters.http.ratelimit.v3.rate_limit_pb2 import RateLimit
 from headgate_proto.envoy.type.v3 import ratelimit_unit_pb2
 from headgate_proto.envoy.type.v3.http_status_pb2 import StatusCode
@@ -25,11 +28,13 @@ from translator.extensions.client_selectors import (
     PAYLOAD,
     claim_action,
     expression_action,
+    saving_filter,
     selector_entries,
     selector_problems,
 )
 from translator.ir.backend import Backend
 from translator.ir.http import RuleSetting
+from translator.objects.headgate.clientselectors import ClientSelector
 from translator.objects.headgate.globallimit import (
     Cost,
     Descriptor,
@@ -47,6 +52,7 @@ from translator.refs import Ref
 
 MEMBER: Final = "rate_limit"
 FILTER: Final = "headgate.rate_limit.rules"
+SAVING: Final = "headgate.rate_limit.saving"
 SHADOW: Final = "headgate.rate_limit.shadow"
 TIMEOUT: Final = 100
 """How long a service may take by default, in milliseconds."""
@@ -93,11 +99,13 @@ class GlobalLimits(RuleSetting, FilterHook):
         service: the service that is asked.
         enforced: limits, and descriptors of limits that the service has.
         shadowed: limits that are only counted.
+        saving: what is saved of requests for limits that look at them when they have ended; empty for nothing.
     """
 
     service: RateLimitService
     enforced: tuple[bytes, ...]
     shadowed: tuple[bytes, ...]
+    saving: bytes = b""
 
     @property
     def backends(self) -> tuple[Backend, ...]:
@@ -109,7 +117,9 @@ class GlobalLimits(RuleSetting, FilterHook):
         return replace(self, service=replace(self.service, call=self.service.call.with_backend(change)))
 
     def filter_configs(self) -> Iterator[FilterEntry]:
-        """Yield the filters, that in the shadow first."""
+        """Yield the filters: what saves what limits look at, that in the shadow, that of limits."""
+        if self.saving:
+            yield SlotFilter(http_filters.RATE_LIMIT, SAVING, HeaderToMetadata.FromString(self.saving), weight=2)
         if self.shadowed:
             made = self._filter(self.shadowed)
             made.stat_prefix = "shadow"
@@ -197,7 +207,13 @@ def read_global(context: PolicyContext, found: GlobalRateLimit | None) -> Filter
     for rule in found.limits or ():
         owner = context.origin(f"global.rules[{rule.name}]")
         (shadowed if rule.shadow else enforced).extend(_limits(rule, owner))
-    return Outcome((GlobalLimits(service.value, _serialized(enforced), _serialized(shadowed)),))
+    later = [each for rule in found.limits or () if _looks_later(rule) for each in rule.client_selectors or ()]
+    saving = saving_filter(later).SerializeToString(deterministic=True) if _are_saved(later) else b""
+    return Outcome((GlobalLimits(service.value, _serialized(enforced), _serialized(shadowed), saving),))
+
+
+def _are_saved(selectors: Iterable[ClientSelector]) -> bool:
+    return any(each.headers or each.path is not None for each in selectors)
 
 
 def _other_service(context: PolicyContext, found: GlobalRateLimit, field: str) -> Problem | None:
@@ -251,7 +267,8 @@ def _limits(rule: GlobalRule, owner: Ref) -> Iterator[Limit]:
     generic.descriptor_key, generic.descriptor_value = OWNER_KEY, f"{owner.namespace}/{owner.name}/{rule.name}"
     if not rule.shared:
         made.actions.append(expression_action(ROUTE, ROUTE_KEY))
-    made.actions.extend(each.action for each in selector_entries(rule.client_selectors or ()))
+    saved = _looks_later(rule)
+    made.actions.extend(each.action for each in selector_entries(rule.client_selectors or (), saved))
     if rule.from_metadata is not None:
         key = made.limit.dynamic_metadata.metadata_key
         key.key = rule.from_metadata.namespace
@@ -272,6 +289,11 @@ def _limits(rule: GlobalRule, owner: Ref) -> Iterator[Limit]:
         response.apply_on_stream_done = True
         _write_cost(response, costs.response)
         yield response
+
+
+def _looks_later(rule: GlobalRule) -> bool:
+    """Return whether requests are looked at when they have ended, too: both times have to find the same."""
+    return rule.cost is not None and rule.cost.response is not None
 
 
 def _write_cost(made: Limit, cost: Cost | ResponseCost) -> None:
