@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from tests.ai.clients import anthropic_client, openai_client
 from tests.ai.faults import Cut, Ended, ErrorEvent, Fault, Held, Status
 from tests.ai.provider import Provider
-from tests.ai.worlds import backend, declared, in_order, model_route, policy, secrets, three
+from tests.ai.worlds import backend, declared, in_order, model_route, policy, reference, secrets, three
 from tests.live.proxy import Proxy
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say hello, please."}]
@@ -279,3 +279,17 @@ async def test_when_nothing_is_heard_the_error_is_in_the_clients_shape(ai_proxy:
             await chat(ai_proxy)
         body: Any = unavailable.value.body
         assert {"message", "type", "code"} <= set(body)
+
+
+async def test_rules_have_priorities_and_models(ai_proxy: Proxy) -> None:
+    """A rule's backendRefs have priorities and models of their own, as AI providers have within a Backend."""
+    async with three("headers") as found:
+        first = backend(declared("headers", "red", found["red"].port), name="first")
+        second = backend(declared("headers", "green", found["green"].port), name="second")
+        references = [reference("first", priority=0, model="big"), reference("second", priority=1, model="small")]
+        await ai_proxy.apply(*secrets(), first, second, model_route({"models": ["m"], "backendRefs": references}))
+        assert await chat(ai_proxy) == found["red"].text
+        found["red"].always = Status(503)
+        assert await chat(ai_proxy) == found["green"].text
+        assert {each.model for each in found["red"].seen} == {"big"}
+        assert {each.model for each in found["green"].seen} == {"small"}

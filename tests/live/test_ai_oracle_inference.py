@@ -26,7 +26,6 @@ ROUTES: dict[str, Manifest] = {
     "HTTPRoute": route({"matches": [prefix("/v1")], "backendRefs": [TO_POOL]}, name="llm"),
     "ModelRoute": model_route({"models": ["m"], "backendRefs": [TO_POOL]}),
 }
-READY = ("HTTPRoute",)
 Pool = tuple[ReferencePicker, dict[str, Provider]]
 
 
@@ -64,7 +63,7 @@ def requests(server: Provider) -> int:
     return sum(each.path.endswith("/completions") for each in server.seen)
 
 
-@pytest.mark.parametrize("kind", READY)
+@pytest.mark.parametrize("kind", ROUTES)
 async def test_requests_go_where_the_picker_says(ai_proxy: Proxy, served: Pool, kind: str) -> None:
     """Requests, whole and streamed, are answered by servers of the pool alone, each by one."""
     _, servers = served
@@ -82,7 +81,7 @@ async def test_requests_go_where_the_picker_says(ai_proxy: Proxy, served: Pool, 
     assert requests(servers["other"]) == 0
 
 
-@pytest.mark.parametrize("kind", READY)
+@pytest.mark.parametrize("kind", ROUTES)
 async def test_a_prompt_stays_where_it_is_cached(ai_proxy: Proxy, served: Pool, kind: str) -> None:
     """The picker's own wits work: the same long prompt goes to the same server, which has it cached."""
     _, servers = served
@@ -94,7 +93,7 @@ async def test_a_prompt_stays_where_it_is_cached(ai_proxy: Proxy, served: Pool, 
     assert sorted((requests(servers["a"]), requests(servers["b"]))) == [0, 8]
 
 
-@pytest.mark.parametrize("kind", READY)
+@pytest.mark.parametrize("kind", ROUTES)
 async def test_pods_come_and_go(ai_proxy: Proxy, served: Pool, kind: str) -> None:
     """After a Pod has gone, for the picker and for the gateway, no request is sent there."""
     picker, servers = served
@@ -111,7 +110,7 @@ async def test_pods_come_and_go(ai_proxy: Proxy, served: Pool, kind: str) -> Non
     assert requests(servers["a"]) == 0
 
 
-@pytest.mark.parametrize("kind", READY)
+@pytest.mark.parametrize("kind", ROUTES)
 async def test_errors_of_servers(ai_proxy: Proxy, served: Pool, kind: str) -> None:
     """A server's error is the client's: nobody else is asked."""
     _, servers = served

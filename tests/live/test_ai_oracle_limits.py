@@ -23,7 +23,6 @@ SEEDS = (1, 2, 3)
 HTTP = route({"matches": [prefix("/v1")], "backendRefs": [reference()]}, name="llm")
 ROUTES = {"HTTPRoute": HTTP, "ModelRoute": model_route()}
 FAULTS: tuple[Fault, ...] = (Status(503), Status(429), Cut())
-READY = ("HTTPRoute",)
 
 
 def limit(kind: str, requests: int, *selectors: Manifest, usage: str = "TotalTokens") -> Manifest:
@@ -54,7 +53,7 @@ async def ask(proxy: Proxy, api: str = "chat", user: str = "ann", model: str = "
         return False
 
 
-@pytest.mark.parametrize("kind", READY)
+@pytest.mark.parametrize("kind", ROUTES)
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_any_sequence_is_exact(ai_limited: Proxy, limiter: RateLimitService, kind: str, seed: int) -> None:
     """Of any requests, by any API and with failures between, those pass that begin before the limit is exceeded."""
@@ -85,7 +84,34 @@ async def test_any_sequence_is_exact(ai_limited: Proxy, limiter: RateLimitServic
         assert await ask(ai_limited, user="joe")
 
 
-@pytest.mark.parametrize("kind", READY)
+async def test_each_model_has_a_limit_of_its_own(ai_limited: Proxy, limiter: RateLimitService) -> None:
+    """A limit by the header of the model is by that of the body, whatever the client sends."""
+    by_model = {"headers": [{"name": "x-gateway-model-name", "type": "Distinct"}]}
+    async with three("headers") as found:
+        await ai_limited.apply(
+            *secrets(),
+            in_order("headers", found, ("red",)),
+            model_route({"models": ["a", "b"], "backendRefs": [reference()]}),
+            limit("ModelRoute", 10, by_model),
+        )
+        found["red"].usage = Usage(8, 8)
+        assert await ask(ai_limited, model="a")
+        await limiter.redis.counted(16)
+        assert not await ask(ai_limited, model="a")
+        assert await ask(ai_limited, "stream", model="b")
+        await limiter.redis.counted(32)
+        assert not await ask(ai_limited, model="b")
+        answer = await ai_limited.request(
+            "/v1/chat/completions",
+            method="POST",
+            headers={"content-type": "application/json", "X-Gateway-Model-Name": "c"},
+            body=b'{"model": "a", "messages": [{"role": "user", "content": "Hi"}]}',
+        )
+        assert answer.status == 429
+        assert len(found["red"].seen) == 2
+
+
+@pytest.mark.parametrize("kind", ROUTES)
 @pytest.mark.parametrize(("usage", "cost"), [("InputTokens", 20), ("OutputTokens", 9), ("TotalTokens", 29)])
 async def test_what_a_failed_attempt_says_is_not_counted_twice(
     ai_limited: Proxy, limiter: RateLimitService, kind: str, usage: str, cost: int
@@ -105,7 +131,7 @@ async def test_what_a_failed_attempt_says_is_not_counted_twice(
             await limiter.redis.counted(cost * count)
 
 
-@pytest.mark.parametrize("kind", READY)
+@pytest.mark.parametrize("kind", ROUTES)
 async def test_a_broken_stream_is_counted(ai_limited: Proxy, kind: str) -> None:
     """A stream that breaks off after some events has used something: who breaks streams does not go free."""
     async with three("headers") as found:
