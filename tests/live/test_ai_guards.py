@@ -186,6 +186,27 @@ async def test_models_by_caller(ai_proxy: Proxy, alpha: Upstream) -> None:
     assert (await ai_proxy.request("/v1/models", headers=user)).status == 200
 
 
+async def test_guards_of_model_routes(ai_proxy: Proxy, alpha: Upstream, beta: Upstream) -> None:
+    """Guards of a ModelRoute hold for all of its models, unknown ones too, and may say another model: it is picked."""
+    rules = [
+        {"models": ["open"], "backendRefs": [reference("ai")]},
+        {"models": ["large"], "backendRefs": [reference("other")]},
+    ]
+    guarded = {"request": [{"name": "own", "regex": {"matches": ["secret"]}}]}
+    found = policy(promptGuard=guarded)
+    found["spec"]["targetRefs"] = [{"group": "gateway.headgate.dev", "kind": "ModelRoute", "name": "llm"}]
+    await ai_proxy.apply(model_route(*rules), ai(at(alpha)), ai(at(beta), name="other"), found)
+    for model, status in (("open", 200), ("large", 200), ("unknown", 404)):
+        for path in (CHAT, "/v1/completions"):
+            assert (await post(ai_proxy, says("Hello", model=model), path)).status == status
+            assert (await post(ai_proxy, says("my secret", model=model), path)).status == 403
+    assert (len(alpha.seen), len(beta.seen)) == (2, 2)
+    found["spec"]["ai"]["overrides"] = {"model": "large"}
+    await ai_proxy.apply(found)
+    assert (await post(ai_proxy, says("Hello", model="open"))).status == 200
+    assert (len(alpha.seen), len(beta.seen)) == (2, 3)
+
+
 async def test_denied_models_of_model_routes(ai_proxy: Proxy, alpha: Upstream, beta: Upstream) -> None:
     """Not one of many requests for a denied model passes, at once, whatever header they send; others do."""
     rules = [

@@ -15,7 +15,8 @@ from tests.ai.provider import Provider, provider
 from tests.ai.vendors import Vendor
 from tests.live.access_logs import WITHIN, logs
 from tests.live.ai_providers import CHAT, JSON, ai, at_port, chat
-from tests.live.backends import to_backend
+from tests.live.backends import reference, to_backend
+from tests.live.model_routes import model_route
 from tests.live.objects import listener_policy, service
 from tests.live.proxy import Proxy
 from tests.live.test_tracing_providers import AT_ONCE, GRPC, at
@@ -63,14 +64,32 @@ async def test_metrics(ai_proxy: Proxy, served: Provider) -> None:
     async with asyncio.timeout(WITHIN):
         while True:
             found = await samples(ai_proxy, "envoy_gen_ai_tokens")
-            added = {labels: value - before.get(labels, 0) for labels, value in found.items()}
+            added = {labels: value - before.get(labels, 0) for labels, value in found.items() if value}
             if added.get(("input", *place)) == 40:
                 break
             await asyncio.sleep(0.01)
-    assert added == {("input", *place): 40, ("cached", *place): 8, ("output", *place): 18}
+    assert {labels: value for labels, value in added.items() if value} == {
+        ("input", *place): 40,
+        ("cached", *place): 8,
+        ("output", *place): 18,
+    }
     async with asyncio.timeout(WITHIN):
         while not (await samples(ai_proxy, "envoy_gen_ai_operation_duration_count")).get(("chat", *place)):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+
+
+async def test_metrics_of_model_routes(ai_proxy: Proxy, served: Provider) -> None:
+    """The model of a metric is what the rule matches, whatever clients ask for; money is counted by prices."""
+    price = {"input": 1, "output": 2}
+    rules = [{"models": ["made-*"], "price": price, "backendRefs": [reference("ai")]}]
+    await ai_proxy.apply(model_route(*rules, name="priced"))
+    assert [await ask(ai_proxy, model=f"made-{each}") for each in range(5)] == [200] * 5
+    labels = ("made-*", "main", "ModelRoute/default/priced")
+    async with asyncio.timeout(WITHIN):
+        while (await samples(ai_proxy, COST.name)).get(labels) != 5 * (20 + 18):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    tokens = await samples(ai_proxy, "envoy_gen_ai_tokens")
+    assert {each[1] for each in tokens if each[-1] == labels[-1]} == {"made-*"}
 
 
 async def test_the_metrics_of_dashboards(ai_proxy: Proxy, served: Provider) -> None:

@@ -245,6 +245,10 @@ local function run(handle)
   if is_endless(headers) then refuse("400", "Streams of both sides cannot be looked at.", "not_supported") end
   if is_encoded(headers) then refuse("415", "Compressed requests cannot be looked at.", "not_supported") end
   local path = string.match(headers:get(":path") or "", "^[^?]*")
+  -- A length that is told is refused before a byte of the body is held.
+  if (tonumber(headers:get("content-length") or "") or 0) > program.limit then
+    refuse("413", "The request is too large.", "request_too_large")
+  end
   local whole = handle:body(true)
   local size = whole:length()
   if size == 0 then return end

@@ -217,6 +217,16 @@ def test_what_cannot_be_looked_at_is_refused(body: bytes, headers: dict[str, str
     assert guarded(REJECTING, body, headers=headers).status == status
 
 
+def test_long_requests_are_not_held() -> None:
+    """A request that says it is too long is refused by what it says, whether or not it tells its length."""
+    for headers, body in (
+        ({"content-length": str(MEGABYTE + 1)}, b"{}"),
+        ({"content-length": ""}, b" " * MEGABYTE + b"1"),
+    ):
+        found = guarded(REJECTING, body, headers=headers)
+        assert (found.status, found.told) == (413, "request_too_large")
+
+
 def test_what_is_too_costly_to_search_is_refused() -> None:
     """A text that would have to be searched again and again is refused: the time that a request takes is bounded."""
     found = guarded(program(guard("a[^z]*z|a", mask=True)), user("a" * 20_000))
