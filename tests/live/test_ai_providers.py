@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tests.live.ai_providers import CHAT, CLIENT, JSON, ai, at, chat, completion, key_secret
 from tests.live.backend_tls import CA, authorities
@@ -14,7 +15,9 @@ from tests.live.certificates import tls_server
 from tests.live.name_server import name_server
 from tests.live.objects import ROUTES, endpoints, gateway, service
 from tests.live.proxy import Proxy, running_proxy
-from tests.live.upstream import Upstream, upstream
+from tests.live.upstream import Seen, Upstream, upstream
+from translator.extensions.ai_failover import MOST_AI_BODY
+from xds.resources.types import CLUSTER
 
 
 async def test_a_provider_with_its_key(ai_proxy: Proxy, alpha: Upstream) -> None:
@@ -109,11 +112,14 @@ async def test_usage_of_streams(ai_proxy: Proxy, alpha: Upstream, usage: str | N
 
 
 async def test_large_requests(ai_proxy: Proxy, alpha: Upstream) -> None:
-    """A request with images of megabytes is sent as it is, but for its model."""
+    """A request with images of megabytes is sent as it is, but for its model; one with too many gets 413."""
     await ai_proxy.apply(to_backend("ai"), ai(at(alpha, model="large")))
     body = chat(image="x" * 5_000_000)
     assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=body)).status == 200
     assert json.loads(alpha.seen[0].body) == json.loads(body) | {"model": "large"}
+    longer = chat(image="x" * (MOST_AI_BODY + 1))
+    assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=longer)).status == 413
+    assert len(alpha.seen) == 1
 
 
 async def test_without_its_secret(ai_proxy: Proxy, alpha: Upstream, beta: Upstream) -> None:
@@ -192,3 +198,58 @@ async def test_nothing_goes_to_what_is_on_the_machine(envoy_path: Path, alpha: U
         await one.apply(to_backend("ai"), ai(found), key_secret("key", "sk-own"))
         assert (await one.request(CHAT, method="POST", headers=JSON, body=chat())).status == 403
     assert alpha.seen == []
+
+
+async def test_a_new_key_is_used_at_once(ai_proxy: Proxy, alpha: Upstream) -> None:
+    """A new value of the Secret is what the next request has; cluster and route stay."""
+    found = at(alpha, auth={"secretRef": {"name": "key"}})
+    await ai_proxy.apply(to_backend("ai"), ai(found), key_secret("key", "sk-first"))
+    before = {each.name for each in ai_proxy.snapshot if each.type_url == CLUSTER}
+    for text in ("sk-first", "sk-second"):
+        await ai_proxy.apply(key_secret("key", text))
+        assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status == 200
+        assert alpha.seen[-1].values("authorization") == [f"Bearer {text}"]
+    assert {each.name for each in ai_proxy.snapshot if each.type_url == CLUSTER} == before
+
+
+async def test_requests_without_a_body(ai_proxy: Proxy, alpha: Upstream) -> None:
+    """What has no body, such as a list of models, is asked for with the key, whatever model the provider has."""
+    alpha.answer = None
+    found = at(alpha, auth={"secretRef": {"name": "key"}}, model="large")
+    await ai_proxy.apply(to_backend("ai"), ai(found), key_secret("key", "sk-own"))
+    assert (await ai_proxy.request("/v1/models?limit=2", headers=CLIENT)).status == 200
+    assert (await ai_proxy.request("/v1/files/a", method="DELETE", headers=CLIENT)).status == 200
+    assert [(each.method, each.path) for each in alpha.seen] == [
+        ("GET", "/v1/models?limit=2"),
+        ("DELETE", "/v1/files/a"),
+    ]
+    assert {tuple(each.values("authorization")) for each in alpha.seen} == {("Bearer sk-own",)}
+
+
+async def test_policies_of_the_backend(ai_proxy: Proxy, alpha: Upstream) -> None:
+    """Policies for backends that target the Backend hold for its providers: one that speaks HTTP/1.1 only gets none."""
+    target = {"group": HEADGATE, "kind": "Backend", "name": "ai"}
+    spec = {"targetRefs": [target], "http2ProtocolOptions": {}}
+    policy = {
+        "apiVersion": f"{HEADGATE}/v1alpha1",
+        "kind": "BackendConfigPolicy",
+        "metadata": {"name": "h2"},
+        "spec": spec,
+    }
+    await ai_proxy.apply(to_backend("ai"), ai(at(alpha)), policy)
+    assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status in (502, 503)
+    assert alpha.seen == []
+
+
+async def test_headers_of_answers(ai_proxy: Proxy, alpha: Upstream) -> None:
+    """Clients get an answer's headers, but for those that tell of the gateway's account and connection."""
+    own = {"Set-Cookie": "a=b", "Alt-Svc": "h3", "OpenAI-Organization": "us", "Anthropic-Organization-Id": "us"}
+
+    async def answer(_: Seen) -> web.StreamResponse:
+        return web.json_response({}, headers=own | {"x-ratelimit-remaining-tokens": "7"})
+
+    alpha.answer = answer
+    await ai_proxy.apply(to_backend("ai"), ai(at(alpha)))
+    found = await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())
+    assert [each for each in own if each in found.headers] == []
+    assert found.headers["x-ratelimit-remaining-tokens"] == "7"

@@ -11,6 +11,8 @@ local KEPT = set_of([[content-type content-length content-encoding transfer-enco
   idempotency-key openai-beta anthropic-version anthropic-beta x-goog-api-client x-client-request-id x-request-id
   traceparent tracestate]])
 local KEPT_PREFIX = "x-stainless-"
+-- What of answers is between the gateway and the provider: whose account it is, and how to connect to it.
+local OF_PROVIDER = {"set-cookie", "alt-svc", "openai-organization", "openai-project", "anthropic-organization-id"}
 local SECRET_PARAMETERS = {key = true, ["api-key"] = true, api_key = true, apikey = true, access_token = true,
   token = true, auth = true, authorization = true, ["subscription-key"] = true}
 local OPERATIONS = {"/chat/completions", "/completions", "/responses", "/embeddings", "/messages",
@@ -180,6 +182,7 @@ end
 
 -- Errors are not translated by Envoy: they get the shape of the client's API here, and keep their words.
 local function answer(handle)
+  for _, each in ipairs(OF_PROVIDER) do handle:headers():remove(each) end
   local status = tonumber(handle:headers():get(":status"))
   if status < 400 then return end
   local first = handle:streamInfo():dynamicMetadata():get(SAVED)
