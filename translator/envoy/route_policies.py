@@ -12,8 +12,9 @@ from headgate_proto.envoy.config.core.v3.base_pb2 import Metadata
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, VirtualHost, WeightedCluster
 from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from translator.api_group import GROUP
-from translator.envoy.filter_configs import NO_NEEDS, FilterConfigs, FilterNeeds, write
+from translator.envoy.filter_configs import NO_NEEDS, FilterConfigs, FilterNeeds, switched_off, write
 from translator.envoy.hooks import RouteConfigurationHook, RouteHook, VirtualHostHook, WeightedClusterHook
+from translator.envoy.http_filters import AGENTS
 from translator.ir.http import RouteMatch, Rule, RuleSetting
 from translator.ir.listener import ListenerContext, ListenerSetting
 from xds import Reference
@@ -61,6 +62,13 @@ class RoutePolicies(RuleSetting, RouteHook, WeightedClusterHook):
     def apply_to_weighted_cluster(self, cluster_weight: WeightedCluster.ClusterWeight) -> None:
         """Write the configurations."""
         write(cluster_weight.typed_per_filter_config, self.configs)
+
+
+def agents_are_checked(rule: Rule) -> bool | None:
+    """Return whether policies have a rule run checks of agents; None where it has what it inherits."""
+    found = dict(each for setting in rule.settings if isinstance(setting, RoutePolicies) for each in setting.configs)
+    off = dict(switched_off((AGENTS,)))
+    return found[AGENTS] != off[AGENTS] if AGENTS in found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,13 @@ EXTENSION = Extension(
     "MCP",
     units=(
         PolicyUnit(
-            TrafficPolicy, "mcp", read, (AgentsCheck, AgentTokens), closed=True, inherit=TABLE, enforced_beside=True
+            TrafficPolicy,
+            "mcp",
+            read,
+            (AgentsCheck, AgentTokens),
+            closed=True,
+            inherit=TABLE,
+            enforced_beside=True,
         ),
     ),
 )

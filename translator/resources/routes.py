@@ -23,6 +23,7 @@ from translator.envoy.route_configuration import (
     route_configuration,
     virtual_host,
 )
+from translator.envoy.route_policies import agents_are_checked
 from translator.envoy.scoped_routes import scope_configuration
 from translator.gateway import attachment
 from translator.gateway import listeners as gateway_listeners
@@ -48,6 +49,7 @@ from translator.routes.crowded import is_unserved
 from translator.routes.inherited import answers_preflights, behind_cors, inherited_paths, listener_settings
 from translator.routes.policies import effective_rules
 from translator.routes.proxyless import client_rules
+from translator.routes.units import gives_alpha
 from xds import Resource, check
 
 MOST_MISDIRECTED: Final = 100
@@ -349,8 +351,10 @@ def _rules(
 ) -> Iterator[tuple[Rule, tuple[Problem, ...], bool]]:
     """Yield the rules of a route on a listener, with what is wrong with each there only, and whether it is dropped."""
     if not origin.proxyless:
+        inherited = origin.denies_alpha and stack is not None and gives_alpha(db, stack)
         for found in effective_rules(db, route, stack, certificate, path):
-            denied = origin.denies_alpha and found.value.needs_alpha
+            checked = agents_are_checked(found.value)
+            denied = origin.denies_alpha and (found.value.needs_alpha or (inherited if checked is None else checked))
             yield _without_alpha(found.value) if denied else (found.value, (), False)
         return
     for each in client_rules(db, route, stack):

@@ -107,6 +107,11 @@ def applied_unit(db: Db, stack: Stack, unit: PolicyUnit) -> UnitSettings:
     return apply_read(db, policies, unit, unit_settings(db, policies, unit.field))
 
 
+def gives_alpha(db: Db, stack: Stack) -> bool:
+    """Return whether policies of a stack give routes filters that Envoy calls alpha."""
+    return any(each.alpha for unit in units_of(db, stack) for each in applied_unit(db, stack, unit).settings)
+
+
 def apply_read(db: Db, stack: Stack, unit: PolicyUnit, read: FilterOutcome) -> UnitSettings:
     """Return what a unit gives routes by its settings for a stack, all of one kind; `read` is None of a broken one."""
     if unit.closed and (invalid := never_valid(db, stack, unit)) is not None:
