@@ -172,6 +172,15 @@ async def test_fail_open(proxy: Proxy, alpha: Upstream, beta: Upstream) -> None:
         assert {(await post(proxy)).backend for _ in range(4)} == {"beta"}
 
 
+@pytest.mark.parametrize(("mode", "status"), [("FailClose", 503), ("FailOpen", 200)])
+async def test_a_picker_without_pods(proxy: Proxy, alpha: Upstream, mode: str, status: int) -> None:
+    """A picker's Service without ready pods is a picker that is not there."""
+    services = picker_service(Picker(free_port()))
+    found = pool(ports=[alpha.port], picker={"failureMode": mode})
+    await proxy.apply(services[:1], pod("a"), found, to_pool())
+    assert {(await post(proxy)).status for _ in range(10)} == {status}
+
+
 async def known(proxy: Proxy, healthy: int) -> None:
     """Wait until the proxy knows how many pickers there are."""
     async with asyncio.timeout(15):

@@ -10,10 +10,12 @@ from bench.world import Raw, edit, gateway, manifest, removal, service
 from translator.inputs import Edit, Settings
 from translator.objects.kubernetes.workloads import PodSelection
 from translator.objects.schema.base import NamespacedMeta
+from translator.own_addresses import OwnAddress
 from translator.refs import Ref
 from translator.status.inferencepool import MAX_POOL_PARENTS
 from translator.translator import Translator
 from xds.resources.snapshot import diff
+from xds.resources.types import CLUSTER
 
 GATEWAY = Ref("Gateway", "shop", "web")
 POOL = Ref("InferencePool", "shop", "pool")
@@ -149,3 +151,19 @@ def test_pods_that_are_not_known_yet() -> None:
     found.edit([removal(to_pool("web"))])
     found.evaluate()
     assert found.referenced(PodSelection.kind) == frozenset()
+
+
+def test_a_pod_that_is_headgate_itself() -> None:
+    """No route leads to Headgate's own addresses by a pod of a folder; the status says which pod is there."""
+    found = Translator(Settings(own=(OwnAddress(8000, "the admin server"),)))
+    found.edit(map(edit, (open_gateway(), to_pool("web"), pool(), service(7), pod("good", "10.0.0.1"))))
+    found.evaluate()
+    clusters = {each for each in found.snapshots[GATEWAY].resources(CLUSTER) if "InferencePool" in each}
+    assert len(clusters) == 1
+    found.edit([edit(pod("bad", "127.0.0.1"))])
+    found.evaluate()
+    assert not any("InferencePool" in each for each in found.snapshots[GATEWAY].resources(CLUSTER))
+    status: Any = found.statuses[POOL]
+    accepted = status["parents"][0]["conditions"][0]
+    assert (accepted["status"], accepted["reason"]) == ("False", "UnsupportedValue")
+    assert "Pod shop/bad is at the admin server, port 8000" in accepted["message"]
