@@ -160,6 +160,8 @@ class CheckedPicker(BackendSetting, ClusterHook):
     def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
         """Write a check of TCP, unless a policy has another, and that those that are down are not tried at all."""
         cluster.common_lb_config.healthy_panic_threshold.value = 0
+        # A pod that is gone is not asked for as long as its last check was good.
+        cluster.ignore_health_on_host_removal = True
         if cluster.health_checks:
             return
         check = cluster.health_checks.add()
