@@ -12,6 +12,7 @@ from tests.live.model_routes import ask, model_route, models, post
 from tests.live.objects import GATEWAY, ROUTES, gateway
 from tests.live.proxy import Proxy, free_port
 from tests.live.upstream import Seen, Upstream
+from tests.live.websockets import shout, talk
 
 LONG = 8 << 20
 
@@ -52,7 +53,8 @@ async def test_requests_without_a_model(proxy: Proxy) -> None:
     for body in (b"", b"{}", b"[]", b'{"model": null}', b'{"a": {"model": "gpt-4o"}}'):
         found = await post(proxy, body, X_Gateway_Model_Name="gpt-4o")
         assert (found.backend, found.sent("x-gateway-model-name")) == ("alpha", [])
-    assert (await proxy.request("/v1/files", headers={"X-Gateway-Model-Name": "gpt-4o"})).backend == "alpha"
+    found = await proxy.request("/v1/files", headers={"X-Gateway-Model-Name": "gpt-4o"})
+    assert (found.backend, found.sent("x-gateway-model-name")) == ("alpha", [])
     for body in (b'{"model": "gpt-4o"', b"gpt-4o", b'{"model": "other", "model": "gpt-4o"}', b"\x1f\x8b\x08"):
         assert (await post(proxy, body)).status == 400
 
@@ -166,3 +168,12 @@ async def test_timeouts(proxy: Proxy, alpha: Upstream) -> None:
     patient = asyncio.create_task(ask(proxy, "patient"))
     waiting.set()
     assert (await patient).status == 200
+
+
+async def test_websockets(proxy: Proxy, alpha: Upstream) -> None:
+    """What changes the protocol names no model in a body: it goes where the rule without models says."""
+    alpha.raw = shout
+    await proxy.apply(model_route(*RULES, models(to="alpha")))
+    assert await talk(proxy, "/v1/realtime?model=gpt-4o", "hello", "again") == ["HELLO", "AGAIN"]
+    await proxy.apply(model_route(*RULES))
+    assert (await proxy.request("/v1/realtime")).status == 404

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from tests.live.delegation import GRANTS, OF_GATEWAY, teams
 from tests.live.model_routes import ask, post
 from tests.live.objects import Manifest, exact, prefix, route, rule, traffic_policy
 from tests.live.proxy import Proxy
+from tests.live.upstream import Upstream
+from tests.live.websockets import shout, talk
+from tests.translator.delegation.manifests import child
+from tests.translator.delegation.manifests import route as child_route
 
 HEADER = "X-Gateway-Model-Name"
 
@@ -39,7 +44,8 @@ async def test_requests_without_a_body(proxy: Proxy) -> None:
     """What has no body has no model, and goes on to rules that ask for none."""
     await proxy.apply(route(*RULES))
     for headers in ({}, {HEADER: "gpt-4o"}):
-        assert (await proxy.request("/v1/models", headers=headers)).backend == "gamma"
+        found = await proxy.request("/v1/models", headers=headers)
+        assert (found.backend, found.sent(HEADER)) == ("gamma", [])
     assert (await post(proxy, b"", X_Gateway_Model_Name="gpt-4o")).backend == "gamma"
     assert (await post(proxy, b"gpt-4o")).status == 400
 
@@ -69,3 +75,23 @@ async def test_policies_of_the_route_hold_for_all_models(proxy: Proxy) -> None:
     for model, backend in (("gpt-4o", "alpha"), ("gpt-5", "beta"), ("other", "gamma")):
         assert (await ask(proxy, model, Origin="http://example.com")).backend == backend
         assert (await ask(proxy, model, Origin="https://evil.com")).status == 403
+
+
+async def test_delegation_by_model(proxy: Proxy, upstreams: dict[str, Upstream]) -> None:
+    """A rule that asks for a model delegates its requests to the routes of a team; others do not get there."""
+    own = {**prefix("/anything", headers=[{"name": HEADER, "value": "own"}])}
+    children = child_route("child", rule("httpbin", matches=[own]), namespace="team1")
+    to_team = {"matches": [own], "backendRefs": [child("*", "team1")]}
+    rest = rule("gamma", matches=[prefix("/anything")])
+    parent = child_route("route", to_team, rest, parents=[OF_GATEWAY])
+    await proxy.apply(teams(upstreams), *GRANTS, parent, children)
+    assert (await ask(proxy, "own", "/anything/x")).backend == "alpha"
+    for model in ("other", None):
+        assert (await ask(proxy, model, "/anything/x", X_Gateway_Model_Name="own")).backend == "gamma"
+
+
+async def test_websockets(proxy: Proxy, gamma: Upstream) -> None:
+    """What changes the protocol has no model, and goes on to the rule that asks for none."""
+    gamma.raw = shout
+    await proxy.apply(route(*RULES))
+    assert await talk(proxy, "/chat", "hello") == ["HELLO"]

@@ -273,7 +273,11 @@ def route_match(match: RouteMatch) -> route_components_pb2.RouteMatch:
         made.runtime_fraction.default_value.numerator = match.numbers.end
         made.runtime_fraction.default_value.denominator = FractionalPercent.MILLION
     for header in match.headers:
-        _match_value(made.headers.add(name=header.name.lower()).string_match, header)
+        matcher = made.headers.add(name=header.name.lower())
+        if header.absent:
+            matcher.present_match = False
+        else:
+            _match_value(matcher.string_match, header)
     for parameter in match.query:
         _match_value(made.query_parameters.add(name=parameter.name).string_match, parameter)
     if match.model is not None:

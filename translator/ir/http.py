@@ -26,11 +26,16 @@ class PathKind(Enum):
 
 
 class ValueMatch(NamedTuple):
-    """A header or query parameter that a request must carry: its value exactly, or as a regular expression."""
+    """A header or query parameter that a request must carry: its value exactly, or as a regular expression.
+
+    Attributes:
+        absent: it is a header that the request must not carry instead.
+    """
 
     name: str
     value: str
     regex: bool = False
+    absent: bool = False
 
 
 class ModelKind(Enum):

@@ -37,6 +37,7 @@ from translator.routes.values import header_matches, value_problems
 LIST: Final = "_models"
 """The names of the rules that are in no spec: no rule of a spec can have them."""
 UNKNOWN: Final = "_unknown"
+CHANGING: Final = "_changing"
 FORMS: Final = (
     "/audio/transcriptions",
     "/audio/translations",
@@ -47,11 +48,16 @@ FORMS: Final = (
 )
 """The paths of OpenAI's API to which files are sent as forms, which nobody reads the model of."""
 IS_FORM: Final = ValueMatch("content-type", "(?i)multipart/form-data(?:;.*)?", regex=True)
+CHANGES_PROTOCOL: Final = (
+    ValueMatch("connection", "(?i)(?:.*[, ])?upgrade(?:[, ].*)?", regex=True),
+    ValueMatch("upgrade", ".+", regex=True),
+)
 UNPRINTABLE: Final = r"(?s).*[\x00-\x1f\x7f].*"
 """Models that no header can hold: Envoy would end their requests with 503."""
 EPOCH: Final = "1970-01-01T00:00:00Z"
 
-SETTINGS: Final = (ReadModel(), NoSuchModel(), ErrorsOfModels(), PickedByModel())
+SETTINGS: Final = (ReadModel(), NoSuchModel(), ErrorsOfModels(), PickedByModel(), CountUsage())
+"""What the route has that takes all requests first: another ModelRoute of its path may have providers, too."""
 
 
 @query
@@ -62,7 +68,7 @@ def rules(db: Db, route: Ref) -> tuple[Outcome[Rule], ...]:
         return ()
     own = tuple(_rule(db, found, place) for place in range(len(found.spec.rules)))
     first = {type(setting): setting for each in own for setting in each.value.for_first_route}
-    return (*own, Outcome(_list(found)), Outcome(_unknown(found, tuple(first.values()))))
+    return (*own, Outcome(_list(found)), Outcome(_changing(found)), Outcome(_unknown(found, tuple(first.values()))))
 
 
 def _rule(db: Db, found: ModelRoute, place: int) -> Outcome[Rule]:
@@ -93,11 +99,12 @@ def _price(spec: ModelRule) -> Price | None:
 
 
 def _matches(prefix: str, spec: ModelRule) -> Iterator[RouteMatch]:
-    """Yield the matches of a rule: one for each model; without models, those of forms too."""
+    """Yield the matches of a rule: one for each model; without models, those of forms and of WebSockets too."""
     headers = header_matches(spec.headers)
     for model in map(_model, spec.models) if spec.models else (ModelMatch(ModelKind.READ),):
         yield RouteMatch(path=prefix, headers=headers, model=model)
     if not spec.models:
+        yield RouteMatch(path=prefix, headers=(*headers, *CHANGES_PROTOCOL), method="GET")
         for each in FORMS:
             yield RouteMatch(path=f"{prefix}{each}", headers=(*headers, IS_FORM))
 
@@ -126,6 +133,15 @@ def _list(found: ModelRoute) -> Rule:
     return Rule(LIST, matches, (ListModels(path, listed), ErrorsOfModels(), PickedByModel()), implied=True)
 
 
+def _changing(found: ModelRoute) -> Rule:
+    """Return the rule that takes requests which change the protocol where no rule of the spec does.
+
+    They have no body that names a model, and the filter that reads models would wait for their end.
+    """
+    match = RouteMatch(path=found.spec.path_prefix, headers=CHANGES_PROTOCOL, method="GET")
+    return Rule(CHANGING, (match,), (NoSuchModel(), ErrorsOfModels(), PickedByModel(), WithoutModel()), implied=True)
+
+
 def _unknown(found: ModelRoute, first: tuple[RuleSetting, ...]) -> Rule:
     """Return the rule that takes all requests first, and those in the end that no other takes.
 
@@ -135,7 +151,14 @@ def _unknown(found: ModelRoute, first: tuple[RuleSetting, ...]) -> Rule:
     """
     path = found.spec.path_prefix
     models = ModelMatch(ModelKind.OTHER), ModelMatch(ModelKind.REGEX, UNPRINTABLE)
-    return Rule(UNKNOWN, tuple(RouteMatch(path=path, model=each) for each in models), (*SETTINGS, *first), implied=True)
+    return Rule(
+        UNKNOWN, tuple(RouteMatch(path=path, model=each) for each in models), _once(*SETTINGS, *first), implied=True
+    )
+
+
+def _once(*settings: RuleSetting) -> tuple[RuleSetting, ...]:
+    """Return settings, the last of each type."""
+    return tuple({type(each): each for each in settings}.values())
 
 
 ROUTE = RouteKind(ModelRoute, protocols=("HTTP", "HTTPS"), rules=rules)

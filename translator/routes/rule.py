@@ -9,7 +9,7 @@ from typing import TypeVar
 from translator.backends.reference import backend
 from translator.db import Db
 from translator.delegation.references import Delegation, delegation
-from translator.envoy.ai.model_settings import BeforeReading, ReadModel
+from translator.envoy.ai.model_settings import BeforeReading, CountUsage, ReadModel, WithoutModel
 from translator.extension import FilterContext
 from translator.ir.http import PathKind, RouteMatch, Rule, RuleSetting, WeightedBackend
 from translator.objects.gateway_api.filters import RouteFilter
@@ -62,15 +62,17 @@ def _prepared(found: list[Outcome[Rule]]) -> tuple[Outcome[Rule], ...]:
     """Return rules of which those that read the model have what the others of these need of the first route."""
     reading_ones = [each for each in found if any(isinstance(one, BeforeReading) for one in each.value.settings)]
     first = {type(one): one for each in reading_ones for one in each.value.for_first_route}
-    if not first:
+    if not reading_ones:
         return tuple(found)
 
     def prepare(read: Outcome[Rule]) -> Outcome[Rule]:
         rule = read.value
-        needed = tuple(one for kind, one in first.items() if kind not in map(type, rule.for_first_route))
+        needed: tuple[RuleSetting, ...] = (WithoutModel(),)  # requests that nobody reads tell no model
+        if read in reading_ones:
+            needed = tuple(one for kind, one in first.items() if kind not in map(type, rule.for_first_route))
         return Outcome(replace(rule, settings=(*rule.settings, *needed)), read.problems)
 
-    return tuple(prepare(each) if each in reading_ones else each for each in found)
+    return tuple(each if each.value.delegates else prepare(each) for each in found)
 
 
 def _delegating(
@@ -129,7 +131,8 @@ def _unprotected(site: FilterContext, rule: RouteRule[Fields]) -> Problem | None
 
 def reading(matches: Iterable[RouteMatch]) -> tuple[RuleSetting, ...]:
     """Return what has the model of requests read for a rule with these matches; nothing if none asks for a model."""
-    return (ReadModel(), BeforeReading()) if any(each.model is not None for each in matches) else ()
+    # Requests may go on to a rule of another route, whose provider tells what they cost.
+    return (ReadModel(), BeforeReading(), CountUsage()) if any(each.model is not None for each in matches) else ()
 
 
 def weighted_backend(

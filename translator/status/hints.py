@@ -36,6 +36,11 @@ def _beside(db: Db, route: Ref, found: Iterable[Overlap], count: int) -> Iterato
     """Yield what it means for a route that another one of the same kind and path reads the model of its requests."""
     for other in dict.fromkeys(each.winner.route for each in found if each.place >= count):
         yield f"{other} has the same path and comes first: only its models are in the list of models."
+        asked, known = (
+            {type(one) for each in rules(db, ref) for one in each.value.for_first_route} for ref in (route, other)
+        )
+        if not asked <= known:
+            yield f"the pickers of InferencePools that this route names are not asked, since {other} names none."
         if route_protection(db, route) != route_protection(db, other):
             text = f"requests get the filters of {other}, whose policies protect otherwise: those of this route get 403"
             yield f"{text}; have the policies target both, or use another pathPrefix or hostname."

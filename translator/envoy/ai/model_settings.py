@@ -14,10 +14,12 @@ from translator.envoy.ai.usage import write_usage
 from translator.envoy.filter_entries import FilterEntry
 from translator.envoy.hooks import FilterHook, RouteHook
 from translator.ir.ai import Price
-from translator.ir.http import ModelKind, ModelMatch, RouteMatch, RuleSetting
+from translator.ir.http import ModelKind, ModelMatch, RouteMatch, RuleSetting, ValueMatch
 from translator.ir.listener import ListenerContext
 
 PENDING: Final = ModelMatch(ModelKind.PENDING, as_header=True)
+NOT_GET: Final = ValueMatch(":method", "[^G].*|G(?:[^E].*)?|GE(?:[^T].*)?|GET.+", regex=True)
+NO_CHANGE: Final = ValueMatch("upgrade", "", absent=True)
 FOUND: Final = 200
 NOT_FOUND: Final = 404
 
@@ -53,10 +55,15 @@ class BeforeReading(RuleSetting):
         return ""
 
     def parts(self, match: RouteMatch, answered: bool) -> tuple[RouteMatch, ...]:
-        """Divide a match that asks for a model: requests whose model has not been read, then those of the model."""
+        """Divide a match that asks for a model: requests whose model has not been read, then those of the model.
+
+        Requests with GET that change the protocol are not read: the filter would wait for their end.
+        """
         if match.model is None or not match.model.as_header:
             return (match,)
-        return (replace(match, model=PENDING), match)
+        read = {"": (NOT_GET, NO_CHANGE), "GET": (NO_CHANGE,)}.get(match.method)
+        pending = [(*match.headers, each) for each in read] if read else [match.headers]
+        return (*(replace(match, model=PENDING, headers=each) for each in pending), match)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,7 @@ class CountUsage(RuleSetting, RouteHook):
         price: what tokens cost; None for no price.
     """
 
+    before_errors: ClassVar[bool] = True
     price: Price | None = None
 
     @property
