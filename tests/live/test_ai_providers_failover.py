@@ -7,13 +7,15 @@ from collections import Counter
 import httpx
 import openai
 import pytest
+from aiohttp import web
 
 from tests.ai.faults import Cut, Fault, Held, Status
 from tests.ai.provider import provider
-from tests.live.ai_providers import CHAT, JSON, ai, asked, at, at_port, chat
+from tests.live.ai_providers import CHAT, JSON, ai, asked, at, at_port, chat, completion
 from tests.live.backends import to_backend
+from tests.live.objects import backend_config_policy, endpoints, service
 from tests.live.proxy import Proxy, free_port
-from tests.live.upstream import Upstream
+from tests.live.upstream import Seen, Upstream
 
 MANY = 60
 
@@ -133,3 +135,24 @@ async def test_a_dead_provider_is_left_at_once_for_long(ai_proxy: Proxy, alpha: 
     await ai_proxy.apply(to_backend("ai"), ai(lost, at(alpha), failover={"ejection": ejection}))
     found = [(await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status for _ in range(MANY)]
     assert Counter(found) == {200: MANY}
+
+
+async def test_a_service_that_is_not_healthy(ai_proxy: Proxy, alpha: Upstream, beta: Upstream) -> None:
+    """A Service whose checks of health fail gets no requests: these go to the next provider."""
+
+    async def ill(seen: Seen) -> web.StreamResponse | None:
+        return web.Response(status=500) if seen.path == "/health" else await completion(seen)
+
+    alpha.answer = ill
+    check = {"timeout": "1s", "interval": "1s", "unhealthyThreshold": 1, "healthyThreshold": 1}
+    await ai_proxy.apply(
+        service("vllm"),
+        endpoints("vllm", [alpha.port]),
+        backend_config_policy("vllm", healthCheck={**check, "http": {"path": "/health"}}),
+        to_backend("ai"),
+        ai({"name": "own", "custom": {"backendRef": {"name": "vllm", "port": 80}}}, at(beta)),
+    )
+    await alpha.saw(1)
+    for _ in range(10):
+        assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status == 200
+    assert {each.path for each in alpha.seen} == {"/health"}

@@ -152,7 +152,8 @@ class NeverEmpty(BackendSetting, ClusterHook, EndpointsHook):
     for_clients_only: ClassVar[bool] = True
     order: ClassVar[int] = LAST
     overrules: ClassVar[Mapping[str, str]] = {
-        "health_check": "providers are asked by requests only; remove the field, or use outlierDetection"
+        "health_check": "providers by name are not asked, since where names lead is looked at for requests only; "
+        "remove the field, or use outlierDetection"
     }
     guarded: bool = True
     failures: int = 0
@@ -160,7 +161,8 @@ class NeverEmpty(BackendSetting, ClusterHook, EndpointsHook):
 
     def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
         """Have no request sent to endpoints that are not usable, and look at where names lead."""
-        cluster.ClearField("health_checks")
+        if self.guarded:  # checks of health pass no filter, and would reach what requests must not
+            cluster.ClearField("health_checks")
         cluster.common_lb_config.healthy_panic_threshold.value = 0
         if self.failures and not cluster.HasField("outlier_detection"):
             cluster.outlier_detection.consecutive_5xx.value = self.failures
@@ -183,7 +185,10 @@ class NeverEmpty(BackendSetting, ClusterHook, EndpointsHook):
         priority = max((each.priority + 1 for each in assignment.endpoints), default=0)
         added = assignment.endpoints.add(priority=priority)
         for nowhere in NOWHERE:
-            address = added.lb_endpoints.add().endpoint.address.socket_address
+            endpoint = added.lb_endpoints.add().endpoint
+            # While it is not checked, it is usable: else there would be none where no other one is healthy.
+            endpoint.health_check_config.disable_active_health_check = True
+            address = endpoint.address.socket_address
             address.address, address.port_value = nowhere, 0
         assignment.policy.overprovisioning_factor.value = ALL_TO_THE_FIRST
 
