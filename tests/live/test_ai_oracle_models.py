@@ -26,8 +26,10 @@ NAMED = {"matchExpressions": [f"request.headers['x-gateway-model-name'] == '{SEC
 DENIALS: dict[str, Manifest] = {
     "rule": policy(rule="secret", **CLOSED),
     "header": policy(rbac={"action": "Deny", "policy": NAMED}),
+    "deny": policy(ai={"models": {"deny": [{"models": ["secret-*"]}]}}),
+    "allow": policy(ai={"models": {"allow": [{"models": ["open-*"]}]}}),
 }
-"""Ways to deny models: a closed policy for their rule, and one for the header that has the model's name."""
+"""Ways to deny models: a closed policy for their rule, one for the header that has the model's name, and lists."""
 OWN_HEADERS: tuple[dict[str, str], ...] = (
     {},
     {"X-Gateway-Model-Name": OPEN},
