@@ -105,7 +105,8 @@ async def test_the_list_of_models(proxy: Proxy) -> None:
     assert json.loads((await proxy.request("/v1/models/org/own")).body)["id"] == "org/own"
     assert (await proxy.request("/v1/models/org%2Fown")).headers["location"].endswith("/v1/models/org/own")
     for path in ("/v1/models/secret", "/v1/models/nobody", "/v1/models/gpt-"):
-        assert (await proxy.request(path)).status == 404
+        missing = await proxy.request(path)
+        assert (missing.status, path in json.loads(missing.body)["error"]["message"]) == (404, True)
     assert (await ask(proxy, "secret")).backend == "beta"
 
 
@@ -128,6 +129,8 @@ async def test_forms(proxy: Proxy) -> None:
         found = await post(proxy, form, path, **headers)
         assert (found.backend, found.sent("x-gateway-model-name")) == ("alpha", [])
         assert (await ask(proxy, "gpt-4o", path)).backend == "beta"
+        for end in ("/", "/v1/chat/completions", "/x", "/../chat/completions", ";x", "%2fx"):
+            assert (await post(proxy, form, path + end, **headers)).status in (307, 400)
     assert (await post(proxy, form, "/v1/chat/completions", **headers)).status == 400
     await proxy.apply(model_route(*RULES))
     assert (await post(proxy, form, paths[0], **headers)).status == 400
@@ -177,3 +180,12 @@ async def test_websockets(proxy: Proxy, alpha: Upstream) -> None:
     assert await talk(proxy, "/v1/realtime?model=gpt-4o", "hello", "again") == ["HELLO", "AGAIN"]
     await proxy.apply(model_route(*RULES))
     assert (await proxy.request("/v1/realtime")).status == 404
+
+
+async def test_a_long_list_of_models(proxy: Proxy) -> None:
+    """The list may be as long as a ModelRoute can make it, with whatever names."""
+    names = [f"model-{number}-%REQ(:PATH)%-" + "x" * 60 for number in range(64)]
+    await proxy.apply(model_route(models(*names, to="alpha"), models(*(f"b{each}" for each in names), to="beta")))
+    listed = json.loads((await proxy.request("/v1/models")).body)["data"]
+    assert [each["id"] for each in listed] == [*names, *(f"b{each}" for each in names)]
+    assert (await ask(proxy, names[-1])).backend == "alpha"

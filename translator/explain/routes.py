@@ -170,6 +170,7 @@ def _of_action(
     if action == "direct_response":
         body = route.direct_response.body
         text = body.inline_string or body.inline_bytes.decode("utf-8", "replace")
+        text = text or route.direct_response.body_format.text_format_source.inline_string.replace("%%", "%")
         status = route.direct_response.status
         problem = _misdirected(scope) if (status, route.name) == (MISDIRECTED, "misdirected") else ""
         return replace(made, status=status, body=text, response_changes=answered, problem=problem)

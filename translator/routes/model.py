@@ -23,6 +23,7 @@ from translator.extension import FilterContext
 from translator.ir.ai import Price
 from translator.ir.http import ModelKind, ModelMatch, PathKind, RouteMatch, Rule, RuleSetting, ValueMatch
 from translator.kinds import RouteKind
+from translator.languages.regex import quoted
 from translator.objects.gateway_api.rules import RouteRule
 from translator.objects.headgate.modelroute import ModelRoute, ModelRule
 from translator.objects.schema.base import Fields
@@ -88,7 +89,7 @@ def _rule(db: Db, found: ModelRoute, place: int) -> Outcome[Rule]:
         return Outcome(Rule(name, matches, (PickedByModel(),), error=settings.problems[0].message), problems)
     error = "" if any(each.works and each.weight for each in found_backends.value) else NO_BACKENDS
     counted = (CountUsage(_price(spec)),) if are_providers(db, route, spec) else ()
-    of_forms = () if spec.models else (WithoutModel(),)
+    of_forms = () if spec.models else (WithoutModel(), ErrorsOfModels())
     own = (*settings.value, PickedByModel(), *counted, *of_forms)
     return Outcome(Rule(name, matches, own, found_backends.value, error), problems)
 
@@ -106,7 +107,9 @@ def _matches(prefix: str, spec: ModelRule) -> Iterator[RouteMatch]:
     if not spec.models:
         yield RouteMatch(path=prefix, headers=(*headers, *CHANGES_PROTOCOL), method="GET")
         for each in FORMS:
-            yield RouteMatch(path=f"{prefix}{each}", headers=(*headers, IS_FORM))
+            yield RouteMatch(PathKind.EXACT, f"{prefix}{each}", (*headers, IS_FORM), method="POST")
+        parts = f"{quoted(prefix)}/uploads/[^/]+/parts"
+        yield RouteMatch(PathKind.REGEX, parts, (*headers, IS_FORM), method="POST")
 
 
 def _model(written: str) -> ModelMatch:
@@ -129,7 +132,10 @@ def _list(found: ModelRoute) -> Rule:
     }
     listed = tuple(reversed(models.values()))
     paths = (path, *(f"{path}/{each.name}" for each in listed))
-    matches = tuple(RouteMatch(PathKind.EXACT, each, method="GET") for each in paths)
+    matches = (
+        *(RouteMatch(PathKind.EXACT, each, method="GET") for each in paths),
+        RouteMatch(path=path, method="GET"),
+    )
     return Rule(LIST, matches, (ListModels(path, listed), ErrorsOfModels(), PickedByModel()), implied=True)
 
 

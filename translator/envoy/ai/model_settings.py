@@ -14,12 +14,15 @@ from translator.envoy.ai.usage import write_usage
 from translator.envoy.filter_entries import FilterEntry
 from translator.envoy.hooks import FilterHook, RouteHook
 from translator.ir.ai import Price
-from translator.ir.http import ModelKind, ModelMatch, RouteMatch, RuleSetting, ValueMatch
+from translator.ir.http import ModelKind, ModelMatch, PathKind, RouteMatch, RuleSetting, ValueMatch
 from translator.ir.listener import ListenerContext
 
 PENDING: Final = ModelMatch(ModelKind.PENDING, as_header=True)
 NOT_GET: Final = ValueMatch(":method", "[^G].*|G(?:[^E].*)?|GE(?:[^T].*)?|GET.+", regex=True)
 NO_CHANGE: Final = ValueMatch("upgrade", "", absent=True)
+NOT_LISTED: Final = (
+    "The list has no model for the path '%REQ(:PATH)%'. Models whose beginnings rules name are not in it."
+)
 FOUND: Final = 200
 NOT_FOUND: Final = 404
 
@@ -152,6 +155,9 @@ class ListModels(RuleSetting, RouteHook):
 
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``DirectResponseAction``."""
+        if match.path_kind is PathKind.PREFIX:
+            write_not_found(route, NOT_LISTED)
+            return
         one = next((each for each in self.models if match.path == f"{self.path}/{each.name}"), None)
         found: dict[str, object] = {
             "object": "list",
@@ -161,7 +167,9 @@ class ListModels(RuleSetting, RouteHook):
             "last_id": self.models[-1].name if self.models else None,
         }
         route.direct_response.status = FOUND
-        route.direct_response.body.inline_string = json.dumps(one.json if one is not None else found)
+        # As a format, since Envoy takes no longer text than 4 KiB otherwise, and would refuse all routes of the port.
+        text = json.dumps(one.json if one is not None else found).replace("%", "%%")
+        route.direct_response.body_format.text_format_source.inline_string = text
         say_json(route)
 
 
@@ -173,11 +181,15 @@ class NoSuchModel(RuleSetting, RouteHook):
 
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``DirectResponseAction``."""
-        text = f"There is no model '%FILTER_STATE({MODEL_STATE}:PLAIN)%' here; the list of models says which there are."
-        error = {"message": text, "type": "not_found_error", "param": "model", "code": "model_not_found"}
-        route.direct_response.status = NOT_FOUND
-        route.direct_response.body_format.json_format.update({"type": "error", "error": error})
-        say_json(route)
+        write_not_found(route, f"There is no rule for the model '%FILTER_STATE({MODEL_STATE}:PLAIN)%' here.")
+
+
+def write_not_found(route: Route, message: str) -> None:
+    """Have a route answer that there is no such model; the message is a format."""
+    error = {"message": message, "type": "not_found_error", "param": "model", "code": "model_not_found"}
+    route.direct_response.status = NOT_FOUND
+    route.direct_response.body_format.json_format.update({"type": "error", "error": error})
+    say_json(route)
 
 
 def say_json(route: Route) -> None:
