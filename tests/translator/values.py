@@ -20,7 +20,7 @@ _STRINGS = (
     "GET CONNECT websocket 1s 10s 500ms 2m 0s 10Mi 64Ki 0.25% 50% 10.0.0.0/8 text/html application/json "
     "Service TrafficPolicy gateway.networking.k8s.io 500-599 10k 127.0.0.1 redis.example.com:6379 request.path=='/a' "
     "123456789012 us-east-1 arn:aws:iam::123456789012:role/a "
-    "https://a.example.com/back /geo/a.mmdb ARGS:a REQUEST_COOKIES registry.example.com/team/module:v1"
+    "https://a.example.com/back /geo/a.mmdb ARGS:a REQUEST_COOKIES registry.example.com/team/module:v1 5xx"
 )
 _HASHES = (f"{'A' * 43}=", "0" * 64)
 _SCRIPTS = ("function envoy_on_request(handle) end", "error('at load')")
