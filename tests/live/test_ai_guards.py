@@ -182,6 +182,8 @@ async def test_models_by_caller(ai_proxy: Proxy, alpha: Upstream) -> None:
     gone = bearer(token(plan="suspended", scope="llm"))
     assert await statuses(ai_proxy, gone, "small") == [200]
     assert await statuses(ai_proxy, gone | {"X-Team": "red"}, "small") == [403]
+    (refused_, error) = (await post(ai_proxy, says("Hello", model="large"), headers=user), "permission_denied")
+    assert (refused_.status, json.loads(refused_.body)["error"]["code"]) == (403, error)
     alpha.answer = None
     assert (await ai_proxy.request("/v1/models", headers=user)).status == 200
 
