@@ -210,6 +210,17 @@ async def test_a_header_that_is_sent_twice(ai_limited: Proxy, limiter: RateLimit
     assert found == [PASSED, PASSED, REFUSED]
 
 
+async def test_where_no_model_is_read(ai_limited: Proxy, limiter: RateLimitService, served: Provider) -> None:
+    """At a route that reads no model no header of a client stands for one, and the status says so."""
+    model = {"headers": [{"name": "X-Gateway-Model-Name", "type": "Distinct"}]}
+    limited = limits(year(0, "none", clientSelectors=[model]), level="route")
+    await ai_limited.apply(limited)
+    headers = JSON | {"X-Gateway-Model-Name": "gpt-5"}
+    assert (await ai_limited.request(CHAT, method="POST", headers=headers, body=chat())).status == PASSED
+    (ancestor,) = ai_limited.status("TrafficPolicy", "policy")["ancestors"]
+    assert "X-Gateway-Model-Name, which none of them has there" in str(ancestor)
+
+
 async def test_money(ai_limited: Proxy, limiter: RateLimitService, served: Provider) -> None:
     """A limit of money counts by the prices of a model's rule, to the millionth of a USD."""
     price = {"input": "2.50", "cachedInput": "1.25", "output": "10"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, NamedTuple
 
@@ -43,6 +43,22 @@ class ReadModel(RuleSetting, FilterHook):
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the filters that read it."""
         return reading_filters()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHeaderOnly(RuleSetting, FilterHook):
+    """The header that tells the model is not of the client: without a model that was read, there is none."""
+
+    protects: ClassVar[bool] = False
+
+    def filter_configs(self) -> Iterator[FilterEntry]:
+        """Yield the filter that replaces it."""
+        yield header_filter()
+
+
+def reads_model(settings: Iterable[object]) -> bool:
+    """Return whether a rule with these settings has the model of its requests read."""
+    return any(isinstance(each, ReadModel | BeforeReading | PickedByModel) for each in settings)
 
 
 @dataclass(frozen=True, slots=True)
