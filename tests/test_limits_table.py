@@ -51,6 +51,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.envoy.local_reply.*",
         "translator.envoy.filter_configs.ERROR",
         "translator.explain.*.MISSING",
+        "translator.explain.destinations.NOT_FOUND",
         "translator.explain.*.MISDIRECTED",
         "translator.explain.credentials.UNAUTHORIZED",
         "translator.explain.rewrites.MOVED",

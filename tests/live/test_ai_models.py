@@ -8,7 +8,7 @@ import json
 import pytest
 from aiohttp import web
 
-from tests.live.model_routes import ask, model_route, models, post
+from tests.live.model_routes import ask, at_models, model_route, models, post
 from tests.live.objects import GATEWAY, ROUTES, gateway
 from tests.live.proxy import Proxy, free_port
 from tests.live.upstream import Seen, Upstream
@@ -189,3 +189,13 @@ async def test_a_long_list_of_models(proxy: Proxy) -> None:
     listed = json.loads((await proxy.request("/v1/models")).body)["data"]
     assert [each["id"] for each in listed] == [*names, *(f"b{each}" for each in names)]
     assert (await ask(proxy, names[-1])).backend == "alpha"
+
+
+async def test_long_bodies_that_policies_hold(proxy: Proxy) -> None:
+    """A policy that reads bodies at a ModelRoute has as much room for them as elsewhere."""
+    guard = {"promptGuard": {"request": [{"name": "no", "regex": {"matches": ["never said"], "action": "Reject"}}]}}
+    await proxy.apply(model_route(models("own", to="alpha")), at_models(ai=guard))
+    body = json.dumps({"model": "own", "messages": [{"role": "user", "content": "a" * 500_000}]}).encode()
+    found = await post(proxy, body)
+    assert (found.backend, found.sent("content-length")) == ("alpha", [str(len(body))])
+    assert (await post(proxy, body.replace(b"own", b"oth"))).status == 404

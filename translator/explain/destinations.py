@@ -28,6 +28,7 @@ from xds import Snapshot
 
 ClusterWeight = WeightedCluster.ClusterWeight
 
+NOT_FOUND: Final = 404
 MISSING: Final = {
     RouteAction.SERVICE_UNAVAILABLE: 503,
     RouteAction.NOT_FOUND: 404,
@@ -116,7 +117,10 @@ def _destination(leaving: LeavingRequest, name: str, share: float, weight: Clust
     )
     if not found.exists:
         status = MISSING[action.cluster_not_found_response_code]
-        return replace(made, status=status, problem=f"a backend of the rule cannot be used, so its share gets {status}")
+        problem = f"a backend of the rule cannot be used, so its share gets {status}"
+        if status == NOT_FOUND:  # only what reads models sends requests nowhere with this status
+            problem = "the route has no rule for the model that the request names"
+        return replace(made, status=status, problem=problem)
     return made if found.endpoints else replace(made, status=503, problem=_no_endpoints(found))
 
 

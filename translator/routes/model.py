@@ -14,6 +14,7 @@ from translator.envoy.ai.model_settings import (
     CountUsage,
     ListedModel,
     ListModels,
+    NoRule,
     NoSuchModel,
     PickedByModel,
     ReadModel,
@@ -57,7 +58,7 @@ UNPRINTABLE: Final = r"(?s).*[\x00-\x1f\x7f].*"
 """Models that no header can hold: Envoy would end their requests with 503."""
 EPOCH: Final = "1970-01-01T00:00:00Z"
 
-SETTINGS: Final = (ReadModel(), NoSuchModel(), ErrorsOfModels(), PickedByModel(), CountUsage())
+SETTINGS: Final = (ReadModel(), NoRule(), ErrorsOfModels(), PickedByModel(), CountUsage())
 """What the route has that takes all requests first: another ModelRoute of its path may have providers, too."""
 
 

@@ -34,7 +34,8 @@ def hints(db: Db, route: Ref, parent: ParentStatus) -> Iterator[Condition]:
 
 def _beside(db: Db, route: Ref, found: Iterable[Overlap], count: int) -> Iterator[str]:
     """Yield what it means for a route that another one of the same kind and path reads the model of its requests."""
-    for other in dict.fromkeys(each.winner.route for each in found if each.place >= count):
+    others = (each.winner.route for each in found if each.place >= count)
+    for other in dict.fromkeys(each for each in others if each != route):
         yield f"{other} has the same path and comes first: only its models are in the list of models."
         asked, known = (
             {type(one) for each in rules(db, ref) for one in each.value.for_first_route} for ref in (route, other)

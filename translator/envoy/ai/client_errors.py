@@ -20,6 +20,7 @@ from headgate_proto.envoy.type.matcher.v3.status_code_input_pb2 import (
     HttpResponseLocalReplyMatchInput,
     HttpResponseStatusCodeMatchInput,
 )
+from translator.envoy.ai.model_filters import NO_RULE
 from translator.envoy.filter_entries import CustomResponse, FilterEntry, Predicate
 from translator.envoy.hooks import FilterHook
 from translator.envoy.predicates import all_of, negated
@@ -52,7 +53,7 @@ ERRORS: Final = (
     ),
     ClientError("401", "authentication_error", "The request has no valid credentials.", "invalid_api_key"),
     ClientError("403", "permission_error", "The request is not allowed.", "permission_denied"),
-    ClientError("404", "not_found_error", "There is nothing at this path.", "not_found"),
+    ClientError("404", "not_found_error", NO_RULE, "model_not_found"),
     ClientError("413", "request_too_large", "The request is too long.", "request_too_large"),
     ClientError("429", "rate_limit_error", "There are too many requests: try again later.", "rate_limit_exceeded"),
     ClientError("4[0-9][0-9]", "invalid_request_error", "The request is not valid.", "invalid_request"),

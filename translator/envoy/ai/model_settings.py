@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final, NamedTuple
 
 from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
-from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
-from translator.envoy.ai.model_filters import MODEL_STATE, header_filter, reading_filters
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, RouteAction
+from translator.envoy.ai.model_filters import NO_RULE, header_filter, reading_filters
 from translator.envoy.ai.usage import write_usage
 from translator.envoy.filter_entries import FilterEntry
 from translator.envoy.hooks import FilterHook, RouteHook
@@ -23,6 +23,8 @@ NO_CHANGE: Final = ValueMatch("upgrade", "", absent=True)
 NOT_LISTED: Final = (
     "The list has no model for the path '%REQ(:PATH)%'. Models whose beginnings rules name are not in it."
 )
+NOWHERE: Final = "headgate/broken"
+"""The cluster that never exists (`translator.envoy.route.BROKEN`)."""
 FOUND: Final = 200
 NOT_FOUND: Final = 404
 
@@ -197,7 +199,24 @@ class NoSuchModel(RuleSetting, RouteHook):
 
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``DirectResponseAction``."""
-        write_not_found(route, f"There is no rule for the model '%FILTER_STATE({MODEL_STATE}:PLAIN)%' here.")
+        write_not_found(route, NO_RULE)
+
+
+@dataclass(frozen=True, slots=True)
+class NoRule(RuleSetting, RouteHook):
+    """The answer to requests for which there is no rule, once their model has been read; its text is `NO_RULE`.
+
+    Envoy gives filters that hold bodies no room of their own where a route responds by itself: so this one sends
+    requests to a cluster that never exists.
+    """
+
+    terminal: ClassVar[bool] = True
+
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
+        """Write the ``RouteAction``."""
+        route.route.cluster = NOWHERE
+        route.route.cluster_not_found_response_code = RouteAction.NOT_FOUND
+        route.route.timeout.FromMilliseconds(0)
 
 
 def write_not_found(route: Route, message: str) -> None:
