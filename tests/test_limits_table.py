@@ -104,6 +104,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.languages.expressions.A*",
         "translator.languages.expressions.[B-LN-Z]*",
         "translator.languages.automata.MATCH",
+        "translator.extensions.ai_guard.FILTERS_OF_GUARD",
         "translator.languages.automata.END",
     ),
     "a unit, a rank or a modulus": (

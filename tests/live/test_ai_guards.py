@@ -203,6 +203,12 @@ async def test_guards_of_model_routes(ai_proxy: Proxy, alpha: Upstream, beta: Up
             assert (await post(ai_proxy, says("Hello", model=model), path)).status == status
             assert (await post(ai_proxy, says("my secret", model=model), path)).status == 403
     assert (len(alpha.seen), len(beta.seen)) == (2, 2)
+    for length, chunked, status in ((900_000, False, 200), (900_000, True, 200), (1_100_000, True, 413)):
+        long = says("x" * length, model="large")
+        assert (await post(ai_proxy, long, chunked=chunked)).status == status
+        assert (await post(ai_proxy, long | {"user": "secret"}, chunked=chunked)).status == max(status, 403)
+    assert (await post(ai_proxy, b"", headers={"Upgrade": "websocket", "Connection": "Upgrade"})).status == 400
+    del beta.seen[2:]
     found["spec"]["ai"]["overrides"] = {"model": "large"}
     await ai_proxy.apply(found)
     assert (await post(ai_proxy, says("Hello", model="open"))).status == 200

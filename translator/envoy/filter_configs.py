@@ -108,6 +108,7 @@ def compose(units: Iterable[UnitSettings]) -> Composed:
         configs[CLOSED] = abort()
         responses.append(_explain(error))
     if responses:
+        responses = list({(_bytes(each), each.rank): each for each in responses}.values())
         configs[CUSTOM_RESPONSE] = _custom_response(sorted(responses, key=lambda each: each.rank))
     if protection:
         configs |= _marked(FINGERPRINTS.of(b"".join(protection)), passages)

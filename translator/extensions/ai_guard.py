@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from translator.envoy.ai.guard import FILTER, guard_filter
+from translator.envoy.ai.client_errors import ErrorsOfModels
+from translator.envoy.ai.guard import guard_filters
 from translator.envoy.ai.model_filters import GUARD_WEIGHT
 from translator.envoy.filter_entries import FilterEntry, SlotFilter
 from translator.envoy.hooks import FilterHook
@@ -33,6 +34,8 @@ from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.outcome import Outcome, Problem
 
 UNIT: Final = "ai"
+FILTERS_OF_GUARD: Final = 3
+"""How many filters a guard is: their weights are one behind the other."""
 BODY_BYTES: Final = 1024 * 1024
 """How long requests may be where a policy does not say it."""
 MAX_GUARD_BYTES: Final = 256 * 1024
@@ -77,8 +80,10 @@ class GuardedPrompts(RuleSetting, FilterHook):
         return self.held
 
     def filter_configs(self) -> Iterator[FilterEntry]:
-        """Yield the script, before what reads the model."""
-        yield SlotFilter(AI, FILTER, guard_filter(self.program), GUARD_WEIGHT)
+        """Yield the script, before what reads the model, and errors that clients read."""
+        for place, (name, config) in enumerate(guard_filters(self.program, self.held)):
+            yield SlotFilter(AI, name, config, GUARD_WEIGHT + FILTERS_OF_GUARD - place)
+        yield from ErrorsOfModels().filter_configs()
 
 
 def read(context: PolicyContext) -> FilterOutcome:

@@ -79,6 +79,29 @@ local function is_matched(guard, text)
   return false
 end
 
+local LEVELS = 3
+local LETTERS = {b = "\b", f = "\f", n = "\n", r = "\r", t = "\t"}
+
+local function character_of(digits) return utf8_of(tonumber(digits, 16)) end
+
+-- The text of JSON that is in a text, as arguments of tools are: without its escapes; nil if it has none.
+local function unescaped(text)
+  if not find(text, "\\", 1, true) then return nil end
+  return (gsub(gsub(text, "\\u(%x%x%x%x)", character_of), "\\(.)", function(found) return LETTERS[found] or found end))
+end
+
+-- Whether what a text says to who reads it as JSON matches.
+local function is_hidden(guard, text)
+  for _ = 1, LEVELS do
+    text = unescaped(text)
+    if not text then return false end
+    if is_matched(guard, text) then return true end
+  end
+  return false
+end
+
+local function is_said(guard, text) return is_matched(guard, text) or is_hidden(guard, text) end
+
 local function deny(guard) refuse(guard.status, guard.message, "prompt_rejected") end
 
 local has_masked  -- whether anything was, of the request that is looked at
@@ -100,15 +123,21 @@ end
 local function look_at(guard, value, key)
   if type(value) == "string" then
     if is_name(key, value) or is_blob(key, value) then return value end
-    if guard.mask then return masked(guard, value) end
-    if is_matched(guard, value) then deny(guard) end
+    if not guard.mask then
+      if is_said(guard, value) then deny(guard) end
+      return value
+    end
+    local made = masked(guard, value)
+    -- What is only there for who reads it as JSON cannot be masked.
+    if is_hidden(guard, made) then deny(guard) end
+    return made
   elseif type(value) == "table" and value.n then
     for i = 1, value.n do value[i] = look_at(guard, value[i], key) end
   elseif type(value) == "table" and value.k then
     for i = 1, #value.k do
       local name = value.k[i]
       -- Names of fields of the API are words. Others may be texts, and cannot be masked: they would be other names.
-      if find(name, "[^a-z_]") and is_matched(guard, name) then deny(guard) end
+      if find(name, "[^a-z_]") and is_said(guard, name) then deny(guard) end
       value.v[name] = look_at(guard, value.v[name], name)
     end
   elseif type(value) == "number" or (type(value) == "table" and value.raw) then
@@ -178,7 +207,9 @@ local function enrich(body, path, added, at_end)
   if messages.n == 0 then return true end
   local found = body.v[list_key]
   if list_key == "input" and type(found) == "string" then found = {n = 1, map_of("role", "user", "content", found)} end
-  if found == nil or kind(found) ~= "list" then
+  if found == nil then
+    refuse("400", "The request has no field " .. list_key .. ".", "invalid_request")
+  elseif kind(found) ~= "list" then
     refuse("400", "The field " .. list_key .. " of the request has to be a list.", "invalid_request")
   end
   put(body, list_key, inserted(found, messages, at_end))
@@ -239,16 +270,23 @@ local function is_endless(headers)
   return is_grpc or headers:get(":method") == "CONNECT" or headers:get("upgrade") ~= nil
 end
 
-local function run(handle)
-  local program = program_of(handle:filterContext():get("program"))
-  local headers = handle:headers()
+-- Refuses what its headers say cannot be looked at: before anything waits for the end of its body.
+local function check_headers(headers, limit)
   if is_endless(headers) then refuse("400", "Streams of both sides cannot be looked at.", "not_supported") end
   if is_encoded(headers) then refuse("415", "Compressed requests cannot be looked at.", "not_supported") end
-  local path = string.match(headers:get(":path") or "", "^[^?]*")
-  -- A length that is told is refused before a byte of the body is held.
-  if (tonumber(headers:get("content-length") or "") or 0) > program.limit then
+  if (tonumber(headers:get("content-length") or "") or 0) > limit then
     refuse("413", "The request is too large.", "request_too_large")
   end
+end
+
+local function run(handle)
+  local context = handle:filterContext()
+  local limit = context:get("limit")
+  if limit then return check_headers(handle:headers(), limit) end
+  local program = program_of(context:get("program"))
+  local headers = handle:headers()
+  check_headers(headers, program.limit)
+  local path = string.match(headers:get(":path") or "", "^[^?]*")
   local whole = handle:body(true)
   local size = whole:length()
   if size == 0 then return end

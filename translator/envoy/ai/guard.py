@@ -6,16 +6,22 @@ shares the code for JSON with the program that runs templates.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from hashlib import blake2b
 from typing import Final
 
+from google.protobuf.message import Message
+
+from headgate_proto.envoy.extensions.filters.http.buffer.v3.buffer_pb2 import Buffer
 from headgate_proto.envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from translator.envoy import transformation
 from translator.envoy.ai import script
 
+HEADERS: Final = "headgate.ai.guard.headers"
+HOLD: Final = "headgate.ai.guard.hold"
 FILTER: Final = "headgate.ai.guard"
-"""The name of the filter in its slot."""
+"""The names of the filters in their slot."""
 _SHARED: Final = ("values", "text", "json")
 
 
@@ -26,19 +32,35 @@ def guard_script() -> str:
     return "\n".join([*shared, script("search"), script("guard")])
 
 
-def guard_filter(program: str) -> Lua:
-    """Return the filter.
+def guard_filters(program: str, held: int) -> Iterator[tuple[str, Message]]:
+    """Yield the filters, in their order, each with its name.
+
+    The first refuses what its headers say is not for guards. The second holds the rest: a route that answers by itself
+    has no limit of its own for what filters hold, and there a script could hold less than others. The third is the
+    guard.
 
     What it is to do is in the filter itself, and not beside it: so a request that is moved to another route is only
     taken there if it went through the same.
 
     Args:
         program: what to do, as JSON.
+        held: how many bytes of a body are held.
     """
+    headers = _script()
+    headers.filter_context["limit"] = held
+    yield HEADERS, headers
+    buffer = Buffer()
+    buffer.max_request_bytes.value = held
+    yield HOLD, buffer
+    made = _script()
+    made.filter_context["program"] = program
+    yield FILTER, made
+
+
+def _script() -> Lua:
     text = guard_script()
     made = Lua(shared_vm_id=f"{FILTER}/{blake2b(text.encode(), digest_size=16).hexdigest()}")
     made.default_source_code.inline_string = text
     # The route stays the one that was chosen: its successor may protect what this one does not.
     made.clear_route_cache.value = False
-    made.filter_context["program"] = program
     return made

@@ -29,7 +29,7 @@ return function(program, headers, text)
   local handle = {
     headers = function() return found end,
     body = function() return body end,
-    filterContext = function() return {get = function() return program end} end,
+    filterContext = function() return {get = function(_, key) return key == "program" and program or nil end} end,
     streamInfo = function() return {dynamicMetadata = function() return {set = function(_, space, key, value)
       told[space .. ":" .. key] = value
     end} end} end,
