@@ -119,6 +119,27 @@ WAYS: dict[str, tuple[object, dict[str, str]]] = {
     "a method that nobody knows": ({**call(), "method": "tools/invoke"}, {}),
     "cut off": (json.dumps(call())[:-1], {}),
     "with a bracket too many": (json.dumps(call()) + "]", {}),
+    "a name in another case": (call("where", Name="delete_all"), {}),
+    "a name before, in another case": (json.dumps(call("where")).replace('"name"', '"NAME": "delete_all", "name"'), {}),
+    "a name in another case only": (json.dumps(call()).replace('"name"', '"Name"'), {}),
+    "params in another case": ({**call("where"), "PARAMS": {"name": "delete_all"}}, {}),
+    "params in another case only": (
+        {"jsonrpc": "2.0", "id": 1, "method": "ping", "Params": {"name": "delete_all"}},
+        {},
+    ),
+    "params with a long s": (json.dumps({**call("where"), "param\u017f": {"name": "x"}}, ensure_ascii=False), {}),
+    "a method in another case": ({**call(), "method": "ping", "Method": "tools/call"}, {}),
+    "a version in another case": ({**call("where"), "JSONRPC": "1.0"}, {}),
+    "a result in another case": ({**call("where"), "Result": {}}, {}),
+    "other keys of the same letters": ({**call("where"), "extra": 1, "Extra": 2}, {}),
+    "a line in a string": (json.dumps(call("where", note="a\nb")).replace("\\n", "\n"), {}),
+    "a comma too many": (json.dumps(call("where"))[:-1] + ",}", {}),
+    "in single quotes": (json.dumps(call("where")).replace('"', "'"), {}),
+    "an escape of other languages": (json.dumps(call("where", note="a")).replace('"a"', '"\\x41"'), {}),
+    "other blanks": (json.dumps(call("where")).replace(" ", "\f"), {}),
+    "a number of other languages": (json.dumps(call("where", note=16)).replace("16", "0x10"), {}),
+    "a number that is none": (json.dumps(call("where", note=16)).replace("16", "NaN"), {}),
+    "nested deeply": (json.dumps(call("where"))[:-1] + ', "deep": ' + "[" * 200 + "]" * 200 + "}", {}),
     "as another method": (call("where"), {"X-HTTP-Method-Override": "GET"}),
     "empty": (b"", {}),
 }
@@ -138,6 +159,44 @@ async def test_ways_round(tool_proxy: Proxy, mcp: dict[str, ToolServer], way: st
     body, headers = WAYS[way]
     assert await post(tool_proxy, body, headers) in (400, 403, 413)
     assert mcp["one"].seen == []
+
+
+@pytest.mark.parametrize("way", ["a name in another case", "params in another case", "a method in another case"])
+async def test_ways_round_to_several(tool_proxy: Proxy, mcp: dict[str, ToolServer], way: str) -> None:
+    """No such way leads to one of several servers either."""
+    written = json.dumps(WAYS[way][0]).replace('"where"', '"one__where"').replace('"delete_all"', '"one__delete_all"')
+    several = servers(at(mcp["one"]), at(mcp["two"]))
+    await tool_proxy.apply(to_backend("tools"), several, policy(tools={"deny": ["*__delete_*"]}))
+    assert await post(tool_proxy, written) == 400
+    assert await post(tool_proxy, written.replace("Name", "other").replace("PARAMS", "other")) != 200
+    assert mcp["one"].called == []
+
+
+async def test_headers_that_say_the_same(tool_proxy: Proxy, mcp: dict[str, ToolServer]) -> None:
+    """`Mcp-Method` and `Mcp-Name` that are those of the message pass in versions that do not have them yet."""
+    await tool_proxy.apply(to_backend("tools"), servers(at(mcp["whole"])), policy(**DENY))
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "agent", "version": "1"}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
+    assert await post(tool_proxy, message, {"Mcp-Method": "initialize", "Content-Type": "Application/JSON"}) == 200
+    assert await post(tool_proxy, message, {"Mcp-Method": "ping"}) == 400
+    heard = len(mcp["whole"].seen)
+    named = {"Mcp-Method": "tools/call", "Mcp-Name": "where"}
+    assert await post(tool_proxy, call("where"), {**named, "Mcp-Name": "add"}) == 400
+    assert len(mcp["whole"].seen) == heard
+    await post(tool_proxy, call("where"), named)
+    assert mcp["whole"].seen[-1].call["params"]["name"] == "where"
+
+
+async def test_what_cannot_be_read_is_told(tool_proxy: Proxy, mcp: dict[str, ToolServer]) -> None:
+    """An agent whose message is refused is told why, in JSON-RPC."""
+    await tool_proxy.apply(to_backend("tools"), servers(at(mcp["one"])), policy(**DENY))
+    for body, status, said in (
+        (json.dumps(call("where", Name="x")), 400, "a key is there twice: "),
+        ("\ufeff" + json.dumps(call("where")), 400, "it is no JSON object in UTF-8"),
+        ("{" * 5, 400, "it is no JSON object in UTF-8"),
+    ):
+        found = await tool_proxy.request("/mcp", method="POST", headers=JSON, body=body.encode())
+        assert (found.status, said in json.loads(found.body)["error"]["message"]) == (status, True)
 
 
 async def test_other_methods_of_http(tool_proxy: Proxy, mcp: dict[str, ToolServer]) -> None:

@@ -18,6 +18,7 @@ from translator.envoy.ai.mcp_filters import (
     list_filter,
     pattern_of_lua,
     protocol_filter,
+    request_filter,
     settles,
     unreadable,
 )
@@ -39,6 +40,7 @@ from translator.policies.effective import effective
 from translator.refs import Ref
 
 JWT_AUTH: Final = "jwt_auth"
+REQUEST_WEIGHT: Final = 400
 PROTOCOL_WEIGHT: Final = 300
 RULES_WEIGHT: Final = 200
 LIST_WEIGHT: Final = 100
@@ -64,6 +66,7 @@ class AgentsCheck(RuleSetting, FilterHook):
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the filters: requests are read once, and each setting has rules of its own."""
         own = "" if self.place is None else f".{self.place}"
+        yield SlotFilter(AGENTS, "headgate.mcp.request", request_filter(), REQUEST_WEIGHT)
         yield SlotFilter(AGENTS, "headgate.mcp", protocol_filter(), PROTOCOL_WEIGHT)
         rules = RBAC()
         rules.matcher.CopyFrom(self._matcher())

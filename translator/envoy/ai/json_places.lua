@@ -16,7 +16,7 @@ local function after_string(text, place)
     local found = byte(text, special)
     if found == 34 then return special + 1 end
     if found ~= 92 then bad() end
-    place = special + 2
+    place = match(text, '^["\\/bfnrt]()', special + 1) or match(text, "^u%x%x%x%x()", special + 1) or bad()
   end
 end
 
@@ -58,7 +58,10 @@ after_value = function(text, place, depth)
     return stop
   end
   local word, stop = match(text, "^([-+.%w]+)()", place)
-  if word ~= "true" and word ~= "false" and word ~= "null" and not tonumber(word or "") then bad() end
+  if word == "true" or word == "false" or word == "null" then return stop end
+  local rest = match(word or "", "^%-?0(.*)$") or match(word or "", "^%-?[1-9]%d*(.*)$") or bad()
+  rest = match(rest, "^%.%d+(.*)$") or rest
+  if rest ~= "" and not find(rest, "^[eE][-+]?%d+$") then bad() end
   return stop
 end
 

@@ -1,7 +1,8 @@
 """Envoy's filters that check requests of the Model Context Protocol: what they are configured with.
 
 ``mcp`` reads a request and tells its method and tool in the metadata of requests; what it cannot read gets 400. It
-passes more than a policy may rely on, so the predicates here name what is refused beside that (`unreadable`).
+passes more than a policy may rely on: a script before it refuses JSON that servers may read in another way
+(`request_filter`), and predicates name what is refused beside that (`unreadable`).
 """
 
 from __future__ import annotations
@@ -110,8 +111,14 @@ def rest_filter() -> Lua:
     return _script("mcp_rest")
 
 
-def _script(name: str) -> Lua:
-    text = script(name)
+@cache
+def request_filter() -> Lua:
+    """Return the filter before the one that reads requests: it refuses what servers may read in another way."""
+    return _script("mcp_request", "json_places")
+
+
+def _script(name: str, *before: str) -> Lua:
+    text = "\n".join(map(script, (*before, name)))
     made = Lua(shared_vm_id=f"headgate.{name}/{blake2b(text.encode(), digest_size=16).hexdigest()}")
     made.default_source_code.inline_string = text
     made.clear_route_cache.value = False
@@ -168,8 +175,8 @@ def unreadable() -> Predicate:
             all_of((post, negated(known))),
             all_of((post, negated(header("content-type", r"(?i)application/json\s*(?:;\s*charset=\"?utf-8\"?\s*)?")))),
             all_of((header("content-encoding", ".*"), negated(header("content-encoding", "(?i)identity")))),
-            # Until this version servers know no such headers, and the filter compares them with nothing.
-            all_of((named, negated(header("mcp-protocol-version", "20(?:2[6-9]|[3-9][0-9])-.*")))),
+            # The script before compares them with messages, and the filter does from this version on.
+            all_of((negated(post), named, negated(header("mcp-protocol-version", "20(?:2[6-9]|[3-9][0-9])-.*")))),
             all_of((stream, any_of([header("content-length", "0*[1-9].*"), header("transfer-encoding", ".*")]))),
             all_of((stream, negated(header("accept", "(?i).*text/event-stream.*")))),
             *(header(name, ".*") for name in ("x-http-method-override", "x-http-method", "x-method-override")),

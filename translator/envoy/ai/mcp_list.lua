@@ -114,15 +114,22 @@ local function filtered(text, context, holding)
   return sub(text, 1, list) .. concat(kept, ",") .. sub(text, stop - 1)
 end
 
+-- The fields of events that stay; the one without a name is a comment.
+local FIELDS = {[""] = true, event = true, id = true, retry = true}
+
 -- A stream of events (HTML, "Server-sent events"), each of which has a message.
 local function filtered_stream(text, context, holding)
-  text = gsub(gsub(text, "\r\n", "\n"), "\r", "\n")
+  text = gsub(gsub(gsub(text, "^\239\187\191", ""), "\r\n", "\n"), "\r", "\n")
   local events = {}
   for event in gmatch(text .. "\n\n", "(.-)\n\n+") do
     local others, data = {}, {}
     for line in gmatch(event .. "\n", "(.-)\n") do
       local said = line == "data" and "" or match(line, "^data: ?(.*)")
-      if said then data[#data + 1] = said elseif line ~= "" then others[#others + 1] = line end
+      if said then
+        data[#data + 1] = said
+      elseif line ~= "" and FIELDS[match(line, "^[^:]*")] then
+        others[#others + 1] = line
+      end
     end
     local whole = concat(data, "\n")
     if find(whole, "%S") then
@@ -215,9 +222,9 @@ end
 function envoy_on_response(handle)
   local space = handle:streamInfo():dynamicMetadata():get(SPACE)
   if not space or not space.rules then return end
-  if handle:headers():get(":status") ~= "200" then return end
+  if not find(handle:headers():get(":status"), "^2") then return end
   local body = handle:body()
-  if not body then return end
+  if not body or body:length() == 0 then return end
   local headers, text = handle:headers(), body:getBytes(0, body:length())  -- what was had before the body is void
   local is_stream = find(headers:get("content-type") or "", "^text/event%-stream")
   local ok, made = pcall(is_stream and filtered_stream or filtered, text, context_of(handle), space.rules)

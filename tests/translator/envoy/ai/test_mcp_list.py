@@ -104,6 +104,24 @@ def test_what_cannot_be_read(body: str, options: dict[str, Any]) -> None:
     assert (json.loads(found)["error"]["code"], status) == (-32603, 502)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+@pytest.mark.parametrize("before", ["", "\ufeff", ": note", "event: message", "Data: {}", "\ufeffevent: message"])
+def test_streams_of_any_form(before: str, end: str) -> None:
+    """Lists in streams are read however their lines end, and behind a byte order mark; unknown fields are left out."""
+    written = f"{before}{end if before.strip(chr(0xFEFF)) else ''}data: {listed('a', 'b')}{end}{end}"
+    denied = {**ALL, "deny": [pattern_of_lua("a")]}
+    found, status = answered(written, denied, kind="text/event-stream")
+    assert names(next(line[6:] for line in found.split("\n") if line.startswith("data: "))) == ["b"]
+    assert ('"a"' in found, "Data" in found, status) == (False, False, 200)
+
+
+def test_statuses_of_success() -> None:
+    """A list comes with any status of success; what has none is left alone."""
+    denied = {**ALL, "deny": [pattern_of_lua("a")]}
+    assert names(answered(listed("a", "b"), denied, status="203")[0]) == ["b"]
+    assert answered("", denied, status="202") == ("", 202)
+
+
 def test_names_that_are_left_out() -> None:
     """A tool without a name, or with one that nobody may call, is in no list."""
     tools = '[{"name": "a b"}, {"title": "b"}, {"name": 5}, {"name": "\\u0061"}, {"name": "ok"}]'
