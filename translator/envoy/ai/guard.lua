@@ -216,6 +216,16 @@ local function enrich(body, path, added, at_end)
   return true
 end
 
+-- What has parameters of models: embeddings and counts of tokens, for instance, take none of those of chats.
+local PARAMETERS = {"/chat/completions$", "/completions$", "/messages$", "/responses$"}
+
+local function takes_parameters(path)
+  for _, each in ipairs(PARAMETERS) do
+    if find(path, each) then return true end
+  end
+  return false
+end
+
 local function set_fields(body, fields, is_default)
   local is_changed = false
   for i = 1, fields and #fields.k or 0 do
@@ -250,8 +260,10 @@ local function changed(program, text, path)
   if kind(body) == "map" then
     is_changed = enrich(body, path, program.prepend, false) or is_changed
     is_changed = enrich(body, path, program.append, true) or is_changed
-    is_changed = set_fields(body, program.defaults, true) or is_changed
-    is_changed = set_fields(body, program.overrides, false) or is_changed
+    if takes_parameters(path) then
+      is_changed = set_fields(body, program.defaults, true) or is_changed
+      is_changed = set_fields(body, program.overrides, false) or is_changed
+    end
   elseif program.prepend or program.append or program.defaults or program.overrides then
     refuse("400", "The body of the request has to be an object.", "invalid_json")
   end

@@ -166,9 +166,9 @@ class AIPolicy(Disableable):
     prompt: PromptEnrichment | None = None
     """Messages that requests for chats get in addition."""
     defaults: JsonObject | None = None
-    """Fields that a request gets where it does not have them, by their names: such as `temperature`."""
+    """Fields that chats and completions get where they do not have them, by their names: such as `temperature`."""
     overrides: JsonObject | None = None
-    """Fields that a request gets, whatever it says: such as `store: false`, or another `model`."""
+    """Fields that chats and completions get, whatever they say: such as `store: false`, or another `model`."""
     models: Annotated[ModelAccess | None, ATOMIC] = None
     """Which models requests may ask for."""
     max_bytes: Annotated[OptionalSize, Doc(envoy="Route.request_body_buffer_limit", default="1Mi")] = None

@@ -309,6 +309,14 @@ def test_fields(body: dict[str, Any], defaults: dict[str, Any], overrides: dict[
     assert (found.json if found.body else body) == {**defaults, **body, **overrides}
 
 
+@pytest.mark.parametrize("path", ["/v1/embeddings", f"{MESSAGES}/count_tokens", "/v1/moderations"])
+def test_fields_are_those_of_chats(path: str) -> None:
+    """What has no parameters of chats gets none: providers would refuse it."""
+    fields = program(defaults={"temperature": 1}, overrides={"store": False})
+    assert guarded(fields, {"input": "Hello"}, path).body is None
+    assert guarded(fields, {"prompt": "Hello"}, "/v1/completions").json["store"] is False
+
+
 BUILTIN_TEXTS = {
     "Email": (["a.b+c@mail.example.co.uk", "x@y.io"], ["a@b", "@example.com", "a at b.com"]),
     "Phone": (
