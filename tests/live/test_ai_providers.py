@@ -26,14 +26,14 @@ async def test_a_provider_with_its_key(ai_proxy: Proxy, alpha: Upstream) -> None
     provider = at(alpha, "main", openai={}, auth=auth)
     await ai_proxy.apply(to_backend("ai"), ai(provider), key_secret("openai", "sk-own"))
     found = await ai_proxy.request(
-        f"{CHAT}?api-key=of-the-client&x=1", method="POST", headers=CLIENT | JSON, body=chat()
+        f"{CHAT}?api-key=of-the-client&api-version=1", method="POST", headers=CLIENT | JSON, body=chat()
     )
     assert found.echo["usage"]["total_tokens"] == 7
     (seen,) = alpha.seen
     assert seen.values("authorization") == ["Bearer sk-own"]
     assert "of-the-client" not in repr(seen)
     assert not any(name.startswith(("x-headgate", "x-forwarded", "x-envoy")) for name, _ in seen.headers)
-    assert (seen.path, seen.host) == (f"{CHAT}?x=1", f"127.0.0.1:{alpha.port}")
+    assert (seen.path, seen.host) == (f"{CHAT}?api-version=1", f"127.0.0.1:{alpha.port}")
     assert json.loads(seen.body) == json.loads(chat())
 
 
@@ -253,3 +253,29 @@ async def test_headers_of_answers(ai_proxy: Proxy, alpha: Upstream) -> None:
     found = await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())
     assert [each for each in own if each in found.headers] == []
     assert found.headers["x-ratelimit-remaining-tokens"] == "7"
+
+
+@pytest.mark.parametrize(
+    "sent", [{"Content-Type": "application/x-www-form-urlencoded"}, {"Content-Type": "TEXT/plain"}]
+)
+@pytest.mark.parametrize("path", [CHAT, "/v1/embeddings"])
+async def test_json_that_says_to_be_a_form(ai_proxy: Proxy, alpha: Upstream, path: str, sent: dict[str, str]) -> None:
+    """JSON that a program sends under its usual type, as curl does, comes to the provider as JSON."""
+    await ai_proxy.apply(to_backend("ai"), ai(at(alpha)))
+    assert (await ai_proxy.request(path, method="POST", headers=sent, body=chat())).status == 200
+    assert alpha.seen[0].values("content-type") == ["application/json"]
+    assert alpha.seen[0].body == chat()
+
+
+@pytest.mark.parametrize(
+    ("content", "body"),
+    [("application/x-www-form-urlencoded", b"model=a"), ("multipart/form-data; boundary=a", chat()), ("a/b", chat())],
+)
+async def test_what_is_sent_as_something_else(ai_proxy: Proxy, alpha: Upstream, content: str, body: bytes) -> None:
+    """What is no JSON stays what it says to be, and so does what a client calls something else on purpose."""
+    alpha.answer = None
+    await ai_proxy.apply(to_backend("ai"), ai(at(alpha)))
+    found = await ai_proxy.request("/v1/files", method="POST", headers={"Content-Type": content}, body=body)
+    assert found.status == 200
+    assert alpha.seen[0].values("content-type") == [content]
+    assert alpha.seen[0].body == body

@@ -93,6 +93,21 @@ async def test_a_key_that_is_passed_through(ai_proxy: Proxy, alpha: Upstream, be
     assert "of-the-client" not in repr(beta.seen)
 
 
+async def test_no_token_of_a_session_is_left(ai_proxy: Proxy, alpha: Upstream, beta: Upstream) -> None:
+    """What a signature adds does not reach the next provider, though clients may send headers of that name."""
+    one = at(alpha, "aws", auth={"aws": {"region": "eu-west-1", "secretRef": {"name": "aws"}}})
+
+    async def fail(_: Seen) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    names = ("x-amz-security-token", "x-amz-date", "x-amz-content-sha256")
+    await ai_proxy.apply(to_backend("ai"), ai(one, at(beta), forwardHeaders=names), secrets())
+    alpha.answer = fail
+    assert (await ai_proxy.request(CHAT, method="POST", headers=CLIENT | JSON, body=chat())).status == 200
+    assert alpha.seen[0].values("x-amz-security-token") == [OWN["aws"]]
+    assert [beta.seen[0].values(each) for each in names] == [[], [], []]
+
+
 @pytest.mark.parametrize("priority", [None, 0])
 async def test_no_key_of_another_is_passed_through(
     ai_proxy: Proxy, alpha: Upstream, beta: Upstream, priority: int | None

@@ -40,6 +40,8 @@ GOOGLE_KEY: Final = sha256(GOOGLE_SCOPE.encode()).hexdigest()[:16]
 ACCESS_TOKEN: Final = r"[-_.~+/A-Za-z0-9]+=*"
 NO_ACCESS_TOKEN: Final = "no_access_token"
 """The name of the rule, which logs tell of requests that it refuses."""
+SIGNED: Final = ("x-amz-content-sha256", "x-amz-date", "x-amz-security-token")
+"""The headers that signatures of AWS add beside Authorization."""
 TOKEN_SECONDS: Final = 5
 """How long an endpoint of tokens may take to respond."""
 
@@ -130,6 +132,11 @@ class AwsSignature(ProviderCredential):
     service: str
     region: str
     keys: InlineKeys | Role | None = None
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """What a signature adds: the token of a session is a credential."""
+        return SIGNED
 
     @property
     def digest(self) -> str:

@@ -11,6 +11,7 @@ from translator.envoy.hidden_keys import hide_keys
 from translator.envoy.hooks import FilterHook
 from translator.envoy.http_filters import API_KEY_AUTH, BEFORE_AUTHZ
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
+from translator.extensions.read_credentials import read_credentials
 from translator.gateway.api_keys import Keys, none_selected, united
 from translator.gateway.labelled_secrets import secrets_with
 from translator.ir.http import RuleSetting
@@ -53,15 +54,17 @@ class ApiKeys(RuleSetting, FilterHook):
                 made.key_sources.add(query=source.query)
             if source.cookie:
                 made.key_sources.add(cookie=source.cookie)
+        headers = [each.header for each in self.sources if each.header]
         queries = [each.query for each in self.sources if each.query]
         made.forwarding.header = self.client_header
         made.forwarding.hide_credentials = not (self.forwarded or queries)
         yield FilterConfig(API_KEY_AUTH, made)
         if queries and not self.forwarded:
-            headers = [each.header for each in self.sources if each.header]
             cookies = [each.cookie for each in self.sources if each.cookie]
             hidden = hide_keys(headers, queries, cookies)
             yield SlotFilter(BEFORE_AUTHZ, "headgate.api_key_auth.hide", hidden, FIRST)
+        if self.forwarded:
+            yield from read_credentials("api_key", headers, queries)
 
 
 def read(context: PolicyContext) -> FilterOutcome:

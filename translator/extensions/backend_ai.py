@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from translator.backends.guarded import address_fault
 from translator.backends.host_names import absolute
 from translator.backends.reference import group_member
 from translator.db import Db
@@ -13,6 +12,7 @@ from translator.extensions.ai_provider import ProviderRequests, as_provider
 from translator.extensions.ai_vendors import vendor
 from translator.extensions.backend_ai_auth import provider_credential
 from translator.extensions.backend_members import BackendMember
+from translator.extensions.backend_static import host_fault
 from translator.extensions.upstream_tls import BackendTls, validated_tls
 from translator.ir.backend import Backend, BackendKey, BackendSetting, Protocol
 from translator.objects.gateway_api.backendtlspolicy import SYSTEM, BackendTLSPolicyValidation
@@ -105,7 +105,7 @@ def _place(db: Db, ref: Ref, found: AiProvider, host: str, field: str) -> Outcom
     if found.custom is not None and found.custom.backend_ref is not None:
         return _member(db, ref, found, f"{field}.custom.backendRef")
     port = found.port or HTTPS
-    if fault := address_fault(db.settings, host, port):
+    if fault := host_fault(db.settings, host, port):
         return Outcome(None, (Problem("Accepted", "Invalid", f"{field}.host: {fault}."),))
     tls = _tls(db, ref, found, host, f"{field}.tls")
     if tls.value is None:

@@ -67,7 +67,10 @@ def host_fault(settings: Settings, host: str, port: int) -> str:
     """Return why a host can be no backend, and the way out; "" if it can."""
     if fault := address_fault(settings, host, port):
         return fault
-    return f"{host} is neither a DNS name nor an IP address; correct it" if _is_malformed(host) else ""
+    if not _is_malformed(host):
+        return ""
+    way_out = "leave out the port, which has a field of its own" if host.count(":") == 1 else "correct it"
+    return f"{host} is neither a DNS name nor an IP address; {way_out}"
 
 
 def _is_malformed(host: str) -> bool:

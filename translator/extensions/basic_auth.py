@@ -13,6 +13,7 @@ from translator.envoy.filter_entries import FIRST, FilterConfig, FilterEntry, Sl
 from translator.envoy.hooks import FilterHook
 from translator.envoy.http_filters import BASIC_AUTH, BEFORE_AUTHZ
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
+from translator.extensions.read_credentials import read_credentials
 from translator.gateway.secrets import referenced_secret, secret_value
 from translator.ir.http import RuleSetting
 from translator.languages.htpasswd import LineFault, users
@@ -61,6 +62,8 @@ class BasicAuthentication(RuleSetting, FilterHook):
         )
         made.users.inline_string = self.users
         yield SlotFilter(BEFORE_AUTHZ, "headgate.basic_auth", made, FIRST)
+        if self.asked_header:
+            yield from read_credentials("basic", (self.asked_header,))
 
     def _before(self) -> HeaderMutation:
         """Return what changes requests first.

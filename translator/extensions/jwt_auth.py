@@ -15,8 +15,9 @@ from translator.envoy import http_filters
 from translator.envoy.filter_entries import DiscoveredPart, FilterConfig, FilterEntry, SlotFilter
 from translator.envoy.hooks import FilterHook
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
-from translator.extensions.jwt_messages import ambiguous, requirement, write_issuer
+from translator.extensions.jwt_messages import ambiguous, requirement, token_headers, write_issuer
 from translator.extensions.jwt_providers import MEMBER, PAYLOAD, PROVIDER, Issuer, Issuers, RemoteKeys, read_issuers
+from translator.extensions.read_credentials import read_credentials
 from translator.ir.backend import Backend
 from translator.ir.http import RuleSetting
 from translator.objects.headgate.jwt import JwtAuth
@@ -74,6 +75,9 @@ class TokenCheck(RuleSetting, FilterHook):
         yield DiscoveredPart(http_filters.JWT, self.name, part)
         for place, refusal in enumerate(ambiguous(self.issuers)):
             yield SlotFilter(http_filters.BEFORE_AUTHN, f"{AMBIGUOUS}.{place}", refusal, FIRST)
+        sources = [each.spec.token_source for each in self.issuers if each.spec.token_source is not None]
+        headers = [name for each in self.issuers for name, _ in token_headers(each.spec)]
+        yield from read_credentials("jwt", headers, [name for each in sources for name in each.query_params or ()])
 
 
 def _changed(issuer: Issuer, change: Callable[[Backend], Backend]) -> Issuer:

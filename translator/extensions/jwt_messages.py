@@ -56,7 +56,7 @@ def write_issuer(provider: config_pb2.JwtProvider, issuer: Issuer) -> None:
         provider.local_jwks.inline_string = issuer.keys
 
 
-def _headers(spec: JwtProvider) -> tuple[tuple[str, str], ...]:
+def token_headers(spec: JwtProvider) -> tuple[tuple[str, str], ...]:
     """Return the headers that may have a token, each with what stands before it."""
     if spec.token_source is None:
         # Without any place Envoy would look at the parameter access_token of the query too.
@@ -76,7 +76,7 @@ def _spellings(prefix: str) -> tuple[str, ...]:
 
 
 def _write_source(provider: config_pb2.JwtProvider, spec: JwtProvider) -> None:
-    for name, prefix in _headers(spec):
+    for name, prefix in token_headers(spec):
         for each in _spellings(prefix):
             provider.from_headers.add(name=name, value_prefix=each)
     if spec.token_source is not None:
@@ -113,7 +113,7 @@ def ambiguous(issuers: tuple[Issuer, ...]) -> tuple[HTTPFault, ...]:
     spelling of the prefix: a request with ``bearer EVIL, Bearer GOOD`` would be valid, and one with ``BeaReR EVIL``
     would have no token.
     """
-    places = dict.fromkeys(place for each in issuers for place in _headers(each.spec) if place[1].strip())
+    places = dict.fromkeys(place for each in issuers for place in token_headers(each.spec) if place[1].strip())
     return tuple(_refusal(name, prefix) for name, prefix in places)
 
 

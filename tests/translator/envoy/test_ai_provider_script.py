@@ -20,7 +20,7 @@ return function(model, usage, operation, text, allowed)
   if not ok then return made == BAD and "bad" or "failed: " .. tostring(made) end
   if wrong then return "lost: " .. wrong end
   return "ok", made or text
-end, function(path) return operation_of(path) end"""
+end, function(path, read) return operation_of(path, set_of(read)) end"""
 
 
 class Made(NamedTuple):
@@ -45,9 +45,9 @@ def made(
     return Made(*(each.decode("utf-8", "surrogatepass") for each in (found if isinstance(found, tuple) else (found,))))
 
 
-def operation(path: str) -> tuple[str, str]:
-    """Return the operation of a path, and the query without credentials."""
-    name, query = _functions()[1](path.encode())
+def operation(path: str, read: str = "") -> tuple[str, str]:
+    """Return the operation of a path, and what of the query is the API's without the parameters that are `read`."""
+    name, query = _functions()[1](path.encode(), read.encode())
     return name.decode(), query.decode()
 
 
@@ -151,3 +151,19 @@ def test_what_would_be_lost(messages: Any, lost: str) -> None:
 def test_operations(path: str, wanted: tuple[str, str]) -> None:
     """What is asked for follows /v1/, or is what the path ends with; credentials are taken out of the query."""
     assert operation(path) == wanted
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("api-version=2024-10-21&x-api-key=s", "?api-version=2024-10-21"),
+        ("x-goog-api-key=s&AKey=s&sig=s&teamkey=s&other=s", ""),
+        ("a;key=s&limit=1;key=s&limit=2", "?limit=2"),
+        ("%6cimit=3&Limit=4&order", "?%6cimit=3&order"),
+        ("include[]=a&include%5B%5D=b&metadata[a]=c&metadata[a]key=s", "?include[]=a&include%5B%5D=b&metadata[a]=c"),
+        ("page=s&%70age=s&limit=1", "?limit=1"),
+    ],
+)
+def test_queries(query: str, wanted: str) -> None:
+    """Providers get the parameters of their APIs, but for those that the route reads a credential from."""
+    assert operation(f"/v1/files?{query}", "page") == ("files", wanted)

@@ -11,6 +11,7 @@ from tests.translator.objects.written import errors, valid
 from translator.objects.headgate.backend import HeadgateBackend
 
 KEY = "auth: {secretRef: {name: a}}"
+HEADER_NAME = "spec.ai.providers[0].auth.headerName"
 SERVICE = "custom: {backendRef: {name: a, port: 1}}"
 
 
@@ -44,7 +45,23 @@ def ai(provider: str, rest: str = "") -> dict[str, Any]:
         (ai("custom: {formats: [OpenAI, OpenAI]}, host: a"), "spec.ai.providers[0].custom.formats"),
         (ai(SERVICE, ", failover: {retryOn: [6xx]}"), "spec.ai.failover.retryOn[0]"),
         (ai(SERVICE, ", failover: {attempts: 0}"), "spec.ai.failover.attempts"),
-        (ai(SERVICE, ", forwardHeaders: [X-Api-Key]"), "spec.ai.forwardHeaders: must not have a header of credentials"),
+        (
+            ai(SERVICE, ", forwardHeaders: [X-Api-Key]"),
+            "spec.ai.forwardHeaders[0]: must not have a header of credentials",
+        ),
+        (ai(SERVICE, ", forwardHeaders: [a, Authorization]"), "spec.ai.forwardHeaders[1]: must not have a header of"),
+        (ai(SERVICE, ", forwardHeaders: [a, Host]"), "spec.ai.forwardHeaders[1]: must not have a header of the conn"),
+        (ai(SERVICE, ", forwardHeaders: [TE]"), "spec.ai.forwardHeaders[0]: must not have a header of the connection"),
+        (ai(SERVICE, ", forwardHeaders: [x-headgate-ai-provider]"), "spec.ai.forwardHeaders[0]"),
+        *(
+            (ai(f"openai: {{}}, auth: {{secretRef: {{name: a}}, headerName: {name}}}"), f"{HEADER_NAME}: must not be")
+            for name in (
+                *("Host", "content-length", "Transfer-Encoding", "connection", "TE", "upgrade", "trailer"),
+                *("keep-alive", "proxy-connection", "content-type", "User-Agent", "x-request-id", "traceparent"),
+                *("X-Gateway-Model-Name", "x-envoy-original-path", "x-forwarded-for", "x-headgate-ai-provider"),
+            )
+        ),
+        (ai("openai: {}, auth: {secretRef: {name: a}, headerName: ':authority'}"), HEADER_NAME),
         (ai(SERVICE, ", forwardHeaders: [a, a]"), "spec.ai.forwardHeaders"),
         (ai(f"openai: {{}}, {KEY}, tls: {{disable: {{}}, hostname: a.b}}"), "spec.ai.providers[0].tls.disable"),
         (ai(f"openai: {{}}, {KEY}, model: 'a b'"), "spec.ai.providers[0].model"),

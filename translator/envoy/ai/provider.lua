@@ -9,12 +9,19 @@ local SAVED = "headgate.ai.request"  -- metadata: what the first attempt found
 -- What providers get of clients: all else may tell who these are, or let somebody in.
 local KEPT = set_of([[content-type content-length content-encoding transfer-encoding accept accept-language user-agent
   idempotency-key openai-beta anthropic-version anthropic-beta x-goog-api-client x-client-request-id x-request-id
-  traceparent tracestate]])
-local KEPT_PREFIX = "x-stainless-"
+  traceparent tracestate x-stainless-arch x-stainless-async x-stainless-custom-poll-interval x-stainless-helper
+  x-stainless-helper-method x-stainless-lang x-stainless-os x-stainless-package-version x-stainless-poll-helper
+  x-stainless-raw-response x-stainless-read-timeout x-stainless-retry-count x-stainless-runtime
+  x-stainless-runtime-version x-stainless-stream-helper x-stainless-timeout]])
+local READ = "headgate.credentials"  -- metadata: where the route has read credentials for the gateway
+local FRAMING = set_of("content-length transfer-encoding")
 -- What of answers is between the gateway and the provider: whose account it is, and how to connect to it.
 local OF_PROVIDER = {"set-cookie", "alt-svc", "openai-organization", "openai-project", "anthropic-organization-id"}
-local SECRET_PARAMETERS = {key = true, ["api-key"] = true, api_key = true, apikey = true, access_token = true,
-  token = true, auth = true, authorization = true, ["subscription-key"] = true}
+-- Parameters of the APIs, which alone they get: whatever else is in a query may be a key.
+local PARAMETERS = set_of([[after after_id alt api-version before before_id beta encoding_format include include[]
+  include_obfuscation intent limit model order page page_size page_token pageSize pageToken purpose starting_after
+  status stream]])
+local METADATA = "^metadata%[[^%]]*%]$"
 local OPERATIONS = {"/chat/completions", "/completions", "/responses", "/embeddings", "/messages",
   "/messages/count_tokens", "/moderations", "/images/generations", "/images/edits", "/audio/speech",
   "/audio/transcriptions", "/audio/translations", "/rerank", "/models"}
@@ -68,8 +75,8 @@ local function refuse(handle, anthropic, status, message)
   error(REFUSED, 0)
 end
 
--- The operation that a path names, and its query without credentials.
-local function operation_of(path)
+-- The operation that a path names, and what of its query is the API's, without what `read` names.
+local function operation_of(path, read)
   local bare, query = path:match("^([^?]*)%??(.*)$")
   local operation = bare:match("/v1/(.*)$")
   if not operation then
@@ -80,17 +87,22 @@ local function operation_of(path)
   operation = operation or sub(bare, 2)
   local kept = {}
   for part in query:gmatch("[^&]+") do
-    if not SECRET_PARAMETERS[lower(decoded(part:match("^[^=]*")))] then kept[#kept + 1] = part end
+    local name = decoded(part:match("^[^=]*"))
+    -- Some servers take a semicolon for an ampersand.
+    local known = (PARAMETERS[name] or find(name, METADATA)) and not find(part, ";", 1, true)
+    if known and not read[name] then kept[#kept + 1] = part end
   end
   return operation, #kept > 0 and "?" .. concat(kept, "&") or ""
 end
 
 -- What an attempt before has added is not kept either: credentials are in headers of the first list only by intention.
-local function strip(headers, forwarded, foreign)
+local function strip(headers, forwarded, foreign, read)
   local found = {}
   for name in pairs(headers) do
-    local kept = KEPT[name] or forwarded[name] or sub(name, 1, #KEPT_PREFIX) == KEPT_PREFIX or byte(name) == 58
-    if not kept or foreign[name] then found[#found + 1] = name end
+    local kept = KEPT[name] or forwarded[name]
+    if byte(name) ~= 58 and not FRAMING[name] and (not kept or foreign[name] or read[name]) then
+      found[#found + 1] = name
+    end
   end
   for _, each in ipairs(found) do headers:remove(each) end
 end
@@ -105,10 +117,16 @@ local function saved(handle, headers)
   return path, length
 end
 
+-- Whether a type of content is what programs say by themselves, such as curl, of any text.
+local function usual_type(found)
+  local bare = lower(found or ""):match("^%s*([^;%s]*)")
+  return bare == "" or bare == "application/x-www-form-urlencoded" or bare == "text/plain"
+end
+
 local function secret_of(headers)
   for _, each in ipairs(KEYS) do
     local found = headers:get(each)
-    if found then return found:gsub("^[Bb]earer +", "") end
+    if found and not find(lower(found), "^basic ") then return found:gsub("^[Bb]earer +", "") end
   end
 end
 
@@ -116,11 +134,12 @@ local function prepare(handle)
   local headers = handle:headers()
   local text = headers:get(CONFIG)
   local path, length = saved(handle, headers)
-  local operation, query = operation_of(path)
+  local read = handle:streamInfo():dynamicMetadata():get(READ) or {}
+  local operation, query = operation_of(path, read.parameters or {})
   local anthropic = operation == "messages" or operation:match("^messages/") ~= nil
   local provider = configuration(text or "")
   local secret = provider.keep and secret_of(headers)
-  strip(headers, provider.forward, provider.strip)
+  strip(headers, provider.forward, provider.strip, read.headers or {})
   if not provider.takes[1] then error("no configuration") end
   local api, taken = anthropic and "anthropic" or "openai", false
   for _, each in ipairs(provider.takes) do taken = taken or each == api end
@@ -146,7 +165,8 @@ local function prepare(handle)
     headers:replace(":path", (provider.prefix or "") .. "/" .. operation .. query)
     handle:streamInfo():dynamicMetadata():set(SAVED, "client", "")
   end
-  if not provider.model and not provider.into and not (provider.usage and COUNTED[operation]) then return end
+  local usual = usual_type(headers:get("content-type"))
+  if not provider.model and not provider.into and not (provider.usage and COUNTED[operation]) and not usual then return end
   local body = handle:body()
   if not body then
     if provider.into then refuse(handle, anthropic, "400", "The request has no body.") end
@@ -162,6 +182,7 @@ local function prepare(handle)
       .. wrong .. " would be lost.")
   end
   if ok and made then body:setBytes(made) end
+  if ok and usual then handle:headers():replace("content-type", "application/json") end
 end
 
 function envoy_on_request(handle)

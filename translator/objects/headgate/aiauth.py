@@ -11,6 +11,7 @@ from translator.objects.headgate.awsbackend import AssumeRole, AwsSecretReferenc
 from translator.objects.headgate.references import SecretReference
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, exactly_one
 from translator.objects.schema.documentation import Doc
+from translator.objects.schema.header_names import FIXED
 from translator.objects.schema.scalars import HTTP_URL, METADATA_NAME, PRINTABLE, HeaderName, PreciseHostname
 
 KeyPrefix = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRINTABLE)]
@@ -67,6 +68,34 @@ class AzureAuth(Fields):
 
 MEMBERS: Final[tuple[str, ...]] = ("secret_ref", "passthrough", "aws", "gcp", "azure", "none")
 """The members, by their names in the model: exactly one is set."""
+NO_KEYS: Final = (
+    *sorted(FIXED),
+    "accept",
+    "accept-encoding",
+    "content-encoding",
+    "content-type",
+    "expect",
+    "forwarded",
+    "referer",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "via",
+    "x-client-request-id",
+    "x-request-id",
+)
+"""Headers that no key may be in: they frame the request, say what it is, or are in logs and traces."""
+NO_KEY_PREFIXES: Final = ("x-envoy-", "x-forwarded-", "x-gateway-", "x-headgate-", "x-stainless-")
+"""What others begin with."""
+_NO_KEY: Final = (
+    "must not be a header that frames requests, says what they are or is logged: remove it, so that the key is where "
+    "the provider looks for it, or name another one, such as x-api-key"
+)
+_KEY_RULE: Final = (
+    f"!has(self.headerName) || !(self.headerName.lowerAscii() in {list(NO_KEYS)} || "
+    + " || ".join(f"self.headerName.lowerAscii().startsWith('{each}')" for each in NO_KEY_PREFIXES)
+    + ")"
+)
 _NAMES: Final = tuple("secretRef" if each == "secret_ref" else each for each in MEMBERS)
 
 
@@ -83,6 +112,7 @@ class ProviderAuth(CheckedFields):
             "must be set beside secretRef only: remove it",
             "headerName",
         ),
+        CelRule(_KEY_RULE, _NO_KEY, "headerName"),
     )
 
     secret_ref: Annotated[SecretReference | None, Doc(envoy="Generic.credential")] = None
@@ -116,6 +146,8 @@ class ProviderAuth(CheckedFields):
             yield FieldViolation((), f"{self.rules[0].message}: add it, or remove the others")
         elif self.secret_ref is None and (self.header_name is not None or self.prefix is not None):
             yield FieldViolation(("headerName",), self.rules[1].message)
+        elif (name := (self.header_name or "").lower()) in NO_KEYS or name.startswith(NO_KEY_PREFIXES):
+            yield FieldViolation(("headerName",), _NO_KEY)
 
 
 class ProviderTls(CheckedFields):

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 from translator.objects.headgate.aiproviders import AiProvider
 from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, unique
 from translator.objects.schema.documentation import Doc
+from translator.objects.schema.header_names import FIXED
 from translator.objects.schema.scalars import FAILURE, Count, HeaderName, PositiveMilliseconds
 
 MOST_PROVIDERS: Final = 16
@@ -61,6 +62,8 @@ class ProviderFailures(Fields):
 CREDENTIALS: Final = ("authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key")
 """Headers that no provider gets of clients, but as the credential that it is to be passed."""
 _NO_CREDENTIALS: Final = "must not have a header of credentials: remove it, and see passthrough of auth"
+_OWN_PREFIXES: Final = ("x-envoy-", "x-headgate-")
+_NOT_PASSED: Final = "must not have a header of the connection, Host, or one of Envoy's or Headgate's own: remove it"
 
 
 class AiBackend(CheckedFields):
@@ -70,6 +73,13 @@ class AiBackend(CheckedFields):
         CelRule(
             f"!has(self.forwardHeaders) || !self.forwardHeaders.exists(x, x.lowerAscii() in {list(CREDENTIALS)})",
             _NO_CREDENTIALS,
+            "forwardHeaders",
+        ),
+        CelRule(
+            f"!has(self.forwardHeaders) || !self.forwardHeaders.exists(x, x.lowerAscii() in {sorted(FIXED)} || "
+            + " || ".join(f"x.lowerAscii().startsWith('{each}')" for each in _OWN_PREFIXES)
+            + ")",
+            _NOT_PASSED,
             "forwardHeaders",
         ),
     )
@@ -97,6 +107,10 @@ class AiBackend(CheckedFields):
     which they are not counted."""
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield a violation if credentials are among the headers."""
-        if any(each.lower() in CREDENTIALS for each in self.forward_headers or ()):
-            yield FieldViolation(("forwardHeaders",), _NO_CREDENTIALS)
+        """Yield a violation of each header that is of credentials, of the connection or of the proxy."""
+        for place, each in enumerate(self.forward_headers or ()):
+            name = each.lower()
+            if name in CREDENTIALS:
+                yield FieldViolation(("forwardHeaders", place), _NO_CREDENTIALS)
+            elif name in FIXED or name.startswith(_OWN_PREFIXES):
+                yield FieldViolation(("forwardHeaders", place), _NOT_PASSED)
