@@ -36,7 +36,9 @@ def at_models(rule: str = "", name: str = "policy", route: str = "llm", **spec: 
 
 async def ask(proxy: Proxy, model: object, path: str = "/v1/chat/completions", **fields: Any) -> Response:
     """Ask a model for something."""
-    return await post(proxy, json.dumps({"model": model, "messages": []}).encode(), path, **fields)
+    return await post(
+        proxy, json.dumps({"model": model, "messages": [{"role": "user", "content": "hello"}]}).encode(), path, **fields
+    )
 
 
 async def post(proxy: Proxy, body: bytes, path: str = "/v1/chat/completions", **headers: str) -> Response:

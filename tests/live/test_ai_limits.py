@@ -18,7 +18,7 @@ from tests.ai.vendors import Vendor
 from tests.live.ai_providers import CHAT, JSON, ai, at_port, chat
 from tests.live.backends import reference, to_backend
 from tests.live.model_routes import model_route
-from tests.live.objects import Manifest
+from tests.live.objects import Manifest, endpoints, route, rule, service
 from tests.live.proxy import Proxy
 from tests.live.rate_limit_service import RateLimitService
 from tests.live.rate_limits import limits, year
@@ -214,7 +214,7 @@ async def test_where_no_model_is_read(ai_limited: Proxy, limiter: RateLimitServi
     """At a route that reads no model no header of a client stands for one, and the status says so."""
     model = {"headers": [{"name": "X-Gateway-Model-Name", "type": "Distinct"}]}
     limited = limits(year(0, "none", clientSelectors=[model]), level="route")
-    await ai_limited.apply(limited)
+    await ai_limited.apply(limited, service("plain"), endpoints("plain", [served.port]), route(rule("plain")))
     headers = JSON | {"X-Gateway-Model-Name": "gpt-5"}
     assert (await ai_limited.request(CHAT, method="POST", headers=headers, body=chat())).status == PASSED
     (ancestor,) = ai_limited.status("TrafficPolicy", "policy")["ancestors"]

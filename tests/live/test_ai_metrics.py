@@ -117,6 +117,7 @@ async def test_fields_of_access_logs(ai_proxy: Proxy, served: Provider) -> None:
     assert {name: value for name, value in first.items() if value is not None} == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "small",
         "gen_ai.response.model": "small",
         "gen_ai.usage.input_tokens": 20,
         "gen_ai.usage.output_tokens": 9,
@@ -136,7 +137,7 @@ async def test_attributes_of_spans(ai_proxy: Proxy, served: Provider) -> None:
     assert {name: span.attributes.get(name) for name in FIELDS if not name.startswith("error")} == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
-        "gen_ai.request.model": None,
+        "gen_ai.request.model": "small",
         "gen_ai.response.model": "small",
         "gen_ai.usage.input_tokens": "20",
         "gen_ai.usage.output_tokens": "9",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import openai
@@ -13,12 +14,15 @@ from tests.ai.clients import openai_client
 from tests.ai.faults import Status
 from tests.ai.provider import Provider, provider
 from tests.live.ai_providers import ai, at_port, key_secret
-from tests.live.model_routes import at_models, model_route, models
-from tests.live.objects import Manifest, endpoints, service
+from tests.live.backends import to_backend
+from tests.live.model_routes import ask as ask_raw
+from tests.live.model_routes import at_models, model_route, models, post
+from tests.live.objects import Manifest, endpoints, service, traffic_policy
 from tests.live.proxy import Proxy
 from tests.live.rate_limit_service import RateLimitService
 from tests.live.rate_limits import limits, year
 
+HEADER = "x-gateway-model-name"
 HELLO: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "hello"}]
 
 
@@ -152,3 +156,20 @@ async def test_what_models_cost(
         await limiter.redis.counted(19_110)
         with pytest.raises(openai.RateLimitError):
             await ask_for(gpt, "cheap-one")
+
+
+@pytest.mark.parametrize("own", ["", "gpt-5", "secret"])
+async def test_policies_of_an_http_route_know_the_model(ai_proxy: Proxy, plain: Provider, own: str) -> None:
+    """An HTTPRoute to providers tells policies the model of the body, whatever clients write; forms tell none."""
+    denied = {"action": "Deny", "policy": {"matchExpressions": [f"request.headers['{HEADER}'] == 'secret'"]}}
+    backend = ai(at_port(plain.port, "main", openai={}, auth={"none": {}}))
+    await ai_proxy.apply(backend, to_backend("ai"), traffic_policy("route", rbac=denied))
+    headers = {"X_Gateway_Model_Name": own} if own else {}
+    refused = await ask_raw(ai_proxy, "secret", **headers)
+    assert (refused.status, json.loads(refused.body)["error"]["type"]) == (403, "permission_error")
+    assert (await ask_raw(ai_proxy, "gpt-5", **headers)).status == 200
+    form = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--x--\r\n'
+    sent = {"Content_Type": "multipart/form-data; boundary=x", **headers}
+    assert (await post(ai_proxy, form, "/v1/audio/transcriptions", **sent)).status == 200
+    assert (await post(ai_proxy, b'{"model": "secret"}', "/v1/files/chat/completions", **sent)).status == 403
+    assert [each.model for each in plain.seen if each.endpoint and each.path == "/v1/chat/completions"] == ["gpt-5"]

@@ -50,7 +50,7 @@ def _headers(found: RateLimits) -> set[str]:
 
 WITHOUT_MODEL: Final = (
     "spec.rateLimit selects requests by the header X-Gateway-Model-Name, which none of them has there: the model is "
-    "read by ModelRoutes, and by HTTPRoutes with a rule that matches the header"
+    "read by ModelRoutes, and by HTTPRoutes to AI providers or with a rule that matches the header"
 )
 
 

@@ -8,7 +8,9 @@ from translator.db import Db
 from translator.engine.query import NotSyncedError, query
 from translator.kinds import Level
 from translator.objects.gateway_api.filters import RouteFilter
+from translator.objects.gateway_api.references import BackendObjectReference
 from translator.objects.gateway_api.route import Route
+from translator.objects.headgate.backend import HeadgateBackend
 from translator.policies.selection import policies_of_backends, policies_of_services, selected_in, selected_of
 from translator.policies.targets import BACKENDS, AttachedPolicy, PolicyShard, attached_policies, targeted_shards
 from translator.refs import Ref
@@ -41,7 +43,17 @@ def composes_filters(db: Db, route: Ref) -> bool:
     if found is None:
         return False
     rules = getattr(found.spec, "rules", ())
-    return found.reads_model or any(each.type in types for rule in rules for each in getattr(rule, "filters", ()))
+    if found.reads_model or any(each.type in types for rule in rules for each in getattr(rule, "filters", ())):
+        return True
+    return any(is_provider(db, found.ref, each) for rule in rules for each in rule.backend_refs)
+
+
+def is_provider(db: Db, route: Ref, reference: BackendObjectReference) -> bool:
+    """Return whether a backendRef of a route names a Backend of AI providers: their requests have their model read."""
+    if (reference.group, reference.kind) != (HeadgateBackend.group, HeadgateBackend.kind):
+        return False
+    found = db.get(HeadgateBackend, Ref(reference.kind, reference.namespace or route.namespace, reference.name))
+    return found is not None and found.spec.ai is not None
 
 
 def policies_at(db: Db, ref: Ref, section: str = "") -> tuple[Ref, ...]:

@@ -11,6 +11,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.envoy.ai.client_errors import ErrorsOfModels
 from translator.envoy.ai.model_settings import (
+    IS_FORM,
     CountUsage,
     ListedModel,
     ListModels,
@@ -49,7 +50,6 @@ FORMS: Final = (
     "/uploads",
 )
 """The paths of OpenAI's API to which files are sent as forms, which nobody reads the model of."""
-IS_FORM: Final = ValueMatch("content-type", "(?i)multipart/form-data(?:;.*)?", regex=True)
 CHANGES_PROTOCOL: Final = (
     ValueMatch("connection", "(?i)(?:.*[, ])?upgrade(?:[, ].*)?", regex=True),
     ValueMatch("upgrade", ".+", regex=True),

@@ -11,9 +11,9 @@ from translator.db import Db
 from translator.ir.ai import ModelBackend
 from translator.ir.backend import Backend, BackendKey
 from translator.ir.http import WeightedBackend
-from translator.objects.headgate.backend import HeadgateBackend
 from translator.objects.headgate.modelroute import ModelBackendRef, ModelRule
 from translator.outcome import Outcome, Problem
+from translator.policies.attachment import is_provider
 from translator.refs import Ref
 from translator.routes.rule import weighted_backend, with_its_own
 
@@ -65,10 +65,7 @@ def _is_provider(db: Db, route: Ref, reference: ModelBackendRef) -> bool:
     """Return whether a backend is asked as a provider is."""
     if reference.priority or reference.model:
         return True
-    if (reference.group, reference.kind) != (HeadgateBackend.group, HeadgateBackend.kind):
-        return False
-    found = db.get(HeadgateBackend, Ref(reference.kind, reference.namespace or route.namespace, reference.name))
-    return found is not None and found.spec.ai is not None
+    return is_provider(db, route, reference)
 
 
 def _united(db: Db, route: Ref, spec: ModelRule, found: list[ModelBackend]) -> tuple[Backend | None, tuple[str, ...]]:

@@ -9,11 +9,19 @@ from typing import TypeVar
 from translator.backends.reference import backend
 from translator.db import Db
 from translator.delegation.references import Delegation, delegation
-from translator.envoy.ai.model_settings import BeforeReading, CountUsage, ReadModel, WithoutModel
+from translator.envoy.ai.client_errors import ErrorsOfModels
+from translator.envoy.ai.model_settings import (
+    BeforeReading,
+    CountUsage,
+    FormsUntold,
+    ReadModel,
+    TellModel,
+    WithoutModel,
+)
 from translator.extension import FilterContext
 from translator.ir.http import PathKind, RouteMatch, Rule, RuleSetting, WeightedBackend
 from translator.objects.gateway_api.filters import RouteFilter
-from translator.objects.gateway_api.httproute import asks_for_model
+from translator.objects.gateway_api.httproute import HTTPRoute, asks_for_model
 from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.objects.gateway_api.route import Route
 from translator.objects.gateway_api.rules import BackendRef, RouteRule
@@ -113,6 +121,8 @@ def _rule(
     reads = reading(usable)
     if reads and (fault := _unprotected(site, rule)) is not None:
         return Outcome(Rule(name, usable, reads, error=fault.message), (*matches.problems, fault))
+    if site.route.kind == HTTPRoute.kind and any(map(_tells_cost, backends.value)):
+        reads = (*reads, ErrorsOfModels()) if reads else (TellModel(), FormsUntold(), ErrorsOfModels())
     if settings.value is None:
         return Outcome(Rule(name, usable, reads, error=settings.problems[0].message), problems)
     terminal = any(each.terminal for each in settings.value)
@@ -127,6 +137,11 @@ def _unprotected(site: FilterContext, rule: RouteRule[Fields]) -> Problem | None
     rules: tuple[RouteRule[Fields], ...] = getattr(found.spec, "rules", ()) if found is not None else ()
     first = next((each for each in rules if asks_for_model(each)), rule)
     return refusal(site.db, site.route, rule, site.field, protection(site.db, site.route, first))
+
+
+def _tells_cost(backend: WeightedBackend) -> bool:
+    """Return whether a backend is one of providers of models."""
+    return any(isinstance(one, CountUsage) for each in backend.settings for one in each.for_first_route)
 
 
 def reading(matches: Iterable[RouteMatch]) -> tuple[RuleSetting, ...]:

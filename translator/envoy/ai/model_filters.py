@@ -59,12 +59,17 @@ PICK: Final = "headgate.ai.pick"
 
 def reading_filters() -> Iterator[FilterEntry]:
     """Yield the filters, each with its place in the slot; nobody changes their messages."""
-    declared = AiProtocolManagerPerRoute()
-    declared.request.SetInParent()  # without it Envoy reads the body and tells nobody
-    yield SlotFilter(AI, INFO, _info(), INFO_WEIGHT, declared)
-    yield header_filter()
+    yield from telling_filters()
     yield SlotFilter(AI, MARK_READ, _mark(), READ_WEIGHT)
     yield SlotFilter(AI, PICK, SetFilterState(clear_route_cache=True), PICK_WEIGHT)
+
+
+def telling_filters() -> Iterator[SlotFilter]:
+    """Yield the filters that read the model and tell it in its header, and leave the route as it is."""
+    declared = AiProtocolManagerPerRoute()
+    declared.request.SetInParent()  # without it Envoy passes the body on as it is
+    yield SlotFilter(AI, INFO, _info(), INFO_WEIGHT, declared)
+    yield header_filter()
 
 
 def header_filter() -> SlotFilter:

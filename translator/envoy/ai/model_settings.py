@@ -9,7 +9,7 @@ from typing import ClassVar, Final, NamedTuple
 
 from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, RouteAction
-from translator.envoy.ai.model_filters import NO_RULE, header_filter, reading_filters
+from translator.envoy.ai.model_filters import INFO, NO_RULE, header_filter, reading_filters, telling_filters
 from translator.envoy.ai.usage import write_usage
 from translator.envoy.filter_entries import FilterEntry
 from translator.envoy.hooks import FilterHook, RouteHook
@@ -20,6 +20,15 @@ from translator.ir.listener import ListenerContext
 PENDING: Final = ModelMatch(ModelKind.PENDING, as_header=True)
 NOT_GET: Final = ValueMatch(":method", "[^G].*|G(?:[^E].*)?|GE(?:[^T].*)?|GET.+", regex=True)
 NO_CHANGE: Final = ValueMatch("upgrade", "", absent=True)
+IS_FORM: Final = ValueMatch("content-type", "(?i)multipart/form-data(?:;.*)?", regex=True)
+POST: Final = ValueMatch(":method", "POST")
+FORM_PATH: Final = ValueMatch(
+    ":path",
+    r"[^?]*/(?:audio/transcriptions|audio/translations|files|images/edits|images/variations|uploads(?:/[^/?]+/parts)?)"
+    r"(?:\?.*)?",
+    regex=True,
+)
+"""The ends of the paths of OpenAI's API to which files are sent as forms, which nobody reads the model of."""
 NOT_LISTED: Final = (
     "The list has no model for the path '%REQ(:PATH)%'. Models whose beginnings rules name are not in it."
 )
@@ -60,7 +69,7 @@ class ReadHeaderOnly(RuleSetting, FilterHook):
 
 def reads_model(settings: Iterable[object]) -> bool:
     """Return whether a rule with these settings has the model of its requests read."""
-    return any(isinstance(each, ReadModel | BeforeReading | PickedByModel) for each in settings)
+    return any(isinstance(each, ReadModel | BeforeReading | PickedByModel | FormsUntold) for each in settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,40 @@ class WithoutModel(RuleSetting, FilterHook):
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the filter that takes it away."""
         yield header_filter()
+
+
+@dataclass(frozen=True, slots=True)
+class TellModel(RuleSetting, FilterHook):
+    """Requests to providers have their model read, so that policies know it by its header, whatever clients write."""
+
+    protects: ClassVar[bool] = False
+    alpha: ClassVar[bool] = True
+
+    def filter_configs(self) -> Iterator[FilterEntry]:
+        """Yield the filters that read it."""
+        return telling_filters()
+
+
+@dataclass(frozen=True, slots=True)
+class FormsUntold(RuleSetting, RouteHook):
+    """Forms with files, whose model nobody can read, pass what reads models: no header tells one."""
+
+    @property
+    def is_final(self) -> bool:
+        """It is: what reads models is written by policies."""
+        return True
+
+    def parts(self, match: RouteMatch, answered: bool) -> tuple[RouteMatch, ...]:
+        """Tell forms from other requests."""
+        if answered or match.method not in ("", "POST"):
+            return (match,)
+        post = () if match.method else (POST,)
+        return (replace(match, headers=(*match.headers, FORM_PATH, IS_FORM, *post)), match)
+
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
+        """Leave out what has Envoy read the body."""
+        if FORM_PATH in match.headers and INFO in route.typed_per_filter_config:
+            del route.typed_per_filter_config[INFO]
 
 
 @dataclass(frozen=True, slots=True)
