@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import socket
+import struct
 from typing import Any
 
+import aiohttp
 import pytest
 from mcp import MCPError
 
@@ -190,3 +195,49 @@ async def test_one_of_several_comes_back(tool_proxy: Proxy, mcp: dict[str, ToolS
             assert sorted(await tools(client)) == sorted(named("late") + named("one"))
     async with agent(tool_proxy) as client:
         assert await tools(client) == named("one")
+
+
+CUTS = {
+    "JSON": b"content-type: application/json\r\ncontent-length: 500\r\n\r\n" + b'{"jsonrpc": "2.0"',
+    "pieces of JSON": b'content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"jso\r\n',
+    "a stream": b"content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n5\r\ndata:\r\n",
+}
+"""Answers that end too early."""
+
+
+@pytest.mark.parametrize("way", CUTS)
+async def test_answers_that_are_cut_off(tool_proxy: Proxy, mcp: dict[str, ToolServer], way: str) -> None:
+    """A server that cuts its answers off is left out, and nothing happens to the proxy and its other routes."""
+
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        if b"content-length: " in head:
+            await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
+        else:
+            await reader.readuntil(b"\r\n0\r\n\r\n")
+        first, _, rest = CUTS[way].partition(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n" + first + b"\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.03)
+        writer.write(rest)
+        await writer.drain()
+        await asyncio.sleep(0.03)
+        option = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
+        writer.close()
+
+    async with await asyncio.start_server(cut, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        bad: Manifest = {"name": "bad", "static": {"host": "127.0.0.1", "port": port}}
+        await tool_proxy.apply(to_backend("tools"), servers(at(mcp["whole"]), bad))
+        for _ in range(4):
+            status, said, session = await send(tool_proxy, "initialize", {}, **HELLO)
+            assert (status, bool(session)) == (200, True), said
+            known = {"Mcp-Session-Id": session}
+            status, said, _ = await send(tool_proxy, "tools/list", known)
+            assert {each["name"] for each in said["result"]["tools"]} == set(named("whole"))
+            with contextlib.suppress(TimeoutError, aiohttp.ClientError):
+                async with asyncio.timeout(1):
+                    assert (await send(tool_proxy, "tools/call", known, name="bad__x"))[0] != 0
+            status, said, _ = await send(tool_proxy, "tools/call", known, name="whole__where", arguments={})
+            assert (status, said["result"]["content"][0]["text"]) == (200, "whole")

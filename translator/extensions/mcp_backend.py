@@ -70,7 +70,8 @@ def read(db: Db, ref: Ref, found: McpBackend) -> Outcome[Backend | None]:
     first = servers[0].backend
     setting: BackendSetting
     if len(found.targets) > 1 or found.targets[0].selector is not None:
-        setting = SeveralServers(tuple(servers))
+        servers = [each._replace(backend=_beside_others(each.backend)) for each in servers]
+        first, setting = servers[0].backend, SeveralServers(tuple(servers))
     elif found.targets[0].openapi is not None:
         target, (server,) = found.targets[0], servers
         tools = read_tools(db, ref, found.targets[0].openapi, target.path or "", "targets[0].openapi")
@@ -83,6 +84,11 @@ def read(db: Db, ref: Ref, found: McpBackend) -> Outcome[Backend | None]:
         (server,) = servers
         setting = OneServer(server.path, server.timeout, server.host)
     return Outcome(replace(first, settings=(*first.settings, setting)), tuple(problems))
+
+
+def _beside_others(found: Backend) -> Backend:
+    settings = (replace(each, beside_others=True) if isinstance(each, McpServer) else each for each in found.settings)
+    return replace(found, settings=tuple(settings))
 
 
 def _with_headers(found: Backend, service: RestServer) -> Backend:

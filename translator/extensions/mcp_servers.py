@@ -16,7 +16,7 @@ from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_p
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
 from headgate_proto.envoy.extensions.filters.http.mcp_router.v3.mcp_router_pb2 import McpRouter, ValidationPolicy
 from headgate_proto.envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
-from translator.envoy.ai.mcp_filters import IDENTITY, federating_filter, several_filter
+from translator.envoy.ai.mcp_filters import IDENTITY, federating_filter, server_filter, several_filter
 from translator.envoy.cluster import http_options
 from translator.envoy.hooks import ClusterHook, RouteHook
 from translator.envoy.http_filters import BACKEND, GUARD
@@ -34,6 +34,8 @@ HEADERS: Final = "headgate.mcp.headers"
 """The name of the filter that removes headers."""
 CREDENTIAL: Final = "headgate.mcp.credential"
 """The name of the filter that adds the credential."""
+ANSWERS: Final = "headgate.mcp.answers"
+"""The name of the filter that has answers wait until they are whole."""
 READER: Final = "headgate.mcp.reader"
 ROUTER: Final = "headgate.mcp.router"
 """The names of the filters for several servers."""
@@ -70,6 +72,7 @@ class McpServer(BackendSetting, ClusterHook):
     Attributes:
         forwarded: the headers that the server gets beside those of all.
         credential: what it asks for; None if nothing.
+        beside_others: whether it is one of several.
     """
 
     for_clients_only: ClassVar[bool] = True
@@ -80,6 +83,7 @@ class McpServer(BackendSetting, ClusterHook):
     )
     forwarded: tuple[str, ...] = ()
     credential: Credential | None = None
+    beside_others: bool = False
 
     @property
     def secret_texts(self) -> tuple[GenericSecret, ...]:
@@ -92,6 +96,8 @@ class McpServer(BackendSetting, ClusterHook):
         removed = made.mutations.request_mutations.add().remove_on_match
         removed.key_matcher.safe_regex.regex = other_headers(self.forwarded)
         with http_options(cluster) as options:
+            if self.beside_others:
+                add_filter(options, ANSWERS, server_filter())
             add_filter(options, HEADERS, made)
             if (found := self.credential) is not None:
                 injector = generic_injector(CREDENTIAL, found.secret, found.header, found.prefix)

@@ -106,6 +106,12 @@ def several_filter() -> Lua:
 
 
 @cache
+def server_filter() -> Lua:
+    """Return the filter of the cluster of a server beside others: answers come to the router once they are whole."""
+    return _script("mcp_server")
+
+
+@cache
 def rest_filter() -> Lua:
     """Return the filter before the bridge to services of HTTP."""
     return _script("mcp_rest")
