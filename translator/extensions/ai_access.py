@@ -13,7 +13,7 @@ from headgate_proto.envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from headgate_proto.envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import FilterStateInput
 from headgate_proto.xds.type.matcher.v3.matcher_pb2 import Matcher
 from translator.envoy.ai.client_errors import ErrorsOfModels
-from translator.envoy.ai.model_filters import INFO, MODEL_STATE, MODELS_WEIGHT, reading_filters
+from translator.envoy.ai.model_filters import MODEL_STATE, MODELS_WEIGHT, info_filters
 from translator.envoy.filter_entries import FilterEntry, SlotFilter
 from translator.envoy.hooks import FilterHook
 from translator.envoy.http_filters import AI
@@ -48,7 +48,7 @@ class AllowedModels(RuleSetting, FilterHook):
 
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield what reads the model, as routes by model have it too, what lets in, and errors that clients read."""
-        yield from (each for each in reading_filters() if isinstance(each, SlotFilter) and each.name == INFO)
+        yield from info_filters()
         yield SlotFilter(AI, FILTER, self._filter(), MODELS_WEIGHT)
         yield from ErrorsOfModels().filter_configs()
 

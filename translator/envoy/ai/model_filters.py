@@ -37,6 +37,8 @@ MODEL_STATE: Final = "envoy.ai.model.request"
 """The filter state in which Envoy has the model of a request."""
 NO_RULE: Final = f"There is no rule for the model '%FILTER_STATE({MODEL_STATE}:PLAIN)%' here."
 """What clients are told of a model that no rule is for, as a format."""
+KEPT_TYPE: Final = "x-headgate-content-type"
+HIDDEN_TYPE: Final = "application/octet-stream"
 READ_KEY: Final = "model"
 READ: Final = "read"
 """The key and its value in the dynamic metadata of requests whose model was read."""
@@ -52,6 +54,8 @@ MODELS_WEIGHT: Final = 500
 USAGE_WEIGHT: Final = 400
 
 INFO: Final = "headgate.ai.model"
+ANSWER: Final = "headgate.ai.answer"
+HIDE: Final = "headgate.ai.unread"
 HEADER: Final = "headgate.ai.header"
 MARK_READ: Final = "headgate.ai.read"
 PICK: Final = "headgate.ai.pick"
@@ -66,10 +70,18 @@ def reading_filters() -> Iterator[FilterEntry]:
 
 def telling_filters() -> Iterator[SlotFilter]:
     """Yield the filters that read the model and tell it in its header, and leave the route as it is."""
-    declared = AiProtocolManagerPerRoute()
-    declared.request.SetInParent()  # without it Envoy passes the body on as it is
-    yield SlotFilter(AI, INFO, _info(), INFO_WEIGHT, declared)
+    yield from info_filters()
     yield header_filter()
+
+
+def info_filters() -> Iterator[SlotFilter]:
+    """Yield those of them that read the model and tell it to others; answers pass them byte for byte."""
+    declared = AiProtocolManagerPerRoute()
+    declared.request.SetInParent()  # without it Envoy reads the body and tells nobody
+    # Answers come the other way: their type is hidden from what reads the model, and then told again.
+    yield SlotFilter(AI, ANSWER, _answer(), INFO_WEIGHT + 1)
+    yield SlotFilter(AI, INFO, _info(), INFO_WEIGHT, declared)
+    yield SlotFilter(AI, HIDE, _unread(), INFO_WEIGHT - 1)
 
 
 def header_filter() -> SlotFilter:
@@ -84,6 +96,32 @@ def _info() -> Message:
     made = AiProtocolManager(request_handling=handling)
     made.filters.add(name="request_info").typed_config.Pack(RequestInfo(), deterministic=True)
     return made
+
+
+@cache
+def _unread() -> Message:
+    """Make what hides the type of an answer.
+
+    Envoy's filter takes the answer of a request that it has read for one to be translated: it writes JSON anew, and
+    cuts what its parser does not take, such as half of a pair of surrogates. Of other types it leaves answers alone.
+    """
+    made = HeaderMutation()
+    _respond(made, KEPT_TYPE, "%RESP(content-type)%", HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD)
+    _respond(made, "content-type", HIDDEN_TYPE, HeaderValueOption.OVERWRITE_IF_EXISTS)
+    return made
+
+
+@cache
+def _answer() -> Message:
+    made = HeaderMutation()
+    _respond(made, "content-type", f"%RESP({KEPT_TYPE})%", HeaderValueOption.OVERWRITE_IF_EXISTS)
+    made.mutations.response_mutations.add().remove = KEPT_TYPE
+    return made
+
+
+def _respond(made: HeaderMutation, name: str, value: str, action: HeaderValueOption.HeaderAppendAction) -> None:
+    added = made.mutations.response_mutations.add().append
+    added.header.key, added.header.value, added.append_action = name, value, action
 
 
 @cache
