@@ -207,6 +207,8 @@ async def test_ways_round_a_forbidden_method(local: Proxy, alpha: Upstream) -> N
         assert (await local.request(method=method, body=good, headers=headers)).status == 403, (method, headers)
     for path in ("/", "/v1/tasks", f"{CARD}/x", f"/x?{CARD}"):
         assert (await local.request(path)).status == 403
+    for path in ("/tasks/1:cancel", "/tasks/1%3Acancel", "/%74asks/1:cancel", "/v1/tasks/1/pushNotificationConfigs"):
+        assert (await local.request(path, method="POST", body=good, headers=json_type)).status == 403, path
     assert len(alpha.seen) == before
 
 

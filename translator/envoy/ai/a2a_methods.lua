@@ -1,7 +1,8 @@
 -- Lets in those requests of agents only whose method is among some, and requests for agent cards.
 --
 -- What the route says (filter context): `allow`, the methods. A request that could be read in another way by an agent
--- than here is refused: with a key twice, in whatever case, or with escapes; in a batch; compressed.
+-- than here is refused: with a key twice, in whatever case, or with escapes; in a batch; compressed. So is one whose
+-- path names what is done, as in A2A's bindings to REST and gRPC: there an agent reads no method from the message.
 
 local SPACE = "headgate.a2a"
 local CARDS = {["/.well-known/agent-card.json"] = true, ["/.well-known/agent.json"] = true}
@@ -13,6 +14,14 @@ local function refuse(handle, status, code, message)
 end
 
 local function is_card(path) return CARDS[match(match(path, "^[^?#]*"), "/%.well%-known/[^/]*$") or ""] end
+
+-- Whether a path may be one that takes messages of JSON-RPC, by whatever way an agent reads paths: operations of REST
+-- are `…:verb` and `…/pushNotificationConfigs`, of gRPC (and what is like it) `…A2AService/Method`.
+local function takes_messages(path)
+  local found = lower(match(path, "^[^?#]*"))
+  return not find(found, "[^%w/._~@=+,!$'()*-]") and not find(found, "pushnotificationconfig", 1, true)
+    and not find(found, "a2aservice/", 1, true)
+end
 
 -- The method of a message of JSON-RPC.
 local function method_of(text)
@@ -41,6 +50,9 @@ function envoy_on_request(handle)
   if verb ~= "POST" or (encoding and lower(encoding) ~= "identity")
       or not find(kind, "^application/json%s*$") and not find(kind, "^application/json%s*;%s*charset=\"?utf%-8\"?%s*$") then
     return refuse(handle, "403", -32600, "Only messages of JSON-RPC may be sent.")
+  end
+  if not takes_messages(headers:get(":path")) then
+    return refuse(handle, "403", -32600, "The path is none for messages of JSON-RPC.")
   end
   local body = handle:body()
   local ok, method = pcall(function() return method_of(body:getBytes(0, body:length())) end)

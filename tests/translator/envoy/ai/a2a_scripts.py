@@ -49,10 +49,11 @@ def _program(name: str) -> tuple[LuaRuntime, Any]:
     return lua, lua.execute(_ENVOY)
 
 
-def refusal(message: str, *allowed: str) -> str | None:
+def refusal(message: str, *allowed: str, path: str = "/") -> str | None:
     """Return the status with which a message is refused where some methods are allowed; None if it is let in."""
     lua, run = _program("a2a_methods")
-    headers = {":method": "POST", ":path": "/", "content-type": "application/json"}
+    written = path.encode().decode("latin-1")
+    headers = {":method": "POST", ":path": written, "content-type": "application/json"}
     context = lua.table_from({"allow": list(allowed)}, recursive=True)
     found = run(lua.table_from(headers), context, None, message.encode("utf-8", "surrogatepass").decode("latin-1"))
     status: str | None = found[0]

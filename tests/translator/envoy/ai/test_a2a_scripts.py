@@ -43,6 +43,34 @@ def test_what_is_no_message(found: Any, cut: int) -> None:
     assert refusal(f'{{"a": "{chr(cut)}", "method": "message/send"}}', "message/send") == "400"
 
 
+@pytest.mark.parametrize("path", ["/", "/rpc", "/agents/my-agent_1.0/", "/a2a/tasks?x=a:b%20c", "/tasks", "/~me/@x/$web"])
+def test_paths_of_messages(path: str) -> None:
+    """Agents take messages of JSON-RPC at any usual path."""
+    assert refusal('{"method": "message/send"}', "message/send", path=path) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/tasks/1:cancel",
+        "/v1/message:send",
+        "/agents/tenant/tasks/1:subscribe?x",
+        "/tasks/1%3Acancel",
+        "/tasks/1%3acancel/",
+        "/tasks/1;x=:cancel",
+        "/tasks/1：cancel",
+        "/v1/tasks/1/pushNotificationConfigs",
+        "/tasks/1/PUSHNotificationConfigs;x/",
+        "/tasks/1/%70ushNotificationConfigs",
+        "/lf.a2a.v1.A2AService/CancelTask",
+        "/a.v1.a2aservice/canceltask",
+    ],
+)
+def test_paths_that_name_what_is_done(path: str) -> None:
+    """Paths of the bindings to REST and gRPC are refused whatever the message says, however they are written."""
+    assert refusal('{"method": "message/send"}', "message/send", path=path) == "403"
+
+
 @given(st.dictionaries(TEXTS, VALUES, max_size=4), st.booleans())
 def test_all_else_of_a_card_stays(found: dict[str, Any], ascii_: bool) -> None:
     """A card is the same but for its addresses, whatever else it has."""
