@@ -10,11 +10,14 @@ from translator.db import Db
 from translator.ir.backend import Backend, BackendEndpoint, Protocol
 from translator.kinds import BackendKind, RouteKind
 from translator.objects.gateway_api.references import BackendObjectReference, qualified_kind
+from translator.objects.headgate.backend import HeadgateBackend
 from translator.outcome import Outcome, Problem, not_resolved
 from translator.permissions.reference_grants import Grantee, GrantTarget, not_permitted
 from translator.policies.backends import at_port
 from translator.refs import Ref
 
+REFERRING: Final = ("priority_groups", "mcp", "a2a", "ai")
+"""The members of Backends that have references to backends."""
 NAMES: Final = {Protocol.HTTP1: "HTTP/1.1", Protocol.H2C: "HTTP/2", Protocol.TCP: "TCP", Protocol.UDP: "UDP"}
 
 
@@ -78,6 +81,8 @@ def backend_of_policy(
 def group_member(db: Db, owner: Ref, reference: BackendObjectReference, field: str) -> Outcome[Backend | None]:
     """Resolve a reference of a Backend to what is one of its own; grants are those of the Backend's kind.
 
+    A Backend that refers to others is none: these could lead back to the first.
+
     Args:
         db: the database.
         owner: the Backend.
@@ -88,6 +93,16 @@ def group_member(db: Db, owner: Ref, reference: BackendObjectReference, field: s
     if isinstance(named, Problem):
         return Outcome(None, (named,))
     found, ref = named
+    if ref == owner:
+        text = f"{field}: is this {owner.kind} itself; refer to a Service, or to a Backend of hosts."
+        return Outcome(None, (Problem("Accepted", "Invalid", text),))
+    other = db.get(HeadgateBackend, ref) if ref.kind == HeadgateBackend.kind else None
+    if other is not None and any(getattr(other.spec, each) is not None for each in REFERRING):
+        text = (
+            f"{field}: {ref} refers to other backends itself, which could lead back here; refer to a Service, or to a "
+            f"Backend of hosts."
+        )
+        return Outcome(None, (Problem("Accepted", "Invalid", text),))
     resolved = found.resolve(db, ref, reference.port or 0)
     return Outcome(resolved.value, tuple(_at(field, each) for each in resolved.problems))
 

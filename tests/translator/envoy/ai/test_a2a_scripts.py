@@ -43,7 +43,9 @@ def test_what_is_no_message(found: Any, cut: int) -> None:
     assert refusal(f'{{"a": "{chr(cut)}", "method": "message/send"}}', "message/send") == "400"
 
 
-@pytest.mark.parametrize("path", ["/", "/rpc", "/agents/my-agent_1.0/", "/a2a/tasks?x=a:b%20c", "/tasks", "/~me/@x/$web"])
+@pytest.mark.parametrize(
+    "path", ["/", "/rpc", "/agents/my-agent_1.0/", "/a2a/tasks?x=a:b%20c", "/tasks", "/~me/@x/$web"]
+)
 def test_paths_of_messages(path: str) -> None:
     """Agents take messages of JSON-RPC at any usual path."""
     assert refusal('{"method": "message/send"}', "message/send", path=path) is None
