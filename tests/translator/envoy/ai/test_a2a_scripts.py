@@ -60,7 +60,7 @@ def test_paths_of_messages(path: str) -> None:
         "/tasks/1%3Acancel",
         "/tasks/1%3acancel/",
         "/tasks/1;x=:cancel",
-        "/tasks/1：cancel",
+        "/tasks/1\uff1acancel",
         "/v1/tasks/1/pushNotificationConfigs",
         "/tasks/1/PUSHNotificationConfigs;x/",
         "/tasks/1/%70ushNotificationConfigs",
