@@ -32,6 +32,8 @@ class Picker:
         status: the status with which it ends requests by itself; 0 for none.
         by: how it tells its choice: in metadata, a header, or both.
         pause: how long it takes to pick, in seconds.
+        ends: after which message of a request or its response it ends the stream in order; "" for none.
+        error: what it answers each request with instead; None for nothing.
     """
 
     port: int = 0
@@ -42,15 +44,19 @@ class Picker:
     status: int = 0
     by: tuple[str, ...] = ("metadata", "header")
     pause: float = 0
+    ends: str = ""
+    error: grpc.StatusCode | None = None
 
     def picks(self, *ports: int) -> None:
         """Have it pick ports of loopback, in order."""
         self.choice = [f"127.0.0.1:{each}" for each in ports]
 
     async def process(
-        self, requests: AsyncIterator[ProcessingRequest], _: grpc.aio.ServicerContext[Any, Any]
+        self, requests: AsyncIterator[ProcessingRequest], context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[ProcessingResponse]:
         """Serve one request of a client."""
+        if self.error is not None:
+            await context.abort(self.error, "")
         body = b""
         async for each in requests:
             phase = each.WhichOneof("request") or ""
@@ -62,13 +68,17 @@ class Picker:
                 whole = each.request_body.end_of_stream
             else:
                 yield self._respond(phase, each)
-                continue
+                whole = False
+            if self.ends == phase == "request_headers":
+                return
             if whole:
                 await asyncio.sleep(self.pause)
                 yield self._pick()
                 self.bodies.append(body)
             if whole and body and not self.status:
                 yield streamed("request_body", body, True)
+            if self.ends == phase:
+                return
 
     def _respond(self, phase: str, each: ProcessingRequest) -> ProcessingResponse:
         """Take what is not of the request's headers and body."""

@@ -7,6 +7,7 @@ chain that was built on another route asks the picker of the route that the requ
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Final
 
 from google.protobuf.message import Message
@@ -17,16 +18,22 @@ from headgate_proto.envoy.extensions.filters.http.ext_proc.v3.ext_proc_pb2 impor
 from headgate_proto.envoy.extensions.filters.http.ext_proc.v3.processing_mode_pb2 import ProcessingMode
 from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_pb2 import FilterChainConfigPerRoute
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
+from headgate_proto.envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from headgate_proto.envoy.extensions.load_balancing_policies.override_host.v3.override_host_pb2 import OverrideHost
 from headgate_proto.envoy.extensions.load_balancing_policies.round_robin.v3.round_robin_pb2 import RoundRobin
 from headgate_proto.envoy.type.metadata.v3.metadata_pb2 import MetadataKey
+from translator.envoy.ai import script
+from translator.envoy.cluster import http_options
 from translator.envoy.grpc_service import GrpcCall, grpc_service
 from translator.envoy.http_filters import BACKEND
+from translator.envoy.upstream_filters import add_filter
 
 NAME: Final = "headgate.picker"
 """The name of the filter, under which routes have its configuration."""
 UNPICKED: Final = "headgate.picker.header"
 """The name of the filter before it, which takes away what clients say."""
+ENDED: Final = "headgate.picker.ended"
+"""The name of the filter of a picker's cluster."""
 DESTINATION: Final = "x-gateway-destination-endpoint"
 """The header, and the key of the metadata, by which a picker tells its choice: one endpoint, or several in order."""
 SERVED: Final = f"{DESTINATION}-served"
@@ -93,6 +100,15 @@ def picker_config(picker: GrpcCall, *, fail_open: bool) -> ExtProcPerRoute:
     asked.metadata_options.forwarding_namespaces.untyped.append(METADATA)
     asked.metadata_options.receiving_namespaces.untyped.append(METADATA)
     return made
+
+
+def write_failing_ends(cluster: Cluster) -> None:
+    """Have streams fail that a picker ends before Envoy does: bodies are lost that Envoy has sent to it."""
+    text = script("picker_end")
+    made = Lua(shared_vm_id=f"{ENDED}/{blake2b(text.encode(), digest_size=16).hexdigest()}")
+    made.default_source_code.inline_string = text
+    with http_options(cluster) as options:
+        add_filter(options, ENDED, made)
 
 
 def write_balancing(cluster: Cluster) -> None:

@@ -17,7 +17,12 @@ from translator.backends.reference import for_calls, not_found
 from translator.backends.service import connection, declared_port
 from translator.db import Db
 from translator.engine.query import query
-from translator.envoy.endpoint_picker import write_balancing, write_picker, write_picker_chain
+from translator.envoy.endpoint_picker import (
+    write_balancing,
+    write_failing_ends,
+    write_picker,
+    write_picker_chain,
+)
 from translator.envoy.grpc_service import GrpcCall
 from translator.envoy.hooks import ClusterHook, RouteHook
 from translator.extension import Extension
@@ -37,6 +42,12 @@ FIELD: Final = "spec.endpointPickerRef"
 INVALID: Final = "InvalidExtensionRef"
 PLAIN: Final = frozenset({H2C, "h2c"})
 """What the port of a picker's Service says (`appProtocol`) that is not served by TLS."""
+MOST_MORE_MILLISECONDS: Final = 1000
+"""How much longer than its time a request takes at most whose picker says nothing: a quarter of that time, or this."""
+MOST_ERRORS: Final = 5
+"""How many errors in a row a picker may answer without which requests are to go on."""
+EJECTED_SECONDS: Final = 10
+"""How long a picker that answers errors is not asked then."""
 CHECK_SECONDS: Final = 1
 """How often is looked whether a picker is there, without which requests are to go on."""
 
@@ -121,6 +132,11 @@ class AskedPicker(RuleSetting, RouteHook):
         action = route.route
         if action.timeout.ToNanoseconds() and not action.HasField("idle_timeout"):
             action.idle_timeout.CopyFrom(action.timeout)
+            if not action.HasField("max_stream_duration"):
+                # The answer to silence passes the picker too, and waits for it: what comes then has it sent.
+                milliseconds = action.timeout.ToMilliseconds()
+                more = min(milliseconds // 4, MOST_MORE_MILLISECONDS)
+                action.max_stream_duration.max_stream_duration.FromMilliseconds(milliseconds + more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +164,17 @@ class PickerChain(RuleSetting, RouteHook):
 
 
 @dataclass(frozen=True, slots=True)
+class FailingEnds(BackendSetting, ClusterHook):
+    """A picker that ends a stream before its request and response are done has failed."""
+
+    order: ClassVar[int] = LAST
+
+    def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
+        """Write the filter."""
+        write_failing_ends(cluster)
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedPicker(BackendSetting, ClusterHook):
     """Pickers that do not take connections are known not to, so that requests do not wait for them.
 
@@ -158,7 +185,17 @@ class CheckedPicker(BackendSetting, ClusterHook):
     order: ClassVar[int] = LAST
 
     def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
-        """Write a check of TCP, unless a policy has another, and that those that are down are not tried at all."""
+        """Write what finds pickers that are down, unless policies say it, and that those are not tried at all.
+
+        Once a body was sent to a picker, requests do not go on without it: so those that answer errors are left out.
+        """
+        if not cluster.HasField("outlier_detection"):
+            found = cluster.outlier_detection
+            found.consecutive_5xx.value = MOST_ERRORS
+            found.enforcing_consecutive_5xx.value = found.max_ejection_percent.value = 100
+            found.enforcing_consecutive_gateway_failure.value = found.enforcing_success_rate.value = 0
+            found.interval.seconds = CHECK_SECONDS
+            found.base_ejection_time.seconds = found.max_ejection_time.seconds = EJECTED_SECONDS
         cluster.common_lb_config.healthy_panic_threshold.value = 0
         # A pod that is gone is not asked for as long as its last check was good.
         cluster.ignore_health_on_host_removal = True
@@ -207,7 +244,7 @@ def _service(db: Db, pool: Ref, named: EndpointPickerRef, number: int) -> Outcom
         return Outcome(None, resolved.problems)
     port = declared_port(service, number)
     plain = port is not None and (port.app_protocol or "").lower() in PLAIN
-    settings = resolved.value.settings
+    settings = (*resolved.value.settings, FailingEnds())
     if not plain and not any(each.encrypts for each in settings):
         # The reference picker makes itself a certificate at each start, which nobody can verify.
         settings = (*settings, ConfiguredTls("", verifies=False))
