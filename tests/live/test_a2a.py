@@ -149,6 +149,39 @@ async def test_only_cards_are_changed(local: Proxy, alpha: Upstream) -> None:
         assert (await local.request(path)).body == b'{"url": "http://agent.internal/"}'
 
 
+@pytest.mark.parametrize("size", [200_000, 3_000_000])
+async def test_long_cards(local: Proxy, alpha: Upstream, size: int) -> None:
+    """Long cards have their addresses changed too; one that is too long for that stays as it is, and that is told."""
+    written = json.dumps({"url": "http://agent.internal/", "text": "x" * size})
+
+    async def respond(seen: Seen) -> web.StreamResponse:
+        return web.Response(text=written, content_type="application/json")
+
+    alpha.answer = respond
+    await local.apply(agent(alpha.port), to_agent())
+    response = await local.request(CARD, host="a.example.com")
+    long = size > 1_000_000
+    assert response.status == 200
+    assert json.loads(response.body)["url"] == ("http://agent.internal/" if long else "http://a.example.com/")
+    assert ("x-headgate-warning" in response.headers) is long
+
+
+async def test_changed_cards_have_no_version(local: Proxy, alpha: Upstream) -> None:
+    """A card whose addresses depend on the request has no ETag of the agent, and no request is conditional."""
+
+    async def respond(seen: Seen) -> web.StreamResponse:
+        headers = {"ETag": '"1"', "Last-Modified": "Sun, 29 Nov 2026 21:00:00 GMT"}
+        return web.Response(text='{"url": "http://agent/"}', content_type="application/json", headers=headers)
+
+    alpha.answer = respond
+    await local.apply(agent(alpha.port), to_agent())
+    response = await local.request(
+        CARD, headers={"If-None-Match": '"1"', "If-Modified-Since": "x", "Range": "bytes=0-1"}
+    )
+    assert {name.lower() for name in response.headers} & {"etag", "last-modified"} == set()
+    assert [alpha.seen[0].values(each) for each in ("if-none-match", "if-modified-since", "range")] == [[], [], []]
+
+
 def allowing(*methods: str) -> Manifest:
     """Return a policy with the methods that clients may call."""
     return traffic_policy("route", a2a={"methods": {"allow": list(methods)}})

@@ -6,6 +6,8 @@
 
 local SPACE = "headgate.a2a"
 local LISTS = {supportedInterfaces = true, additionalInterfaces = true}
+local LONGEST = 1024 * 1024
+local LONG = "the agent card is over 1 MiB, so it still tells the addresses of the agent itself"
 local SIGNED = "the agent card is signed, so it still tells the addresses of the agent itself"
 
 -- A path without a prefix; nil if it does not begin with it.
@@ -27,22 +29,36 @@ function envoy_on_request(handle)
   local metadata = handle:streamInfo():dynamicMetadata()
   metadata:set(SPACE, "base", (gsub(base, "/+$", "")))
   metadata:set(SPACE, "upstream", (gsub(upstream, "/+$", "")))
-  headers:remove("accept-encoding")
+  -- What the agent tells a card by is the same whatever addresses are in it.
+  for _, each in ipairs({"accept-encoding", "if-none-match", "if-modified-since", "range"}) do headers:remove(each) end
 end
 
 local function parts_of(url)
-  local authority, rest = match(url or "", "^[Hh][Tt][Tt][Pp][Ss]?://([^/?#]+)(.*)$")
-  return authority and lower(authority), rest
+  local scheme, authority, rest = match(url or "", "^([Hh][Tt][Tt][Pp][Ss]?)://([^/?#]+)(.*)$")
+  if not scheme then return nil end
+  return (gsub(lower(authority), lower(scheme) == "http" and ":80$" or ":443$", "")), rest
 end
 
+-- The name of a member, which may be written with escapes.
+local function name_of(each)
+  return (gsub(each.key, "\\u00(%x%x)", function(code) return string.char(tonumber(code, 16)) end))
+end
+
+-- The member of an interface that is its address; none if it has two, of which a client takes another.
 local function url_of(text, map)
+  local found
   for _, each in ipairs(members(text, map.from, 0)) do
-    if each.key == "url" then return each, plain(text, each) end
+    if name_of(each) == "url" then
+      if found then return nil end
+      found = each
+    end
   end
+  if found then return found, plain(text, found) end
 end
 
 -- A card with other addresses; nil if it is signed.
 local function rewritten(text, base, upstream)
+  text = gsub(text, "^\239\187\191", "")
   local agent, changes, lists = nil, {}, {}
   local function public(url)
     local authority, rest = parts_of(url)
@@ -50,12 +66,12 @@ local function rewritten(text, base, upstream)
     return base .. (without(rest, upstream) or rest)
   end
   for _, each in ipairs(map_of(text)) do
-    local first = byte(text, each.from)
-    if each.key == "signatures" and first == 91 and #members(text, each.from, 0) > 0 then return nil end
-    if each.key == "url" then
+    local first, name = byte(text, each.from), name_of(each)
+    if name == "signatures" and first == 91 and #members(text, each.from, 0) > 0 then return nil end
+    if name == "url" then
       agent = parts_of(plain(text, each))
       changes[#changes + 1] = {from = each.from, to = each.to, text = quoted(public(plain(text, each)) or base)}
-    elseif LISTS[each.key] and first == 91 then
+    elseif LISTS[name] and first == 91 then
       lists[#lists + 1] = each
     end
   end
@@ -85,6 +101,12 @@ end
 function envoy_on_response(handle)
   local known = handle:streamInfo():dynamicMetadata():get(SPACE)
   if not known or not known.base or handle:headers():get(":status") ~= "200" then return end
+  local length = tonumber(handle:headers():get("content-length") or "")
+  if length and length > LONGEST then
+    handle:logWarn(LONG)
+    handle:headers():replace("x-headgate-warning", LONG)
+    return
+  end
   local body = handle:body()
   if not body then return end
   local headers = handle:headers()  -- what was had before the body is void
@@ -97,6 +119,7 @@ function envoy_on_response(handle)
     headers:replace("x-headgate-warning", reason)
     return
   end
-  local length = body:setBytes(made)
+  length = body:setBytes(made)
   if headers:get("content-length") then headers:replace("content-length", length) end
+  for _, each in ipairs({"etag", "last-modified", "content-digest", "digest"}) do headers:remove(each) end
 end

@@ -121,3 +121,27 @@ def test_signed_cards(signatures: list[Any]) -> None:
     written = json.dumps({"url": "http://agent/", "signatures": signatures})
     made, warning = card(written)
     assert (made == written, warning is not None) == (bool(signatures), bool(signatures))
+
+
+@pytest.mark.parametrize(
+    ("written", "made"),
+    [
+        ('{"u\\u0072l": "http://agent/rpc"}', '{"u\\u0072l": "https://a.test/rpc"}'),
+        ('\ufeff{"url": "http://agent/rpc"}', '{"url": "https://a.test/rpc"}'),
+        (
+            '{"url": "http://agent:80/", "additionalInterfaces": [{"url": "http://agent/b"}, {"url": "https://agent/c"}]}',
+            '{"url": "https://a.test/", "additionalInterfaces": [{"url": "https://a.test/b"},{"url": "https://a.test/c"}]}',
+        ),
+        (
+            '{"url": "https://agent/", "additionalInterfaces": [{"url": "https://AGENT:443/b"}, {"url": "http://agent:443"}]}',
+            '{"url": "https://a.test/", "additionalInterfaces": [{"url": "https://a.test/b"}]}',
+        ),
+        (
+            '{"url": "http://agent/", "supportedInterfaces": [{"url": "http://agent/", "u\\u0072l": "http://agent/x"}]}',
+            '{"url": "https://a.test/", "supportedInterfaces": []}',
+        ),
+    ],
+)
+def test_ways_to_write_addresses(written: str, made: str) -> None:
+    """No way to write a card has the agent's own address left in it; ports count that addresses do not tell."""
+    assert card(written) == (made, None)
