@@ -10,6 +10,7 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+from aiohttp import web
 
 from tests.ai.clients import anthropic_client, openai_client
 from tests.live.ai_providers import CHAT, JSON, ai, at
@@ -18,7 +19,7 @@ from tests.live.model_routes import model_route
 from tests.live.objects import Manifest, traffic_policy
 from tests.live.proxy import Proxy, Response
 from tests.live.tokens import bearer, provider, token
-from tests.live.upstream import Upstream
+from tests.live.upstream import Seen, Upstream
 
 MESSAGES = "/v1/messages"
 SSN = "123-45-6789"
@@ -186,6 +187,19 @@ async def test_models_by_caller(ai_proxy: Proxy, alpha: Upstream) -> None:
     assert (refused_.status, json.loads(refused_.body)["error"]["code"]) == (403, error)
     alpha.answer = None
     assert (await ai_proxy.request("/v1/models", headers=user)).status == 200
+
+
+async def test_answers_stay_as_they_are(ai_proxy: Proxy, alpha: Upstream) -> None:
+    """What reads the model of a request leaves answers alone, byte for byte, also what it could not read."""
+    body = b'{"usage":  null, "n": 12345678901234567890123, "choices": [{"message": {"content": "\\ud83d x"}}]}'
+
+    async def odd(_: Seen) -> web.StreamResponse:
+        return web.Response(body=body, content_type="application/json")
+
+    alpha.answer = odd
+    await ai_proxy.apply(to_backend("ai"), ai(at(alpha)), policy(models={"deny": [{"models": ["secret"]}]}))
+    found = await post(ai_proxy, says("Hello"))
+    assert (found.status, found.body, found.headers["content-type"]) == (200, body, "application/json")
 
 
 async def test_guards_of_model_routes(ai_proxy: Proxy, alpha: Upstream, beta: Upstream) -> None:
