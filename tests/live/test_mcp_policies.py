@@ -19,6 +19,7 @@ from tests.live.objects import Manifest, route, rule, traffic_policy
 from tests.live.proxy import Proxy
 from tests.live.tokens import bearer, jwt_auth, provider, token
 from tests.live.upstream import Seen, Upstream
+from translator.conditions import NO_EFFECT
 
 JSON = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 MODERN = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call"}
@@ -170,6 +171,34 @@ async def test_ways_round_to_several(tool_proxy: Proxy, mcp: dict[str, ToolServe
     assert await post(tool_proxy, written) == 400
     assert await post(tool_proxy, written.replace("Name", "other").replace("PARAMS", "other")) != 200
     assert mcp["one"].called == []
+
+
+async def test_patterns_for_several_servers(tool_proxy: Proxy, mcp: dict[str, ToolServer]) -> None:
+    """A pattern that no tool of several servers matches is told; one behind the servers' names holds."""
+    several = servers(at(mcp["one"]), at(mcp["two"]))
+    await tool_proxy.apply(to_backend("tools"), several, policy(tools={"deny": ["*__slow", "delete_*"]}))
+    status, _, message = condition(tool_proxy, NO_EFFECT)
+    assert (status, "spec.mcp.tools.deny[1] matches no tool: " in message) == ("True", True), message
+    assert "write one__delete_*, or *__delete_* for all servers." in message
+    await tool_proxy.apply(policy(tools={"deny": ["*__delete_*", "one*", "t*__slow"]}))
+    assert "matches no tool" not in json.dumps(tool_proxy.status("TrafficPolicy", "policy"))
+    async with agent(tool_proxy) as client:
+        assert sorted(await tools(client)) == ["two__add", "two__where"]
+    await tool_proxy.apply(servers(at(mcp["one"])), policy(tools={"deny": ["delete_*"]}))
+    assert "matches no tool" not in json.dumps(tool_proxy.status("TrafficPolicy", "policy"))
+
+
+async def test_answers_of_agents(tool_proxy: Proxy, mcp: dict[str, ToolServer]) -> None:
+    """What an agent answers to its server passes where rules are for tools only; a request as well is refused."""
+    said = rules({"tools": ["where"], "action": "Allow"})
+    await tool_proxy.apply(to_backend("tools"), servers(at(mcp["one"])), policy(**said))
+    answer = {"jsonrpc": "2.0", "id": 77, "result": {"action": "accept"}}
+    await post(tool_proxy, answer)
+    await post(tool_proxy, {"jsonrpc": "2.0", "id": 78, "error": {"code": 1, "message": "no"}})
+    assert [each.call["id"] for each in mcp["one"].seen] == [77, 78]
+    assert await post(tool_proxy, {**answer, "method": "resources/read"}) == 400
+    assert await post(tool_proxy, {**answer, "params": {"name": "delete_all"}, "Method": "tools/call"}) == 400
+    assert len(mcp["one"].seen) == 2
 
 
 async def test_headers_that_say_the_same(tool_proxy: Proxy, mcp: dict[str, ToolServer]) -> None:

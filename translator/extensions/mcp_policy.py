@@ -26,12 +26,13 @@ from translator.envoy.filter_entries import FilterEntry, SlotFilter
 from translator.envoy.hooks import FilterHook
 from translator.envoy.http_filters import AGENTS
 from translator.envoy.predicates import Predicate, all_of, any_of, decision, negated
-from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
+from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit, RuleCheck
 from translator.extensions.jwt_providers import PAYLOAD, effective_metadata_keys
 from translator.extensions.mcp_oauth import PROVIDER, AgentTokens
 from translator.extensions.mcp_oauth import read as read_oauth
+from translator.extensions.mcp_servers import NamedServer, ToServers
 from translator.extensions.rbac_conditions import claim_path, header_matches, token_matches
-from translator.ir.http import RuleSetting
+from translator.ir.http import Rule, RuleSetting
 from translator.objects.headgate.authorization import JWTPrincipal
 from translator.objects.headgate.mcppolicies import McpPolicy, McpRule
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
@@ -201,6 +202,46 @@ def _fault(rule: McpRule, known: dict[str, str]) -> str:
     return f": names no provider, and the jwtAuth that is effective there has several ({has}); name one."
 
 
+def check(settings: tuple[RuleSetting, ...], rule: Rule) -> RuleCheck:
+    """Note the patterns that match no tool of several servers, whose names come before those of tools."""
+    servers = [_servers_of(each.settings) for each in rule.backends]
+    if not servers or not all(servers):
+        return RuleCheck()
+    prefixes = sorted({f"{server.name}__" for found in servers for server in found})
+    for each in settings:
+        for field, pattern in _all_patterns(each.found) if isinstance(each, AgentsCheck) else ():
+            if not any(_may_begin(pattern, prefix) for prefix in prefixes):
+                return RuleCheck(note=NO_TOOL.format(field=field, pattern=pattern, prefix=prefixes[0]))
+    return RuleCheck()
+
+
+NO_TOOL: Final = (
+    "spec.mcp.{field} matches no tool: the names of tools begin with those of their servers; "
+    "write {prefix}{pattern}, or *__{pattern} for all servers"
+)
+
+
+def _servers_of(settings: tuple[RuleSetting, ...]) -> tuple[NamedServer, ...]:
+    return next((each.servers for each in settings if isinstance(each, ToServers)), ())
+
+
+def _all_patterns(found: McpPolicy) -> Iterator[tuple[str, str]]:
+    """Yield all patterns, each with its field."""
+    tools = found.tools
+    lists = {"tools.deny": tools.deny, "tools.allow": tools.allow} if tools is not None else {}
+    rules = found.authorization.rules_ if found.authorization is not None else ()
+    lists |= {f"authorization.rules[{place}].tools": each.tools for place, each in enumerate(rules)}
+    for field, patterns in lists.items():
+        for place, pattern in enumerate(patterns or ()):
+            yield f"{field}[{place}]", pattern
+
+
+def _may_begin(pattern: str, prefix: str) -> bool:
+    """Return whether a name that matches may begin so."""
+    head, star, _ = pattern.partition("*")
+    return head.startswith(prefix) or (bool(star) and prefix.startswith(head))
+
+
 EXTENSION = Extension(
     "MCP",
     units=(
@@ -212,6 +253,7 @@ EXTENSION = Extension(
             closed=True,
             inherit=TABLE,
             enforced_beside=True,
+            check=check,
         ),
     ),
 )

@@ -147,8 +147,8 @@ def is_call() -> Predicate:
 
 
 def settles() -> Predicate:
-    """Return whether a request is one of those that every agent makes; also the end of a session."""
-    return any_of((_method(SETTLING), header(":method", "DELETE")))
+    """Return whether it is one of those that every agent sends; also an answer, and the end of a session."""
+    return any_of((_method((*SETTLING, RESPONSE)), header(":method", "DELETE")))
 
 
 def calls(patterns: Iterable[str]) -> Predicate:

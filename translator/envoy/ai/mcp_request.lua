@@ -36,6 +36,7 @@ end
 -- Throws what is wrong with a message.
 local function check(headers, text)
   local found = distinct(map_of(text), KEYS)
+  if found.method and (found.result or found.error) then error("it is a request and an answer", 0) end
   local params = {}
   if found.params and byte(text, found.params.from) == 123 then
     params = distinct(members(text, found.params.from, 1), OF_PARAMS)
