@@ -269,10 +269,10 @@ async def test_json_that_says_to_be_a_form(ai_proxy: Proxy, alpha: Upstream, pat
 
 @pytest.mark.parametrize(
     ("content", "body"),
-    [("application/x-www-form-urlencoded", b"model=a"), ("multipart/form-data; boundary=a", chat()), ("a/b", chat())],
+    [("multipart/form-data; boundary=a", chat()), ("a/b", chat())],
 )
 async def test_what_is_sent_as_something_else(ai_proxy: Proxy, alpha: Upstream, content: str, body: bytes) -> None:
-    """What is no JSON stays what it says to be, and so does what a client calls something else on purpose."""
+    """What a client calls something else on purpose stays what it says to be."""
     alpha.answer = None
     await ai_proxy.apply(to_backend("ai"), ai(at(alpha)))
     found = await ai_proxy.request("/v1/files", method="POST", headers={"Content-Type": content}, body=body)

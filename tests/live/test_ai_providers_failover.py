@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 import httpx
@@ -12,9 +13,10 @@ from aiohttp import web
 from tests.ai.faults import Cut, Fault, Held, Status
 from tests.ai.provider import provider
 from tests.live.ai_providers import CHAT, JSON, ai, asked, at, at_port, chat, completion
-from tests.live.backends import to_backend
+from tests.live.backends import reference, to_backend
+from tests.live.model_routes import model_route
 from tests.live.objects import backend_config_policy, endpoints, service
-from tests.live.proxy import Proxy, free_port
+from tests.live.proxy import WITHIN, Proxy, free_port
 from tests.live.upstream import Seen, Upstream
 
 MANY = 60
@@ -156,3 +158,29 @@ async def test_a_service_that_is_not_healthy(ai_proxy: Proxy, alpha: Upstream, b
     for _ in range(10):
         assert (await ai_proxy.request(CHAT, method="POST", headers=JSON, body=chat())).status == 200
     assert {each.path for each in alpha.seen} == {"/health"}
+
+
+async def test_the_host_of_the_client(ai_proxy: Proxy, alpha: Upstream, beta: Upstream) -> None:
+    """A Service gets the Host of the client, whichever host a provider has that was tried before."""
+
+    async def fail(_: Seen) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    custom = {"name": "vllm", "custom": {"backendRef": {"name": "vllm", "port": 8000}}}
+    there = [service("vllm", 8000), *endpoints("vllm", [beta.port])]
+    await ai_proxy.apply(to_backend("ai"), ai(at(alpha), custom), there)
+    alpha.answer = fail
+    sent = JSON | {"Host": "models.example.com"}
+    assert (await ai_proxy.request(CHAT, method="POST", headers=sent, body=chat())).status == 200
+    assert (alpha.seen[0].host, beta.seen[0].host) == (f"127.0.0.1:{alpha.port}", "models.example.com")
+
+
+async def test_websockets_are_refused_at_once(ai_proxy: Proxy, alpha: Upstream) -> None:
+    """A WebSocket to a provider gets an answer that says that there are none, and the provider hears nothing of it."""
+    await ai_proxy.apply(model_route({"backendRefs": [reference("ai")]}), ai(at(alpha)))
+    sent = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "YQ=="}
+    async with asyncio.timeout(WITHIN):
+        found = await ai_proxy.request("/v1/realtime?model=a", headers=sent)
+    assert found.status == 400
+    assert b"WebSockets" in found.body
+    assert alpha.seen == []

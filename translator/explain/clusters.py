@@ -60,10 +60,15 @@ def target(snapshot: Snapshot, name: str) -> ClusterTarget:
         _text(each.endpoint.address)
         for group in assignment.endpoints
         for each in group.lb_endpoints
-        if each.health_status in USABLE
+        if each.health_status in USABLE and not _is_nowhere(each.endpoint.address)
     )
     resolves = cluster.type in (Cluster.STRICT_DNS, Cluster.LOGICAL_DNS)
     return ClusterTarget(name, True, endpoints, endpoints[0].rpartition(":")[0] if resolves and endpoints else "")
+
+
+def _is_nowhere(address: Address) -> bool:
+    """Whether no connection can be made to an address: providers of AI have such ones, at which attempts fail."""
+    return address.HasField("socket_address") and address.socket_address.port_value == 0
 
 
 def _first_usable(snapshot: Snapshot, name: str, members: Iterable[str]) -> ClusterTarget:

@@ -127,10 +127,10 @@ def test_what_is_no_kind_of_backend(translator: Translator) -> None:
     assert (status, reason) == ("False", "InvalidKind")
     refused = (
         "a Pool.other.example.com is not supported as a backend; refer to one of kind Service or XBackend "
-        "or Backend or Pool."
+        "or Backend or InferencePool or Pool."
     )
     assert message == f"spec.rules[0].backendRefs[0]: {refused}"
     without = Translator(Settings(offline=True))
     without.edit((*world(3, 4, 5), edit(to_pool())))
     without.evaluate()
-    assert resolved(without)[2].endswith("refer to one of kind Service or XBackend or Backend.")
+    assert resolved(without)[2].endswith("refer to one of kind Service or XBackend or Backend or InferencePool.")

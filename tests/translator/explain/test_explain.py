@@ -38,6 +38,19 @@ def test_a_served_request_is_followed_to_its_endpoints() -> None:
     assert (destination.host, destination.path, destination.changes) == ("example.com", "/b?c", ())
 
 
+def test_endpoints_of_providers() -> None:
+    """Of a provider of AI those endpoints are told that a request can go to, without those at which attempts fail."""
+    backend = "{group: gateway.headgate.dev, kind: Backend, name: ai}"
+    provider = """---
+apiVersion: gateway.headgate.dev/v1alpha1
+kind: Backend
+metadata: {name: ai}
+spec: {ai: {providers: [{name: own, custom: {}, host: 10.0.0.9}]}}
+"""
+    found = one(GATEWAY + route(f"[{{backendRefs: [{backend}]}}]") + provider, "http://example.com/v1/chat/completions")
+    assert [each.endpoints for outcome in found.outcomes for each in outcome.destinations] == [("10.0.0.9:443",)]
+
+
 def test_changes_on_the_way_are_told() -> None:
     """Rewrites, headers in both directions, mirrors, timeouts and retries are those of the rule."""
     rules = """

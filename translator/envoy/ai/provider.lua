@@ -110,11 +110,13 @@ end
 local function saved(handle, headers)
   local metadata = handle:streamInfo():dynamicMetadata()
   local first = metadata:get(SAVED)
-  if first and first.path then return first.path, first.length end
+  if first and first.path then return first.path, first.length, first.host end
   local path, length = headers:get(":path"), headers:get("content-length") or ""
+  local host = headers:get(":authority") or ""
   metadata:set(SAVED, "path", path)
   metadata:set(SAVED, "length", length)
-  return path, length
+  metadata:set(SAVED, "host", host)
+  return path, length, host
 end
 
 -- Whether a type of content is what programs say by themselves, such as curl, of any text.
@@ -133,14 +135,17 @@ end
 local function prepare(handle)
   local headers = handle:headers()
   local text = headers:get(CONFIG)
-  local path, length = saved(handle, headers)
+  local path, length, host = saved(handle, headers)
   local read = handle:streamInfo():dynamicMetadata():get(READ) or {}
   local operation, query = operation_of(path, read.parameters or {})
   local anthropic = operation == "messages" or operation:match("^messages/") ~= nil
   local provider = configuration(text or "")
-  local secret = provider.keep and secret_of(headers)
+  local secret, upgrade = provider.keep and secret_of(headers), headers:get("upgrade")
   strip(headers, provider.forward, provider.strip, read.headers or {})
   if not provider.takes[1] then error("no configuration") end
+  if upgrade then
+    refuse(handle, anthropic, "400", "WebSockets to providers are not supported: no tokens could be counted in them.")
+  end
   local api, taken = anthropic and "anthropic" or "openai", false
   for _, each in ipairs(provider.takes) do taken = taken or each == api end
   if not taken then
@@ -151,7 +156,7 @@ local function prepare(handle)
     refuse(handle, anthropic, "404", "The provider " .. provider.name .. " has nothing like " .. operation .. ".")
   end
   if length ~= "" then headers:replace("content-length", length) else headers:remove("content-length") end
-  if provider.host then headers:replace(":authority", provider.host) end
+  if provider.host or host ~= "" then headers:replace(":authority", provider.host or host) end
   if secret then headers:replace(provider.keep, (provider.keep_prefix or "") .. secret) end
   for _, each in ipairs(provider.set) do
     local name, value = each:match("^([^:]+):(.*)$")
