@@ -9,9 +9,9 @@ from typing import Any, Final
 from translator.backends.reference import refused
 from translator.conditions import Status, bounded, resolved_refs, verdict
 from translator.db import Db
-from translator.engine.query import NotSyncedError, index, query
+from translator.engine.query import index, query
 from translator.gateway.attachment import ChildAttachment, attachment, delegated
-from translator.inputs import INVALID, Invalid
+from translator.inputs import Invalid
 from translator.kinds import StatusKind
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.references import backend_references
@@ -27,37 +27,25 @@ MAX_POOL_PARENTS: Final = 32
 """The most parents in a status (`InferencePoolStatus.parents`)."""
 
 
-@index(InferencePool.kind, INVALID)
-def pools(db: Db, ref: Ref) -> Iterator[tuple[str, Ref]]:
-    """File all pools, valid or not, under one key."""
-    if ref.kind == InferencePool.kind:
-        yield "", ref
+def _named_by(found: Route | None) -> tuple[Ref, ...] | None:
+    """Return the pools that a route names; None of nearly every one, which names none."""
+    return tuple(_named(found)) or None if found is not None else None
 
 
-@query(firewall=True)
-def may_be_pools(db: Db) -> bool:
-    """Return whether there may be a pool: while there is none, no route is looked at for it."""
-    try:
-        return db.count(pools, "") > 0
-    except NotSyncedError:
-        return True
+def _named(found: Route) -> Iterator[Ref]:
+    for each in backend_references(found.spec):
+        if (each.group, each.kind) == (InferencePool.group, InferencePool.kind):
+            yield Ref(each.kind, each.namespace or found.metadata.namespace, each.name)
 
 
 def _namespaces(db: Db, route: Ref) -> Iterator[str]:
-    yield from dict.fromkeys(each.namespace for each in _named(db, route))
+    yield from dict.fromkeys(each.namespace for each in _named_by(db.get(Route, route)) or ())
 
 
-@index(Route, partitions=_namespaces, partition_of=attrgetter("namespace"))
+@index(Route, partitions=_namespaces, partition_of=attrgetter("namespace"), projection=_named_by)
 def pool_routes(db: Db, route: Ref) -> Iterator[tuple[Ref, Ref]]:
     """File routes under the pools that they name."""
-    yield from ((each, route) for each in dict.fromkeys(_named(db, route)))
-
-
-def _named(db: Db, route: Ref) -> Iterator[Ref]:
-    found = db.get(Route, route) if may_be_pools(db) else None
-    for each in backend_references(found.spec) if found is not None else ():
-        if (each.group, each.kind) == (InferencePool.group, InferencePool.kind):
-            yield Ref(each.kind, each.namespace or route.namespace, each.name)
+    yield from ((each, route) for each in dict.fromkeys(_named_by(db.get(Route, route)) or ()))
 
 
 @query
