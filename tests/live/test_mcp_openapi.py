@@ -203,3 +203,26 @@ async def test_errors_of_the_service(tool_proxy: Proxy, alpha: Upstream) -> None
         found = await client.call_tool("get_item", {"id": "1"})
     assert found.is_error
     assert "no such item" in str(found.content)
+
+
+async def test_pings_and_cookies(tool_proxy: Proxy, alpha: Upstream) -> None:
+    """A ping is answered by the gateway, with its id; cookies of the service do not reach agents."""
+    await tool_proxy.apply(to_backend("tools"), rest(alpha, {"tools": TOOLS}))
+    for written in ("7", '"a\\u0062"'):
+        body = f'{{"jsonrpc": "2.0", "id": {written}, "method": "ping"}}'.encode()
+        found = await tool_proxy.request("/mcp", method="POST", headers=JSON, body=body)
+        assert (found.status, json.loads(found.body)) == (
+            200,
+            {"jsonrpc": "2.0", "id": json.loads(written), "result": {}},
+        )
+    assert alpha.seen == []
+
+    async def answer(_: Seen) -> web.StreamResponse:
+        return web.json_response({}, headers={"Set-Cookie": "a=b"})
+
+    alpha.answer = answer
+    asked = {"name": "create", "arguments": {"item": {}}}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}).encode()
+    found = await tool_proxy.request("/mcp", method="POST", headers=JSON, body=body)
+    assert (found.status, "set-cookie" in found.headers) == (200, False)
+    assert len(alpha.seen) == 1

@@ -16,6 +16,7 @@ from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
 from headgate_proto.envoy.extensions.http.custom_response.local_response_policy.v3.local_response_policy_pb2 import (
     LocalResponsePolicy,
 )
+from headgate_proto.envoy.type.matcher.v3.http_inputs_pb2 import HttpResponseHeaderMatchInput
 from headgate_proto.envoy.type.matcher.v3.status_code_input_pb2 import (
     HttpResponseLocalReplyMatchInput,
     HttpResponseStatusCodeMatchInput,
@@ -93,6 +94,14 @@ class AgentTokens(RuleSetting, FilterHook):
         local = response(HttpResponseLocalReplyMatchInput(), "true")
         unauthorized = response(HttpResponseStatusCodeMatchInput(), "401")
         yield CustomResponse(all_of((local, unauthorized)), policy, RANK)
+        # Envoy answers 403 to a token for another audience, with which an agent would never get another.
+        forbidden = response(HttpResponseStatusCodeMatchInput(), "403")
+        invalid = response(HttpResponseHeaderMatchInput(header_name="www-authenticate"), "")
+        invalid.single_predicate.value_match.contains = 'error="invalid_token"'
+        another = LocalResponsePolicy()
+        another.CopyFrom(policy)
+        another.status_code.value = 401
+        yield CustomResponse(all_of((local, forbidden, invalid)), another, RANK)
 
     @property
     def _metadata_path(self) -> str:

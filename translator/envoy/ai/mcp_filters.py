@@ -114,7 +114,7 @@ def server_filter() -> Lua:
 @cache
 def rest_filter() -> Lua:
     """Return the filter before the bridge to services of HTTP."""
-    return _script("mcp_rest")
+    return _script("mcp_rest", "json_places")
 
 
 @cache
