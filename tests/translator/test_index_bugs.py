@@ -51,6 +51,10 @@ def team(name: str, port: int, *, standalone: bool) -> list[Raw]:
     policy = {"targetRefs": targets, "cors": {"allowOrigins": ["https://a.com"]}}
     served = {"group": "", "kind": "Service", "name": "shop"}
     tls = {"targetRefs": [served], "validation": {"wellKnownCACertificates": "System", "hostname": "shop.test"}}
+    pool = {"group": "inference.networking.k8s.io", "kind": "InferencePool", "name": "models"}
+    picked = {"parentRefs": [{"name": "web"}], "rules": [{"backendRefs": [pool]}]}
+    pods = {"selector": {"matchLabels": {"app": "models"}}, "targetPorts": [{"number": 8000}]}
+    tools = {"ports": [{"name": "mcp", "port": 80, "appProtocol": "mcp"}]}
     made = [
         manifest(API, "Gateway", "web", name, spec=spec),
         manifest("gateway.headgate.dev/v1alpha1", "GatewayParameters", "web", name, spec={}),
@@ -66,6 +70,9 @@ def team(name: str, port: int, *, standalone: bool) -> list[Raw]:
         manifest(API, "BackendTLSPolicy", "shop", f"{name}-backends", spec=tls),
         manifest(API, "HTTPRoute", "shop", name, spec=routed),
         manifest(API, "HTTPRoute", "child", name, spec={"rules": [{"backendRefs": [backend]}]}),
+        manifest(API, "HTTPRoute", "models", name, spec=picked),
+        manifest("inference.networking.k8s.io/v1", "InferencePool", "models", name, spec=pods),
+        manifest("v1", "Service", "tools", name, spec=tools),
         manifest(API, "ListenerSet", "more", name, spec=further),
         manifest("gateway.networking.k8s.io/v1beta1", "ReferenceGrant", "shop", f"{name}-backends", spec=grant),
         manifest("v1", "Service", "shop", f"{name}-backends", spec={"ports": [{"name": "http", "port": 80}]}),
