@@ -16,7 +16,7 @@ from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_p
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
 from headgate_proto.envoy.extensions.filters.http.mcp_router.v3.mcp_router_pb2 import McpRouter, ValidationPolicy
 from headgate_proto.envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
-from translator.envoy.ai.mcp_filters import IDENTITY, federating_filter, server_filter, several_filter
+from translator.envoy.ai.mcp_filters import IDENTITY, federating_filter, room_filter, server_filter, several_filter
 from translator.envoy.cluster import http_options
 from translator.envoy.hooks import ClusterHook, RouteHook
 from translator.envoy.http_filters import BACKEND, GUARD
@@ -34,8 +34,11 @@ HEADERS: Final = "headgate.mcp.headers"
 """The name of the filter that removes headers."""
 CREDENTIAL: Final = "headgate.mcp.credential"
 """The name of the filter that adds the credential."""
+ROOM: Final = "headgate.mcp.room"
 ANSWERS: Final = "headgate.mcp.answers"
-"""The name of the filter that has answers wait until they are whole."""
+"""The names of the filters that have answers wait until they are whole."""
+GRACE: Final = 1_000
+"""How much longer than the timeouts of several servers nothing may be heard of any, in milliseconds."""
 READER: Final = "headgate.mcp.reader"
 ROUTER: Final = "headgate.mcp.router"
 """The names of the filters for several servers."""
@@ -97,6 +100,7 @@ class McpServer(BackendSetting, ClusterHook):
         removed.key_matcher.safe_regex.regex = other_headers(self.forwarded)
         with http_options(cluster) as options:
             if self.beside_others:
+                add_filter(options, ROOM, room_filter())
                 add_filter(options, ANSWERS, server_filter())
             add_filter(options, HEADERS, made)
             if (found := self.credential) is not None:
@@ -222,6 +226,9 @@ class ToServers(RuleSetting, RouteHook):
         ):
             chain.filter_chain.filters.add(name=name).typed_config.Pack(config, deterministic=True)
         route.typed_per_filter_config[BACKEND].Pack(chain, deterministic=True)
+        if not route.route.HasField("idle_timeout"):
+            # The router does not end a stream of events that its server has cut off.
+            route.route.idle_timeout.FromMilliseconds(max(each.timeout for each in self.servers) + GRACE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from functools import cache
 from hashlib import blake2b
 from typing import Any, Final
 
+from headgate_proto.envoy.extensions.filters.http.buffer.v3.buffer_pb2 import Buffer
 from headgate_proto.envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from headgate_proto.envoy.extensions.filters.http.mcp.v3.mcp_pb2 import Mcp
 from headgate_proto.envoy.type.matcher.v3.value_pb2 import ValueMatcher
@@ -23,6 +24,8 @@ METADATA: Final = "envoy.filters.http.mcp"
 """The namespace of what the filter tells."""
 MAX_REQUEST_BYTES: Final = 1024 * 1024
 """The longest request of an agent."""
+MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+"""The longest answer of one of several servers."""
 CALL: Final = "tools/call"
 RESPONSE: Final = "__jsonrpc_response"
 """What the filter tells as the method of what is an answer of the agent to the server."""
@@ -103,6 +106,14 @@ def federating_filter() -> Mcp:
 def several_filter() -> Lua:
     """Return the filter beside the router of several servers: it tells who an agent is, and mends lists of tools."""
     return _script("mcp_several")
+
+
+@cache
+def room_filter() -> Buffer:
+    """Return the filter of a cluster that gives messages room: requests of routers have 64 KiB without it."""
+    made = Buffer()
+    made.max_request_bytes.value = MAX_ANSWER_BYTES
+    return made
 
 
 @cache
