@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 METHODS: Final = ("get", "put", "post", "patch", "delete")
 BODY: Final = "body"
+MAX_SCHEMA_BYTES: Final = 1024 * 1024
+"""The most characters of all schemas of a document together: what they refer to is in each of them."""
 MOST_STEPS: Final = 1_000
 """The most schemas that a tool has of others."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -66,16 +68,20 @@ def tools_of(text: str) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
     paths = document.get("paths")
     if not isinstance(paths, dict):
         raise OpenApiError("has no paths")
-    found, faults, prefix = dict[str, Tool](), list[str](), _prefix(document)
+    found, faults, prefix, left = dict[str, Tool](), list[str](), _prefix(document), MAX_SCHEMA_BYTES
     for path, method, item, operation in _operations(paths):
         try:
             tool = _tool(document, prefix + path, method, item, operation)
-            if tool.name in found:
+            left -= len(tool.schema)  # that of a tool that is there already has been made, too
+            if tool.name in found and left >= 0:
                 raise OpenApiError("has the operationId of another one")
         except OpenApiError as error:
             faults.append(f"{method.upper()} {path} {error}")
-        else:
-            found[tool.name] = tool
+            continue
+        if left < 0:
+            faults.insert(0, f"{method.upper()} {path}, with all that follows, has schemas of more than 1 MiB together")
+            break
+        found[tool.name] = tool
     return tuple(found.values()), tuple(faults)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translator.languages.openapi import MOST_STEPS, OpenApiError, Tool, tools_of
+from translator.languages.openapi import MAX_SCHEMA_BYTES, MOST_STEPS, OpenApiError, Tool, tools_of
 
 
 def document(**paths: Any) -> str:
@@ -184,3 +184,14 @@ def test_many_schemas() -> None:
     found, faults = tools_of(chain(MOST_STEPS + 1))
     assert found == ()
     assert "of too many others" in faults[0]
+
+
+def test_long_schemas() -> None:
+    """Tools have schemas of so many bytes together; those of further operations are left out."""
+    schemas = {"S": {"description": "x" * (MAX_SCHEMA_BYTES // 4)}}
+    parameter = {"name": "a", "in": "query", "schema": {"$ref": "#/components/schemas/S"}}
+    paths = {f"/{place}": {"get": {"operationId": f"op{place}", "parameters": [parameter]}} for place in range(9)}
+    text = json.dumps({"openapi": "3.0.0", "paths": paths, "components": {"schemas": schemas}})
+    found, faults = tools_of(text)
+    assert [each.name for each in found] == ["op0", "op1", "op2"]
+    assert faults == ("GET /3, with all that follows, has schemas of more than 1 MiB together",)
