@@ -19,6 +19,7 @@ from tests.live.mcp_tools import MODES, ToolServer, at, servers, text, tools
 from tests.live.objects import Manifest, endpoints, service, traffic_policy
 from tests.live.proxy import Proxy
 from tests.live.tokens import bearer, config_map, jwt_auth, key, key_set, local, token
+from translator.refs import Ref
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource/mcp"
 JSON = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
@@ -183,3 +184,40 @@ async def test_where_keys_are(
         assert await text(client, "where") == "one"
     forged = bearer(token("two", iss=issuer.url, aud=f"http://127.0.0.1:{tool_proxy.port}/mcp"))
     assert (await tool_proxy.request("/mcp", headers=forged)).status == 401
+
+
+async def test_metadata_of_others(tool_proxy: Proxy, mcp: dict[str, ToolServer], issuer: AuthorizationServer) -> None:
+    """A policy serves no metadata of a resource that its route has not, and says so; of two, the nearer route does."""
+    url = f"http://127.0.0.1:{tool_proxy.port}/tools"
+    own = at_path("tools", "/tools"), policy_of("tools", issuer.url, url)
+    evil = "https://evil.example.com"
+    await tool_proxy.apply(servers(at(mcp["one"])), at_path("aaa", "/aaa"), policy_of("aaa", evil, url), *own)
+
+    async def told() -> list[str]:
+        found = await tool_proxy.request("/.well-known/oauth-protected-resource/tools")
+        assert found.status == 200
+        said: list[str] = json.loads(found.body)["authorization_servers"]
+        return said
+
+    assert await told() == [issuer.url]
+    assert "no match of the route" in str(tool_proxy.status("TrafficPolicy", "aaa"))
+    assert "no match of the route" not in str(tool_proxy.status("TrafficPolicy", "tools"))
+    for path, more in (("/", {}), ("/tools", {"headers": [{"name": "x", "value": "y"}]})):
+        await tool_proxy.apply(at_path("aaa", path, **more))
+        assert await told() == [issuer.url]
+    await tool_proxy.delete(Ref("HTTPRoute", "default", "tools"))
+    assert await told() == [evil]
+
+
+def at_path(name: str, path: str, **more: Any) -> Manifest:
+    """Return a route at a path to the servers."""
+    made = to_backend("tools", matches=[{"path": {"type": "PathPrefix", "value": path}, **more}])
+    return {**made, "metadata": {**made["metadata"], "name": name}}
+
+
+def policy_of(name: str, issuer: str, resource: str) -> Manifest:
+    """Return the policy of such a route, by which agents get tokens for a resource."""
+    made = traffic_policy("route", mcp={"oauth": {"issuer": issuer, "jwks": local(), "resource": resource}})
+    made["metadata"]["name"] = name
+    made["spec"]["targetRefs"][0]["name"] = name
+    return made

@@ -145,7 +145,7 @@ class FilterNeeds(NamedTuple):
     parts: tuple[EncodedPart, ...] = ()
     secrets: tuple[GenericSecret, ...] = ()
     references: tuple[Reference, ...] = ()
-    paths: tuple[str, ...] = ()
+    paths: tuple[OwnPath, ...] = ()
     modules: tuple[ModuleUse, ...] = ()
 
 
@@ -169,7 +169,7 @@ def _needs(by_setting: Iterable[SettingEntries]) -> FilterNeeds:
     parts: set[EncodedPart] = set()
     secrets: set[GenericSecret] = set()
     references: set[Reference] = set()
-    paths: set[str] = set()
+    paths: set[OwnPath] = set()
     modules: set[ModuleUse] = set()
     for setting, entries in by_setting:
         called = setting.backends if isinstance(setting, RuleSetting) else ()
@@ -178,7 +178,7 @@ def _needs(by_setting: Iterable[SettingEntries]) -> FilterNeeds:
         backends.update(called)
         secrets.update(used)
         modules.update(each for each in entries if isinstance(each, ModuleUse))
-        paths.update(each.path for each in entries if isinstance(each, OwnPath))
+        paths.update(each for each in entries if isinstance(each, OwnPath))
         parts.update(EncodedPart(each.filter, each.key, _shared(_serialized(each.config))) for each in discovered)
         references.update(Reference(EXTENSION_CONFIG, each.filter) for each in discovered)
         if not discovered:

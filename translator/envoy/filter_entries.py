@@ -92,9 +92,12 @@ class OwnPath(NamedTuple):
 
     Attributes:
         path: the whole path.
+        about: the path that the answer is about: the filter answers at rules only that have requests for it; "" for any
+            rule.
     """
 
     path: str
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)

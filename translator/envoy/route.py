@@ -179,12 +179,12 @@ def _routes_of_matches(name: str, rule: Rule, origin: ListenerContext, via: str)
 
 def _own_paths(name: str, rule: Rule, origin: ListenerContext) -> Iterator[MatchRoute]:
     """Yield the routes of the paths that filters of a rule answer by themselves."""
-    for match in own_paths(rule):
+    for match, place in own_paths(rule):
         route = path_route(name, match)
         for each in rule.settings:
             if isinstance(each, RoutePolicies):
                 each.apply_to_route(route, origin, match)
-        yield MatchRoute(0, match, own_path_precedence(match), route, False, False)
+        yield MatchRoute(0, match, own_path_precedence(match)._replace(query=place), route, False, False)
 
 
 def own_path_precedence(match: RouteMatch, inherited: bool = False) -> Precedence:

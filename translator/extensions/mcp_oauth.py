@@ -26,13 +26,14 @@ from translator.envoy.filter_entries import CustomResponse, FilterEntry, OwnPath
 from translator.envoy.hooks import FilterHook
 from translator.envoy.http_filters import BEFORE_AUTHN
 from translator.envoy.names import cluster_name
+from translator.envoy.own_paths import place_of
 from translator.envoy.predicates import all_of, response
 from translator.extension import FilterOutcome, PolicyContext
 from translator.extensions.jwt_auth import FIRST, TokenCheck
 from translator.extensions.jwt_providers import read_issuers
 from translator.extensions.url_backends import url_backend
 from translator.ir.backend import Backend
-from translator.ir.http import RuleSetting
+from translator.ir.http import Rule, RuleSetting
 from translator.languages.formats import literal
 from translator.objects.headgate.jwt import JwtProvider
 from translator.objects.headgate.mcpbackend import MCP_PATH
@@ -84,9 +85,9 @@ class AgentTokens(RuleSetting, FilterHook):
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the verification, the paths of metadata with the filter that answers, and where those are."""
         yield from self.check.filter_configs()
-        yield OwnPath(self._metadata_path)
+        yield OwnPath(self._metadata_path, self.path)
         if self.service is not None:
-            yield OwnPath(OF_ISSUER)
+            yield OwnPath(OF_ISSUER, self.path)
         yield SlotFilter(BEFORE_AUTHN, NAME, oauth_filter(self._context()), FIRST)
         policy = LocalResponsePolicy()
         added = policy.response_headers_to_add.add(append_action=HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD)
@@ -158,6 +159,20 @@ def read(context: PolicyContext, found: McpOAuth) -> FilterOutcome:
     origin = f"{parts.scheme}://{parts.netloc}" if found.resource is not None else ""
     path = (parts.path or "/") if found.resource is not None else MCP_PATH
     return Outcome((AgentTokens(check, found.issuer, origin, path, found.scopes or (), service),))
+
+
+def misplaced(settings: tuple[RuleSetting, ...], rule: Rule) -> str:
+    """Return why a rule does not tell agents where they get tokens; "" if it does, or has not to."""
+    for each in settings:
+        if isinstance(each, AgentTokens) and place_of(rule.matches, each.path) is None:
+            return NOT_OWN.format(path=each.path)
+    return ""
+
+
+NOT_OWN: Final = (
+    "spec.mcp.oauth.resource has the path {path}, for which no match of the route is: its metadata are not served "
+    "here; set it to the URL at which agents find the route"
+)
 
 
 def _placed(problems: tuple[Problem, ...], field: str) -> Iterator[Problem]:

@@ -28,7 +28,7 @@ from translator.envoy.http_filters import AGENTS
 from translator.envoy.predicates import Predicate, all_of, any_of, decision, negated
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit, RuleCheck
 from translator.extensions.jwt_providers import PAYLOAD, effective_metadata_keys
-from translator.extensions.mcp_oauth import PROVIDER, AgentTokens
+from translator.extensions.mcp_oauth import PROVIDER, AgentTokens, misplaced
 from translator.extensions.mcp_oauth import read as read_oauth
 from translator.extensions.mcp_servers import NamedServer, ToServers
 from translator.extensions.rbac_conditions import claim_path, header_matches, token_matches
@@ -203,7 +203,9 @@ def _fault(rule: McpRule, known: dict[str, str]) -> str:
 
 
 def check(settings: tuple[RuleSetting, ...], rule: Rule) -> RuleCheck:
-    """Note the patterns that match no tool of several servers, whose names come before those of tools."""
+    """Note metadata that are not served, and patterns that match no tool of several servers, which begin with these."""
+    if fault := misplaced(settings, rule):
+        return RuleCheck(note=fault)
     servers = [_servers_of(each.settings) for each in rule.backends]
     if not servers or not all(servers):
         return RuleCheck()

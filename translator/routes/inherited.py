@@ -48,7 +48,7 @@ def inherited_needs(db: Db, stack: Stack) -> FilterNeeds:
 @query(firewall=True)
 def inherited_paths(db: Db, stack: Stack) -> tuple[str, ...]:
     """Return the paths that filters answer by themselves which all routes of a listener with these policies inherit."""
-    return inherited_needs(db, stack).paths
+    return tuple(sorted({each.path for each in inherited_needs(db, stack).paths}))
 
 
 @query(firewall=True)
