@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import anthropic
     import openai
-    from google import genai
+    from google.genai.client import AsyncClient
 
 WITHIN = 15.0
 """Seconds within which an answer comes, however busy the machine is."""
@@ -34,12 +35,15 @@ def anthropic_client(
     )
 
 
-def gemini_client(url: str, key: str = "client-key") -> genai.Client:
-    """Return Google's client of the Gemini API at a URL, to which it adds `/v1beta/models/…`."""
+@asynccontextmanager
+async def gemini_client(url: str, key: str = "client-key") -> AsyncIterator[AsyncClient]:
+    """Yield Google's client of the Gemini API at a URL, to which it adds `/v1beta/models/…`."""
     import httpx
     from google import genai
     from google.genai import types
 
-    # With aiohttp, which it would take, it warns of itself.
-    options = types.HttpOptions(base_url=url, httpx_async_client=httpx.AsyncClient(timeout=WITHIN))
-    return genai.Client(api_key=key, http_options=options)
+    # With aiohttp, which it would take, it warns of itself; what it is given it does not close.
+    async with httpx.AsyncClient(timeout=WITHIN) as http:
+        options = types.HttpOptions(base_url=url, httpx_async_client=http)
+        async with genai.Client(api_key=key, http_options=options).aio as client:
+            yield client

@@ -87,7 +87,7 @@ async def test_anthropic_tells_its_own_errors(served: Provider, claude: anthropi
 
 async def test_gemini_answers_whole_and_streamed(served: Provider) -> None:
     """Google's client gets the text and the usage, whole and in pieces."""
-    async with gemini_client(served.url).aio as client:
+    async with gemini_client(served.url) as client:
         config = types.GenerateContentConfig(system_instruction="Be short.", temperature=0)
         found = await client.models.generate_content(model="gemini", contents="Say hello.", config=config)
         assert found.text == served.text
@@ -102,7 +102,7 @@ async def test_gemini_answers_whole_and_streamed(served: Provider) -> None:
 async def test_gemini_tells_its_own_errors(served: Provider) -> None:
     """A limit and a body that is not of Google's model are the errors of Google's client."""
     served.plan.append(Status(429))
-    async with gemini_client(served.url).aio as client:
+    async with gemini_client(served.url) as client:
         with pytest.raises(errors.ClientError, match="RESOURCE_EXHAUSTED"):
             await client.models.generate_content(model="gemini", contents="Hi")
         with pytest.raises(errors.ClientError, match="parts must not be empty"):

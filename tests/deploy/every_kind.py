@@ -120,6 +120,33 @@ BACKEND: Final = {
     "metadata": {"name": "hello"},
     "spec": {"static": {"hosts": [{"host": "192.0.2.1", "port": 443}]}},
 }
+POOL: Final = {
+    "apiVersion": "inference.networking.k8s.io/v1",
+    "kind": "InferencePool",
+    "metadata": {"name": "hello"},
+    "spec": {
+        "selector": {"matchLabels": {"app": "hello"}},
+        "targetPorts": [{"number": 8000}],
+        "endpointPickerRef": {"name": "hello", "port": {"number": 443}},
+    },
+}
+MODEL_ROUTE: Final = {
+    "apiVersion": HEADGATE_API,
+    "kind": "ModelRoute",
+    "metadata": {"name": "hello"},
+    "spec": {
+        "parentRefs": [{"name": GATEWAY}],
+        "hostnames": ["models.example.com"],
+        "rules": [
+            {
+                "models": ["hello"],
+                "backendRefs": [
+                    {"group": "inference.networking.k8s.io", "kind": "InferencePool", "name": "hello"},
+                ],
+            }
+        ],
+    },
+}
 EXTENSION: Final = {
     "apiVersion": HEADGATE_API,
     "kind": "GatewayExtension",
@@ -194,12 +221,12 @@ async def deploy(controller: Controller, watched: Kube) -> None:
         gateway,
         *hello("hello", "example.com"),
         *(GRPC_ROUTE, TLS_ROUTE, *L4_ROUTES, SERVICE, XBACKEND, POLICY, EXTENSION, BACKEND_POLICY, LISTENER_SET),
-        *(LISTENER_POLICY, CONNECTIONS, BACKEND),
+        *(LISTENER_POLICY, CONNECTIONS, BACKEND, POOL, MODEL_ROUTE),
         *UNSUPPORTED,
     )
-    routes = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
+    routes = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", "ModelRoute")
     policies = ("TrafficPolicy", "ListenerPolicy", "BackendConfigPolicy", "BackendTLSPolicy")
-    for kind in (*routes, *policies, "GatewayExtension", "ListenerSet", "Backend", "XBackend"):
+    for kind in (*routes, *policies, "GatewayExtension", "ListenerSet", "Backend", "XBackend", "InferencePool"):
         await watched.condition(kind, "hello", "Accepted", "True")
     for each in UNSUPPORTED:
         await watched.condition(each["kind"], "hello", "Accepted", "False")

@@ -7,12 +7,12 @@ from pydantic import Field, StringConstraints
 from translator.objects.headgate.types import Disableable
 from translator.objects.schema.base import Fields, unique
 from translator.objects.schema.documentation import Doc
-from translator.objects.schema.scalars import TOOL_PATTERN
+from translator.objects.schema.scalars import AGENT_METHOD
 
 MOST_METHODS: Final = 64
 """The most methods of a list."""
 
-Method = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=TOOL_PATTERN.replace("*", ""))]
+Method = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=AGENT_METHOD)]
 
 
 class A2aMethods(Fields):

@@ -102,6 +102,7 @@ MODEL_PREFIX: Final = r"^(/[-A-Za-z0-9._~!$&'()*+,;=:@]*[-A-Za-z0-9_~!$&'()*+,;=
 RESOURCE_URL: Final = r"^https?://[-A-Za-z0-9.:\[\]]+(/[-A-Za-z0-9/._~!$&'()*+,;=:@%]*)?$"
 TOOL_PATTERN: Final = "^[A-Za-z0-9_./*-]+$"
 TOOL_NAME: Final = "^[A-Za-z0-9_.-]+$"
+AGENT_METHOD: Final = "^[A-Za-z0-9_./-]+$"
 TOOL_ARGUMENT: Final = "^[A-Za-z0-9_$-]+$"
 TOOL_BODY: Final = "^([*]|[A-Za-z0-9_$-]+)$"
 PATH_TEMPLATE: Final = r"^/(?:[-A-Za-z0-9/._~!$&'()*+,;=:@{}]|[%][0-9a-fA-F]{2})*$"
@@ -109,6 +110,7 @@ PATH_TEMPLATE: Final = r"^/(?:[-A-Za-z0-9/._~!$&'()*+,;=:@{}]|[%][0-9a-fA-F]{2})
 PATTERNS: Final[Mapping[str, str]] = {
     RESOURCE_URL: "must be an absolute URL of http or https without a query, like https://tools.example.com/mcp",
     TOOL_NAME: "may hold letters, digits, '_', '.' and '-'",
+    AGENT_METHOD: "may hold letters, digits, '_', '.', '/' and '-'",
     TOOL_ARGUMENT: "may hold letters, digits, '_', '$' and '-'",
     TOOL_BODY: "must be '*', or the name of an argument: letters, digits, '_', '$' and '-'",
     PATH_TEMPLATE: "must be a path that begins with '/', in which {name} stands for an argument",
