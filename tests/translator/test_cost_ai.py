@@ -9,7 +9,7 @@ import pytest
 from bench.world import Raw, edit, manifest, removal, route
 from tests.translator.costs import HOSTS, SERVICES, cost, put_back
 from translator.translator import Translator
-from xds.resources.types import CLUSTER, ROUTE, SECRET
+from xds.resources.types import CLUSTER, LISTENER, ROUTE, SECRET
 
 pytestmark = pytest.mark.slow
 
@@ -31,12 +31,16 @@ def ai(*models: str) -> Raw:
 
 
 def test_changing_providers(large: Translator) -> None:
-    """A new key is sent alone; another model replaces one cluster and changes the one route; nothing else runs."""
+    """A new key is sent alone; another model replaces one cluster and changes the one route; nothing else runs.
+
+    The first route to a provider has the listeners count tokens.
+    """
     to_it = route(7, HOSTS, SERVICES)
     to_it["spec"]["rules"][0]["backendRefs"] = [TO_IT]
     with put_back(large, edit(route(7, HOSTS, SERVICES)), removal(ai("a")), removal(key("first"))):
         first = cost(large, edit(key("first")), edit(ai("a", "b")), edit(to_it))
-        assert {each: len(names) for each, names in first.resources.items()} == {CLUSTER: 2, ROUTE: 1, SECRET: 1}
+        sent = {each: len(names) for each, names in first.resources.items()}
+        assert sent == {CLUSTER: 2, ROUTE: 1, SECRET: 1, LISTENER: 2}
         renewed = cost(large, edit(key("second")))
         assert renewed.resources == {SECRET: {"shop/key/apiKey"}}
         assert renewed.statuses == []
