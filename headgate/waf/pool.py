@@ -180,9 +180,6 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the processes."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._end_all()
 
     async def inspect(self, found: Inspection, body: bytes, route: str = "") -> Verdict:
@@ -282,9 +279,15 @@ class Pool:
             await asyncio.sleep(self._limits.restart)
 
     async def _end_all(self) -> None:
-        for worker in self._workers:
-            await worker.end()
-        self._workers.clear()
+        # Inspections that are still waited for may give up meanwhile, and have their worker replaced.
+        while self._workers or self._tasks:
+            replacing = tuple(self._tasks)
+            for task in replacing:
+                task.cancel()
+            await asyncio.gather(*replacing, return_exceptions=True)
+            for worker in tuple(self._workers):
+                self._workers.discard(worker)
+                await worker.end()
         self._idle.clear()
 
 

@@ -83,7 +83,7 @@ async def test_a_flooded_route_does_not_stop_others() -> None:
         await asyncio.gather(*(found.inspect(request(), b"") for _ in range(2)))
         stop = asyncio.Event()
         flooding = [asyncio.ensure_future(flood(found, stop)) for _ in range(20)]
-        await eventually(lambda: found.restarts > 0)
+        await eventually(lambda: found.restarts > 0, 60)
         await eventually(lambda: found.running == 2)
         verdicts = list[Verdict | None]()
         for number in range(40):
