@@ -7,7 +7,6 @@ chain that was built on another route asks the picker of the route that the requ
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Final
 
 from google.protobuf.message import Message
@@ -16,16 +15,15 @@ from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
 from headgate_proto.envoy.extensions.filters.http.ext_proc.v3.ext_proc_pb2 import ExternalProcessor, ExtProcPerRoute
 from headgate_proto.envoy.extensions.filters.http.ext_proc.v3.processing_mode_pb2 import ProcessingMode
-from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_pb2 import FilterChainConfigPerRoute
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
-from headgate_proto.envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from headgate_proto.envoy.extensions.load_balancing_policies.override_host.v3.override_host_pb2 import OverrideHost
 from headgate_proto.envoy.extensions.load_balancing_policies.round_robin.v3.round_robin_pb2 import RoundRobin
 from headgate_proto.envoy.type.metadata.v3.metadata_pb2 import MetadataKey
 from translator.envoy.ai import script
+from translator.envoy.backend_routes import add_backend_filters
 from translator.envoy.cluster import http_options
 from translator.envoy.grpc_service import GrpcCall, grpc_service
-from translator.envoy.http_filters import BACKEND
+from translator.envoy.lua_filter import lua_filter
 from translator.envoy.upstream_filters import add_filter
 
 NAME: Final = "headgate.picker"
@@ -58,10 +56,7 @@ def write_picker(route: Route, picker: GrpcCall, *, fail_open: bool) -> None:
 
 def write_picker_chain(route: Route, picker: GrpcCall) -> None:
     """Have a route ask nobody, but the picker of the route that a request is moved to from there."""
-    chain = FilterChainConfigPerRoute()
-    for name, config in picker_filters(picker):
-        chain.filter_chain.filters.add(name=name).typed_config.Pack(config, deterministic=True)
-    route.typed_per_filter_config[BACKEND].Pack(chain, deterministic=True)
+    add_backend_filters(route, picker_filters(picker))
 
 
 def picker_filters(picker: GrpcCall) -> tuple[tuple[str, Message], ...]:
@@ -104,11 +99,8 @@ def picker_config(picker: GrpcCall, *, fail_open: bool) -> ExtProcPerRoute:
 
 def write_failing_ends(cluster: Cluster) -> None:
     """Have streams fail that a picker ends before Envoy does: bodies are lost that Envoy has sent to it."""
-    text = script("picker_end")
-    made = Lua(shared_vm_id=f"{ENDED}/{blake2b(text.encode(), digest_size=16).hexdigest()}")
-    made.default_source_code.inline_string = text
     with http_options(cluster) as options:
-        add_filter(options, ENDED, made)
+        add_filter(options, ENDED, lua_filter(ENDED, script("picker_end"), of_cluster=True))
 
 
 def write_balancing(cluster: Cluster) -> None:

@@ -8,23 +8,18 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, RouteAction
-from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_pb2 import FilterChainConfigPerRoute
-from translator.backends.host_names import absolute
 from translator.backends.reference import group_member
 from translator.db import Db
 from translator.envoy.ai.a2a_filters import CARD_PATH, card_filter
+from translator.envoy.backend_routes import add_backend_filters, send_host
 from translator.envoy.hooks import RouteHook
-from translator.envoy.http_filters import BACKEND
-from translator.extensions.backend_guard import GuardedHosts
 from translator.extensions.backend_members import BackendMember
-from translator.extensions.backend_static import host_fault
-from translator.ir.backend import Backend, BackendEndpoint, BackendKey, BackendSetting, Protocol
+from translator.extensions.backend_static import authority, host_backend
+from translator.ir.backend import Backend, BackendSetting
 from translator.ir.http import PathKind, RouteMatch, RuleSetting, ValueMatch
 from translator.ir.listener import ListenerContext
 from translator.objects.headgate.a2abackend import A2aBackend
-from translator.objects.schema.scalars import is_ip_address
 from translator.outcome import Outcome, Problem
-from translator.policies.backends import with_policies
 from translator.refs import Ref
 
 NAME: Final = "headgate.a2a.card"
@@ -32,7 +27,6 @@ NAME: Final = "headgate.a2a.card"
 CARD: Final = ValueMatch(":path", CARD_PATH, regex=True)
 """What has a request be one for a card."""
 SAMPLE: Final = "/.well-known/agent-card.json"
-USUAL: Final = (80, 443)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +78,11 @@ class ToAgent(RuleSetting, RouteHook):
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the Host, and for cards the filter that changes them."""
         if self.host:
-            for share in route.route.weighted_clusters.clusters:
-                share.ClearField("host_rewrite_literal")
-            route.route.host_rewrite_literal = self.host
+            send_host(route, self.host)
         if CARD not in match.headers:
             return
         context = {"public": self.public} if self.public else {}
-        chain = FilterChainConfigPerRoute()
-        config = card_filter(context | dict(_replaced(route.route, match)))
-        chain.filter_chain.filters.add(name=NAME).typed_config.Pack(config, deterministic=True)
-        route.typed_per_filter_config[BACKEND].Pack(chain, deterministic=True)
+        add_backend_filters(route, ((NAME, card_filter(context | dict(_replaced(route.route, match)))),))
 
 
 def _replaced(action: RouteAction, match: RouteMatch) -> Iterator[tuple[str, str]]:
@@ -117,10 +106,16 @@ def _replaced(action: RouteAction, match: RouteMatch) -> Iterator[tuple[str, str
 
 def read(db: Db, ref: Ref, found: A2aBackend) -> Outcome[Backend | None]:
     """Return the backend that an agent is; none if requests could go where they must not."""
-    resolved = _static(db, ref, found) if found.backend_ref is None else _member(db, ref, found)
+    host = ""
+    if found.backend_ref is not None:
+        resolved = _member(db, ref, found)
+    else:
+        assert found.host is not None
+        assert found.port is not None
+        resolved, host = host_backend(db, ref, found.host, found.port, "host"), authority(found.host, found.port)
     if resolved.value is None:
         return resolved
-    setting = Agent((found.public_url or "").rstrip("/"), _authority(found))
+    setting = Agent((found.public_url or "").rstrip("/"), host)
     return Outcome(replace(resolved.value, settings=(*resolved.value.settings, setting)), resolved.problems)
 
 
@@ -134,27 +129,6 @@ def _member(db: Db, ref: Ref, found: A2aBackend) -> Outcome[Backend | None]:
         f"filters or hosts of their own; refer to a Service, or to a Backend of hosts."
     )
     return Outcome(None, (*resolved.problems, Problem("Accepted", "Invalid", text)))
-
-
-def _static(db: Db, ref: Ref, found: A2aBackend) -> Outcome[Backend | None]:
-    assert found.host is not None
-    assert found.port is not None
-    if fault := host_fault(db.settings, found.host, found.port):
-        return Outcome(None, (Problem("Accepted", "Invalid", f"host: {fault}."),))
-    named = not is_ip_address(found.host)
-    # Where a name leads is known once it is resolved.
-    settings = (GuardedHosts(),) if named and not db.settings.local_backends else ()
-    hosts = (BackendEndpoint(absolute(db.settings, found.host) if named else found.host, found.port),)
-    made = Backend(BackendKey(*ref), found.port, Protocol.HTTP1.value, settings=settings, hosts=hosts)
-    return with_policies(db, ref, "", Outcome(made))
-
-
-def _authority(found: A2aBackend) -> str:
-    """Return the Host of requests: without the port where it is the usual one of HTTP or HTTPS."""
-    if found.host is None:
-        return ""
-    host = f"[{found.host}]" if ":" in found.host else found.host.rstrip(".")
-    return host if found.port in USUAL else f"{host}:{found.port}"
 
 
 MEMBER: Final = BackendMember("a2a", read, own_policies=True)

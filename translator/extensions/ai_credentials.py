@@ -5,35 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import ClassVar, Final
+from typing import Final
 
-from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
-from headgate_proto.envoy.config.rbac.v3.rbac_pb2 import RBAC as Rules
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
 from headgate_proto.envoy.extensions.filters.http.aws_request_signing.v3.aws_request_signing_pb2 import (
     AwsRequestSigning,
 )
-from headgate_proto.envoy.extensions.filters.http.credential_injector.v3.credential_injector_pb2 import (
-    CredentialInjector,
-)
-from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_pb2 import FilterChainConfigPerRoute
-from headgate_proto.envoy.extensions.filters.http.gcp_authn.v3.gcp_authn_pb2 import GcpAuthnFilterConfig
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
-from headgate_proto.envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
-from headgate_proto.envoy.extensions.http.injected_credentials.oauth2.v3.oauth2_pb2 import OAuth2
 from translator.envoy.ai.provider_filters import CREDENTIAL, Filter, credential
-from translator.envoy.config_source import sds
-from translator.envoy.http_filters import BACKEND
-from translator.envoy.names import cluster_name, generic_secret_name
+from translator.envoy.backend_routes import add_backend_filters
+from translator.envoy.fetched_token import BEARER, NAME, fetching_filter, refusing_filter, write_token
+from translator.envoy.injected_secret import client_credentials, credential_injector
 from translator.extensions.aws_lambda import write_credentials
 from translator.ir.aws import InlineKeys, Role
 from translator.ir.backend import Backend
 from translator.ir.secret import GenericSecret
 
 AUTHORIZATION: Final = "authorization"
-BEARER: Final = "Bearer "
-GOOGLE: Final = "headgate.gcp"
-"""The name of the filter that gets tokens of Google's, under which the metadata of a request has them."""
 GOOGLE_SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 GOOGLE_KEY: Final = sha256(GOOGLE_SCOPE.encode()).hexdigest()[:16]
 """The key of the token in that metadata."""
@@ -42,8 +30,6 @@ NO_ACCESS_TOKEN: Final = "no_access_token"
 """The name of the rule, which logs tell of requests that it refuses."""
 SIGNED: Final = ("x-amz-content-sha256", "x-amz-date", "x-amz-security-token")
 """The headers that signatures of AWS add beside Authorization."""
-TOKEN_SECONDS: Final = 5
-"""How long an endpoint of tokens may take to respond."""
 
 
 class ProviderCredential:
@@ -172,35 +158,16 @@ class GoogleToken(ProviderCredential):
 
     def filters(self, header: str, prefix: str) -> Iterator[Filter]:
         """Yield the filter that refuses requests without a token, and the one that writes it into the header."""
-        refusal = RBAC()
-        refusal.rules.action = Rules.DENY
-        policy = refusal.rules.policies[NO_ACCESS_TOKEN]
-        policy.principals.add().any = True
-        token = policy.permissions.add().not_rule.sourced_metadata.metadata_matcher
-        token.filter = GOOGLE
-        token.path.add().key = GOOGLE_KEY
-        token.value.string_match.safe_regex.regex = ACCESS_TOKEN
-        yield NO_ACCESS_TOKEN, refusal
+        yield NO_ACCESS_TOKEN, refusing_filter(NO_ACCESS_TOKEN, GOOGLE_KEY, ACCESS_TOKEN)[0]
         made = HeaderMutation()
-        appended = made.mutations.request_mutations.add().append
-        appended.header.key = AUTHORIZATION
-        appended.header.value = f"{BEARER}%DYNAMIC_METADATA({GOOGLE}:{GOOGLE_KEY})%"
-        appended.append_action = HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+        write_token(made, AUTHORIZATION, GOOGLE_KEY)
         yield CREDENTIAL, made
 
     def write_route(self, route: Route) -> None:
         """Write the ``GcpAuthnFilterConfig`` that gets the token into the slot of backends, beside what is there."""
-        chain = FilterChainConfigPerRoute()
-        if BACKEND in route.typed_per_filter_config:
-            route.typed_per_filter_config[BACKEND].Unpack(chain)
-        if any(each.name == GOOGLE for each in chain.filter_chain.filters):
-            return
-        made = GcpAuthnFilterConfig(cluster=cluster_name(self.server), token_metadata_key=GOOGLE_KEY)
+        made = fetching_filter(self.server, GOOGLE_KEY)
         made.audience.access_token.scopes.append(GOOGLE_SCOPE)
-        made.timeout.seconds = TOKEN_SECONDS
-        made.cache_config.cache_size.value = 1
-        chain.filter_chain.filters.add(name=GOOGLE).typed_config.Pack(made, deterministic=True)
-        route.typed_per_filter_config[BACKEND].Pack(chain, deterministic=True)
+        add_backend_filters(route, ((NAME, made),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +182,6 @@ class ClientCredentials(ProviderCredential):
         scope: what the token is for.
     """
 
-    NAME: ClassVar[str] = "envoy.http.injected_credentials.oauth2"
     endpoint: str
     service: Backend
     client: str
@@ -238,13 +204,5 @@ class ClientCredentials(ProviderCredential):
 
     def filters(self, header: str, prefix: str) -> Iterator[Filter]:
         """Yield the ``CredentialInjector``, which responds with 401 while there is no token."""
-        found = OAuth2(scopes=(self.scope,))
-        found.token_endpoint.uri, found.token_endpoint.cluster = self.endpoint, cluster_name(self.service)
-        found.token_endpoint.timeout.seconds = TOKEN_SECONDS
-        found.client_credentials.client_id = self.client
-        found.client_credentials.client_secret.CopyFrom(sds(generic_secret_name(self.secret)))
-        found.client_credentials.auth_type = OAuth2.URL_ENCODED_BODY
-        made = CredentialInjector(overwrite=True)
-        made.credential.name = self.NAME
-        made.credential.typed_config.Pack(found, deterministic=True)
-        yield CREDENTIAL, made
+        found = client_credentials(self.endpoint, self.service, self.client, self.secret, (self.scope,), encoded=True)
+        yield CREDENTIAL, credential_injector(found)

@@ -15,6 +15,7 @@ from translator.ir.backend import Backend, BackendEndpoint, BackendKey, Protocol
 from translator.objects.headgate.staticbackend import StaticBackend, StaticHost
 from translator.objects.schema.scalars import is_ip_address
 from translator.outcome import Outcome, Problem
+from translator.policies.backends import with_policies
 from translator.refs import Ref
 
 PROTOCOLS: Final[Mapping[str | None, str]] = {
@@ -28,6 +29,7 @@ PROTOCOLS: Final[Mapping[str | None, str]] = {
     "kubernetes.io/h2c": Protocol.H2C.value,
 }
 """What is spoken for an `appProtocol`; without one, what the route speaks."""
+USUAL_PORTS: Final = (80, 443)
 
 
 def read(db: Db, ref: Ref, found: StaticBackend) -> Outcome[Backend | None]:
@@ -71,6 +73,32 @@ def host_fault(settings: Settings, host: str, port: int) -> str:
         return ""
     way_out = "leave out the port, which has a field of its own" if host.count(":") == 1 else "correct it"
     return f"{host} is neither a DNS name nor an IP address; {way_out}"
+
+
+def host_backend(db: Db, ref: Ref, host: str, port: int, field: str) -> Outcome[Backend | None]:
+    """Return the backend that one host is, with the policies of its Backend; none if it can be none.
+
+    Args:
+        db: the database.
+        ref: the Backend.
+        host: the name or address.
+        port: its port.
+        field: the path of the host, for messages.
+    """
+    if fault := host_fault(db.settings, host, port):
+        return Outcome(None, (_invalid(f"{field}: {fault}."),))
+    named = not is_ip_address(host)
+    # Where a name leads is known once it is resolved.
+    settings = (GuardedHosts(),) if named and not db.settings.local_backends else ()
+    hosts = (BackendEndpoint(absolute(db.settings, host) if named else host, port),)
+    made = Backend(BackendKey(*ref), port, Protocol.HTTP1.value, settings=settings, hosts=hosts)
+    return with_policies(db, ref, "", Outcome(made))
+
+
+def authority(host: str, port: int) -> str:
+    """Return the Host of requests to a host: without the port where it is the usual one of HTTP or HTTPS."""
+    written = f"[{host}]" if ":" in host else host.rstrip(".")
+    return written if port in USUAL_PORTS else f"{written}:{port}"
 
 
 def _is_malformed(host: str) -> bool:

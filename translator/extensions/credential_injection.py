@@ -7,13 +7,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
-from headgate_proto.envoy.extensions.http.injected_credentials.oauth2.v3.oauth2_pb2 import OAuth2
 from translator.backends.reference import backend_of_policy
-from translator.envoy.config_source import sds
 from translator.envoy.filter_entries import FilterEntry, SecretUse
 from translator.envoy.hooks import FilterHook
-from translator.envoy.injected_secret import generic_injector, injector
-from translator.envoy.names import cluster_name, generic_secret_name
+from translator.envoy.injected_secret import client_credentials, generic_injector, injector
 from translator.extension import TABLE, Extension, FilterOutcome, PolicyContext, PolicyUnit
 from translator.extensions.url_backends import PORTS, url_backend
 from translator.gateway.secrets import header_secret, referenced_secret
@@ -27,8 +24,6 @@ from translator.outcome import Outcome, Problem
 NAME: Final = "headgate.credential"
 """The name of the filter in its slot, so that a route's is in the place of the one that it inherits."""
 AUTHORIZATION: Final = "authorization"
-TOKEN_SECONDS: Final = 5
-"""How long the endpoint of tokens may take to respond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +93,11 @@ class InjectedToken(RuleSetting, FilterHook):
 
     def filter_configs(self) -> Iterator[FilterEntry]:
         """Yield the ``CredentialInjector`` with a credential of ``OAuth2``."""
-        made = OAuth2(scopes=self.scopes)
-        made.token_endpoint.uri, made.token_endpoint.cluster = self.endpoint, cluster_name(self.service)
-        made.token_endpoint.timeout.seconds = TOKEN_SECONDS
-        made.client_credentials.client_id = self.client
-        made.client_credentials.client_secret.CopyFrom(sds(generic_secret_name(self.secret)))
-        made.client_credentials.auth_type = OAuth2.URL_ENCODED_BODY if self.encoded else OAuth2.BASIC_AUTH
+        made = client_credentials(
+            self.endpoint, self.service, self.client, self.secret, self.scopes, encoded=self.encoded
+        )
         yield SecretUse(self.secret)
-        yield injector(NAME, made, "envoy.http.injected_credentials.oauth2", overwrite=self.overwrite)
+        yield injector(NAME, made, overwrite=self.overwrite)
 
 
 def read(context: PolicyContext) -> FilterOutcome:

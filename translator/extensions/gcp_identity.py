@@ -14,32 +14,24 @@ from hashlib import sha256
 from typing import ClassVar, Final
 
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
-from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
-from headgate_proto.envoy.config.rbac.v3.rbac_pb2 import RBAC as Rules
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
-from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_pb2 import FilterChainConfigPerRoute
-from headgate_proto.envoy.extensions.filters.http.gcp_authn.v3.gcp_authn_pb2 import GcpAuthnFilterConfig
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
 from headgate_proto.envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
+from translator.envoy.backend_routes import add_backend_filters, send_host
 from translator.envoy.cluster import http_options
+from translator.envoy.fetched_token import NAME, fetching_filter, refusing_filter, write_token
 from translator.envoy.hooks import ClusterHook, RouteHook
-from translator.envoy.http_filters import BACKEND
-from translator.envoy.names import cluster_name
 from translator.envoy.upstream_filters import add_filter
 from translator.ir.backend import LAST, Backend, BackendSetting
 from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 
-NAME: Final = "headgate.gcp"
-"""The name of the filter, under which the metadata of a request has the token."""
 AUTHORIZATION: Final = "Authorization"
 SERVERLESS: Final = "X-Serverless-Authorization"
 """Where it is there, Cloud Run looks at it in place of Authorization."""
 NO_TOKEN: Final = "no_identity_token"
 """The name of the rule, which logs tell of requests that it refuses."""
 JWT: Final = r"[-_A-Za-z0-9]+\.[-_A-Za-z0-9]+\.[-_A-Za-z0-9]+"
-FETCH_SECONDS: Final = 5
-"""How long requests wait for a token, all attempts together."""
 RETRIES: Final = 2
 BACK_OFF_MILLISECONDS: Final = 100
 MOST_BACK_OFF_SECONDS: Final = 1
@@ -74,15 +66,7 @@ class IdentityToken(BackendSetting, ClusterHook):
             add_filter(options, "envoy.filters.http.header_mutation", self._mutations())
 
     def _refusal(self) -> RBAC:
-        # It sees requests as they were before the filters of the cluster: the token is not yet in the header.
-        made = RBAC()
-        made.rules.action = Rules.DENY
-        policy = made.rules.policies[NO_TOKEN]
-        policy.principals.add().any = True
-        token = policy.permissions.add().not_rule.sourced_metadata.metadata_matcher
-        token.filter = NAME
-        token.path.add().key = token_key(self.audience)
-        token.value.string_match.safe_regex.regex = JWT
+        made, policy = refusing_filter(NO_TOKEN, token_key(self.audience), JWT)
         # Services of many owners are behind one address, and the Host says whose gets the request.
         host = policy.permissions.add().not_rule.header
         host.name = ":authority"
@@ -94,10 +78,7 @@ class IdentityToken(BackendSetting, ClusterHook):
         mutations = made.mutations.request_mutations
         if self.header == AUTHORIZATION:
             mutations.add().remove = SERVERLESS.lower()
-        appended = mutations.add().append
-        appended.header.key = self.header.lower()
-        appended.header.value = f"Bearer %DYNAMIC_METADATA({NAME}:{token_key(self.audience)})%"
-        appended.append_action = HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+        write_token(made, self.header.lower(), token_key(self.audience))
         return made
 
 
@@ -161,16 +142,10 @@ class FetchedToken(RuleSetting, RouteHook):
 
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``GcpAuthnFilterConfig`` into the slot of what kinds of backends need, and the Host."""
-        for each in route.route.weighted_clusters.clusters:
-            each.ClearField("host_rewrite_literal")
-        route.route.host_rewrite_literal = self.host
-        made = GcpAuthnFilterConfig(cluster=cluster_name(self.server), token_metadata_key=token_key(self.audience))
+        send_host(route, self.host)
+        made = fetching_filter(self.server, token_key(self.audience))
         made.audience.url = self.audience
-        made.timeout.seconds = FETCH_SECONDS
         made.retry_policy.num_retries.value = RETRIES
         made.retry_policy.retry_back_off.base_interval.FromMilliseconds(BACK_OFF_MILLISECONDS)
         made.retry_policy.retry_back_off.max_interval.seconds = MOST_BACK_OFF_SECONDS
-        made.cache_config.cache_size.value = 1
-        chain = FilterChainConfigPerRoute()
-        chain.filter_chain.filters.add(name=NAME).typed_config.Pack(made, deterministic=True)
-        route.typed_per_filter_config[BACKEND].Pack(chain, deterministic=True)
+        add_backend_filters(route, ((NAME, made),))

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from translator.backends.host_names import absolute
 from translator.backends.reference import group_member
 from translator.db import Db
 from translator.engine.query import index, query
-from translator.extensions.backend_guard import GuardedHosts
 from translator.extensions.backend_members import BackendMember
-from translator.extensions.backend_static import host_fault
+from translator.extensions.backend_static import authority, host_backend
 from translator.extensions.mcp_rest import RestServer, read_tools
 from translator.extensions.mcp_servers import (
     Credential,
@@ -23,7 +21,7 @@ from translator.extensions.mcp_servers import (
     other_headers,
 )
 from translator.gateway.secrets import header_secret
-from translator.ir.backend import Backend, BackendEndpoint, BackendKey, BackendSetting, Protocol
+from translator.ir.backend import Backend, BackendSetting
 from translator.languages.regex import check_regex
 from translator.objects.gateway_api.references import BackendObjectReference
 from translator.objects.headgate.mcpbackend import (
@@ -31,13 +29,10 @@ from translator.objects.headgate.mcpbackend import (
     MOST_TARGETS,
     McpAuth,
     McpBackend,
-    McpHost,
     McpTarget,
 )
 from translator.objects.kubernetes.service import Service
-from translator.objects.schema.scalars import is_ip_address
 from translator.outcome import Outcome, Problem, gather
-from translator.policies.backends import with_policies
 from translator.refs import Ref
 
 AUTHORIZATION: Final = "authorization"
@@ -46,7 +41,6 @@ KEY: Final = "apiKey"
 """The key of a Secret with a credential, unless the reference names another."""
 MCP: Final = "mcp"
 """The appProtocol of Services that are servers."""
-USUAL: Final = (80, 443)
 SILENCE: Final = 30_000
 """How long a server may be silent, in milliseconds, unless its Backend says otherwise."""
 
@@ -149,7 +143,7 @@ def _servers(db: Db, ref: Ref, target: McpTarget, field: str, alone: bool) -> It
 def _named(target: McpTarget, name: str, resolved: Outcome[Backend | None]) -> Outcome[NamedServer | None]:
     if resolved.value is None:
         return Outcome(None, resolved.problems)
-    host = "" if target.static is None else _authority(target.static)
+    host = "" if target.static is None else authority(target.static.host, target.static.port)
     forwarded = tuple(sorted(target.forward_headers or ()))
     made = NamedServer(name, resolved.value, target.path or MCP_PATH, target.timeout or SILENCE, host, forwarded)
     return Outcome(made, resolved.problems)
@@ -186,7 +180,7 @@ def _mcp_port(service: Service) -> int | None:
 def _server(db: Db, ref: Ref, target: McpTarget, field: str, where: str = "backendRef") -> Outcome[Backend | None]:
     """Return the backend that a server is by itself, with what its cluster does."""
     if target.static is not None:
-        resolved = _static(db, ref, target.static, f"{field}.static")
+        resolved = host_backend(db, ref, target.static.host, target.static.port, f"{field}.static.host")
     else:
         assert target.backend_ref is not None
         resolved = group_member(db, ref, target.backend_ref, f"{field}.{where}")
@@ -208,23 +202,6 @@ def _server(db: Db, ref: Ref, target: McpTarget, field: str, where: str = "backe
     setting = McpServer(forwarded, credential.value)
     made = replace(resolved.value, settings=(*resolved.value.settings, setting))
     return Outcome(made, resolved.problems)
-
-
-def _static(db: Db, ref: Ref, found: McpHost, field: str) -> Outcome[Backend | None]:
-    if fault := host_fault(db.settings, found.host, found.port):
-        return Outcome(None, (_invalid(f"{field}.host: {fault}."),))
-    named = not is_ip_address(found.host)
-    # Where a name leads is known once it is resolved.
-    settings = (GuardedHosts(),) if named and not db.settings.local_backends else ()
-    hosts = (BackendEndpoint(absolute(db.settings, found.host) if named else found.host, found.port),)
-    made = Backend(BackendKey(*ref), found.port, Protocol.HTTP1.value, settings=settings, hosts=hosts)
-    return with_policies(db, ref, "", Outcome(made))
-
-
-def _authority(found: McpHost) -> str:
-    """Return the Host of requests: without the port where it is the usual one of HTTP or HTTPS."""
-    host = f"[{found.host}]" if ":" in found.host else found.host.rstrip(".")
-    return host if found.port in USUAL else f"{host}:{found.port}"
 
 
 def _credential(db: Db, ref: Ref, found: McpAuth | None, field: str) -> Outcome[Credential | None]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
-from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_pb2 import FilterChainConfigPerRoute
 from headgate_proto.envoy.extensions.filters.http.mcp_json_rest_bridge.v3 import mcp_json_rest_bridge_pb2
 from translator.db import Db
 from translator.envoy.ai.mcp_filters import MAX_REQUEST_BYTES, federating_filter, rest_filter
+from translator.envoy.backend_routes import add_backend_filters
 from translator.envoy.hooks import RouteHook
-from translator.envoy.http_filters import BACKEND
 from translator.extensions.mcp_servers import READER, McpServer, write_target
 from translator.gateway.config_maps import config_map_text
 from translator.ir.backend import BackendSetting
@@ -77,11 +76,8 @@ class ToRest(RuleSetting, RouteHook):
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``McpJsonRestBridge`` into the slot of backends, behind the reader of the protocol."""
         write_target(route, self.timeout, self.host)
-        chain = FilterChainConfigPerRoute()
         filters = ((PREPARATION, rest_filter()), (READER, federating_filter()), (BRIDGE, self._bridge()))
-        for name, config in filters:
-            chain.filter_chain.filters.add(name=name).typed_config.Pack(config, deterministic=True)
-        route.typed_per_filter_config[BACKEND].Pack(chain, deterministic=True)
+        add_backend_filters(route, filters)
 
     def _bridge(self) -> mcp_json_rest_bridge_pb2.McpJsonRestBridge:
         made = mcp_json_rest_bridge_pb2.McpJsonRestBridge(disable_clear_route_cache=True)

@@ -12,15 +12,15 @@ from typing import ClassVar, Final, NamedTuple
 
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
-from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_pb2 import FilterChainConfigPerRoute
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
 from headgate_proto.envoy.extensions.filters.http.mcp_router.v3.mcp_router_pb2 import McpRouter, ValidationPolicy
 from headgate_proto.envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from translator.envoy.ai.mcp_filters import IDENTITY, federating_filter, room_filter, server_filter, several_filter
+from translator.envoy.backend_routes import add_backend_filters, send_host
 from translator.envoy.cluster import http_options
 from translator.envoy.hooks import ClusterHook, RouteHook
-from translator.envoy.http_filters import BACKEND, GUARD
-from translator.envoy.injected_secret import generic_injector
+from translator.envoy.http_filters import GUARD
+from translator.envoy.injected_secret import credential_injector, generic_credential
 from translator.envoy.names import cluster_name
 from translator.envoy.upstream_filters import add_filter
 from translator.extensions.rewrite_policies import PATH_FIELDS
@@ -104,8 +104,8 @@ class McpServer(BackendSetting, ClusterHook):
                 add_filter(options, ANSWERS, server_filter())
             add_filter(options, HEADERS, made)
             if (found := self.credential) is not None:
-                injector = generic_injector(CREDENTIAL, found.secret, found.header, found.prefix)
-                add_filter(options, CREDENTIAL, injector.config)
+                injector = credential_injector(generic_credential(found.secret, found.header, found.prefix))
+                add_filter(options, CREDENTIAL, injector)
 
 
 def other_headers(forwarded: Iterable[str]) -> str:
@@ -217,15 +217,13 @@ class ToServers(RuleSetting, RouteHook):
         if len(self.servers) == 1:
             # Of a single server the filter leaves names as they are: policies about names would be about others.
             router.servers.add(name=NOBODY.key.name).mcp_cluster.cluster = cluster_name(NOBODY)
-        chain = FilterChainConfigPerRoute()
-        for name, config in (
+        filters = (
             (GUARD, RBAC()),
             (IDENTITY, several_filter()),
             (READER, federating_filter()),
             (ROUTER, router),
-        ):
-            chain.filter_chain.filters.add(name=name).typed_config.Pack(config, deterministic=True)
-        route.typed_per_filter_config[BACKEND].Pack(chain, deterministic=True)
+        )
+        add_backend_filters(route, filters)
         if not route.route.HasField("idle_timeout"):
             # The router does not end a stream of events that its server has cut off.
             route.route.idle_timeout.FromMilliseconds(max(each.timeout for each in self.servers) + GRACE)
@@ -285,6 +283,4 @@ def write_target(route: Route, timeout: int, host: str) -> None:
     if not action.HasField("idle_timeout"):
         action.idle_timeout.FromMilliseconds(timeout)
     if host:
-        for share in action.weighted_clusters.clusters:
-            share.ClearField("host_rewrite_literal")
-        action.host_rewrite_literal = host
+        send_host(route, host)

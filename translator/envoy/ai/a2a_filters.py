@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Final
 
 from headgate_proto.envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from translator.envoy.ai import script
+from translator.envoy.lua_filter import lua_filter
 
 CARD_PATH: Final = r"[^?#]*/\.well-known/agent(?:-card)?\.json(?:[?#].*)?"
 """A regular expression for the paths of agent cards (A2A 1.0, "Agent discovery"; 0.2 had the second name)."""
@@ -37,11 +37,7 @@ def card_filter(context: Mapping[str, str]) -> Lua:
 
 
 def _filter(name: str) -> Lua:
-    text = program(name)
-    made = Lua(shared_vm_id=f"headgate.{name}/{blake2b(text.encode(), digest_size=16).hexdigest()}")
-    made.default_source_code.inline_string = text
-    made.clear_route_cache.value = False
-    return made
+    return lua_filter(f"headgate.{name}", program(name))
 
 
 @lru_cache(maxsize=2)

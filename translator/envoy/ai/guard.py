@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from hashlib import blake2b
 from typing import Final
 
 from google.protobuf.message import Message
 
 from headgate_proto.envoy.extensions.filters.http.buffer.v3.buffer_pb2 import Buffer
-from headgate_proto.envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from translator.envoy import transformation
 from translator.envoy.ai import script
+from translator.envoy.lua_filter import lua_filter
 
 HEADERS: Final = "headgate.ai.guard.headers"
 HOLD: Final = "headgate.ai.guard.hold"
@@ -46,21 +45,12 @@ def guard_filters(program: str, held: int) -> Iterator[tuple[str, Message]]:
         program: what to do, as JSON.
         held: how many bytes of a body are held.
     """
-    headers = _script()
+    headers = lua_filter(FILTER, guard_script())
     headers.filter_context["limit"] = held
     yield HEADERS, headers
     buffer = Buffer()
     buffer.max_request_bytes.value = held
     yield HOLD, buffer
-    made = _script()
+    made = lua_filter(FILTER, guard_script())
     made.filter_context["program"] = program
     yield FILTER, made
-
-
-def _script() -> Lua:
-    text = guard_script()
-    made = Lua(shared_vm_id=f"{FILTER}/{blake2b(text.encode(), digest_size=16).hexdigest()}")
-    made.default_source_code.inline_string = text
-    # The route stays the one that was chosen: its successor may protect what this one does not.
-    made.clear_route_cache.value = False
-    return made

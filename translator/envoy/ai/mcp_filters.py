@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
-from hashlib import blake2b
 from typing import Any, Final
 
 from headgate_proto.envoy.extensions.filters.http.buffer.v3.buffer_pb2 import Buffer
@@ -18,6 +17,7 @@ from headgate_proto.envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from headgate_proto.envoy.extensions.filters.http.mcp.v3.mcp_pb2 import Mcp
 from headgate_proto.envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from translator.envoy.ai import script
+from translator.envoy.lua_filter import lua_filter
 from translator.envoy.predicates import Predicate, all_of, any_of, header, literals, metadata, negated
 
 METADATA: Final = "envoy.filters.http.mcp"
@@ -135,11 +135,7 @@ def request_filter() -> Lua:
 
 
 def _script(name: str, *before: str) -> Lua:
-    text = "\n".join(map(script, (*before, name)))
-    made = Lua(shared_vm_id=f"headgate.{name}/{blake2b(text.encode(), digest_size=16).hexdigest()}")
-    made.default_source_code.inline_string = text
-    made.clear_route_cache.value = False
-    return made
+    return lua_filter(f"headgate.{name}", "\n".join(map(script, (*before, name))))
 
 
 def _method(names: Iterable[str]) -> Predicate:

@@ -51,7 +51,6 @@ READ_WEIGHT: Final = 690
 PICK_WEIGHT: Final = 600
 MODELS_WEIGHT: Final = 500
 """What lets in requests by their models."""
-USAGE_WEIGHT: Final = 400
 
 INFO: Final = "headgate.ai.model"
 ANSWER: Final = "headgate.ai.answer"

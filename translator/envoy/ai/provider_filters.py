@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Final
 from urllib.parse import quote
 
@@ -20,17 +19,13 @@ from headgate_proto.envoy.extensions.filters.http.ai_protocol_manager.v3.ai_prot
     AiProtocolManagerPerRoute,
     TokenUsageExtraction,
 )
-from headgate_proto.envoy.extensions.filters.http.credential_injector.v3.credential_injector_pb2 import (
-    CredentialInjector,
-)
 from headgate_proto.envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
 from headgate_proto.envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from headgate_proto.envoy.extensions.http.ai_filters.transcoder.v3.transcoder_pb2 import Transcoder
-from headgate_proto.envoy.extensions.http.injected_credentials.generic.v3.generic_pb2 import Generic
 from headgate_proto.envoy.type.ai.v3.llm_protocol_pb2 import LLMProtocol
 from translator.envoy.ai import script
-from translator.envoy.config_source import sds
-from translator.envoy.names import generic_secret_name
+from translator.envoy.injected_secret import credential_injector, generic_credential
+from translator.envoy.lua_filter import lua_filter
 from translator.ir.ai import ClientApi
 from translator.ir.secret import GenericSecret
 
@@ -63,10 +58,7 @@ def configured(values: Sequence[tuple[str, str]]) -> Iterator[Filter]:
 
 @lru_cache(maxsize=8)
 def _script(name: str, *files: str) -> Lua:
-    text = "\n".join(map(script, files))
-    made = Lua(shared_vm_id=f"{name}/{blake2b(text.encode(), digest_size=16).hexdigest()}")
-    made.default_source_code.inline_string = text
-    return made
+    return lua_filter(name, "\n".join(map(script, files)), of_cluster=True)
 
 
 def usage(api: int) -> Filter:
@@ -124,9 +116,4 @@ PROTOCOLS: Final[Mapping[ClientApi, LLMProtocol]] = {
 
 def credential(secret: GenericSecret, header: str, prefix: str) -> Filter:
     """Return the filter that puts a key, after a prefix, into a header; without one it responds with 401."""
-    generic = Generic(header=header, header_value_prefix=prefix)
-    generic.credential.CopyFrom(sds(generic_secret_name(secret)))
-    made = CredentialInjector(overwrite=True)
-    made.credential.name = "envoy.http.injected_credentials.generic"
-    made.credential.typed_config.Pack(generic, deterministic=True)
-    return CREDENTIAL, made
+    return CREDENTIAL, credential_injector(generic_credential(secret, header, prefix))

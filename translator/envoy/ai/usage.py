@@ -18,13 +18,13 @@ can read it; the script here makes it readable for all. What it tells:
 from __future__ import annotations
 
 from functools import cache
-from hashlib import blake2b
 from typing import Any, Final
 
 from headgate_proto.envoy.extensions.filters.http.filter_chain.v3.filter_chain_pb2 import FilterChainConfigPerRoute
 from headgate_proto.envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua, LuaPerRoute
 from translator.envoy.ai import script
 from translator.envoy.http_filters import AI_USAGE
+from translator.envoy.lua_filter import lua_filter
 from translator.ir.ai import Price
 
 NAMESPACE: Final = "headgate.ai"
@@ -36,11 +36,7 @@ FILTER: Final = "headgate.ai.usage.script"
 @cache
 def usage_filter() -> Lua:
     """Return the filter, which is the same in all routes; nobody changes it."""
-    text = script("usage")
-    made = Lua(shared_vm_id=f"{FILTER}/{blake2b(text.encode(), digest_size=16).hexdigest()}")
-    made.default_source_code.inline_string = text
-    made.clear_route_cache.value = False
-    return made
+    return lua_filter(FILTER, script("usage"))
 
 
 def usage_context(price: Price | None = None, model: str = "") -> LuaPerRoute:

@@ -13,11 +13,11 @@ Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_fil
 from __future__ import annotations
 
 from functools import cache
-from hashlib import blake2b
 from importlib import resources
 from typing import Final
 
 from headgate_proto.envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
+from translator.envoy.lua_filter import lua_filter
 
 _PARTS: Final = ("values", "text", "json", "functions", "expressions", "statements", "message")
 
@@ -39,11 +39,7 @@ end
 
 
 def _filter(text: str) -> Lua:
-    made = Lua(shared_vm_id=f"headgate.transformation/{blake2b(text.encode(), digest_size=16).hexdigest()}")
-    made.default_source_code.inline_string = text
-    # The route stays the one that was chosen: its successor may protect what this one does not.
-    made.clear_route_cache.value = False
-    return made
+    return lua_filter("headgate.transformation", text)
 
 
 def refusing_filter() -> Lua:
