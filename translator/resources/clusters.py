@@ -130,9 +130,10 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref | FilterUse | TokenUse, F
     used: dict[tuple[Ref | FilterUse | TokenUse, Filed], None] = {}
     for gateway, stack, _, path in stacks:
         for rule in effective_rules(db, route, stack, None, path):
-            if any(each.counts_tokens for backend in rule.value.all_backends for each in backend.settings):
+            sent_to = rule.value.all_backends
+            if any(each.counts_tokens for backend in sent_to for each in backend.settings):
                 used[TokenUse(gateway), TokenUse(gateway)] = None
-            used |= dict.fromkeys((gateway, each) for each in rule.value.all_backends)
+            used |= dict.fromkeys((gateway, each) for each in sent_to)
             used |= dict.fromkeys((FilterUse(gateway), each) for each in filter_needs(rule.value))
     yield from used
     if any(stack is not None for _, stack, _, _ in stacks):

@@ -69,8 +69,8 @@ def rules(db: Db, route: Ref) -> tuple[Outcome[Rule], ...]:
     if found is None:
         return ()
     own = tuple(_rule(db, found, place) for place in range(len(found.spec.rules)))
-    first = {type(setting): setting for each in own for setting in each.value.for_first_route}
-    return (*own, Outcome(_list(found)), Outcome(_changing(found)), Outcome(_unknown(found, tuple(first.values()))))
+    first = tuple(setting for each in own for setting in each.value.for_first_route)
+    return (*own, Outcome(_list(found)), Outcome(_changing(found)), Outcome(_unknown(found, first)))
 
 
 def _rule(db: Db, found: ModelRoute, place: int) -> Outcome[Rule]:
