@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
-import uvicorn
 from a2a.client import ClientConfig, create_client
 from a2a.helpers import get_message_text, new_text_message
 from a2a.server.agent_execution import AgentExecutor, RequestContext
@@ -29,6 +27,7 @@ from a2a.types import (
 )
 from starlette.applications import Starlette
 
+from tests.live.asgi import served_application
 from tests.live.backends import backend
 from tests.live.objects import Manifest
 from tests.ports import free_port
@@ -57,15 +56,6 @@ class Echo(AgentExecutor):
         raise NotImplementedError
 
 
-class UnsignalledServer(uvicorn.Server):
-    """A server that leaves the signals of the process alone."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Do nothing."""
-        yield
-
-
 @contextlib.asynccontextmanager
 async def running_agent(path: str = "/") -> AsyncIterator[int]:
     """Run an agent, whose card has its own address, and has its calls at a path; yield the port."""
@@ -86,18 +76,8 @@ async def running_agent(path: str = "/") -> AsyncIterator[int]:
     )
     handler = DefaultRequestHandlerV2(Echo(), InMemoryTaskStore(), card)
     routes = [*create_agent_card_routes(card), *create_jsonrpc_routes(handler, path, enable_v0_3_compat=True)]
-    config = uvicorn.Config(
-        Starlette(routes=routes), host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=1
-    )
-    server = UnsignalledServer(config)
-    running = asyncio.create_task(server.serve())
-    try:
-        while not server.started:  # noqa: ASYNC110 - it tells nobody when it listens
-            await asyncio.sleep(0.005)
+    async with served_application(Starlette(routes=routes), port):
         yield port
-    finally:
-        server.should_exit = True
-        await running
 
 
 async def ask(url: str, text: str, *, streaming: bool = True) -> list[str]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
-import uvicorn
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
+from tests.live.asgi import served_application
 from tests.live.backends import backend
 from tests.live.objects import Manifest
 from tests.live.proxy import Proxy, free_port
@@ -81,14 +81,6 @@ class _Recorder:
         await self._application(scope, recorded, send)
 
 
-class _Quiet(uvicorn.Server):
-    """A server that leaves the signals of the process alone."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def _tools(found: ToolServer) -> MCPServer[Any]:
     made: MCPServer[Any] = MCPServer(found.name, log_level="ERROR")
 
@@ -139,18 +131,8 @@ async def tool_server(name: str, *, whole: bool = False, path: str = "/mcp") -> 
         json_response=whole,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    config = uvicorn.Config(
-        _Recorder(application, found), host="127.0.0.1", port=found.port, log_config=None, timeout_graceful_shutdown=1
-    )
-    server = _Quiet(config)
-    running = asyncio.create_task(server.serve())
-    try:
-        while not server.started:  # noqa: ASYNC110 - it tells nobody when it listens
-            await asyncio.sleep(0.005)
+    async with served_application(_Recorder(application, found), found.port):
         yield found
-    finally:
-        server.should_exit = True
-        await running
 
 
 @contextlib.asynccontextmanager
